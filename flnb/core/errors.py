@@ -1,0 +1,187 @@
+"""Every error that flnb raises on purpose.
+
+One class per *reaction*, not per place. A class composes its own message (what, where, the
+numbers), keeps the numbers as fields and says what to do in `hint`.
+
+    FLBaseError
+    ├── PlanError                 the plan cannot be read or cannot work: change the plan
+    ├── TaskError                 the model, data or loss is wrong: change the task
+    │   └── FingerprintError      not the task that the run was started with
+    ├── DataError                 a file or a split is missing or malformed: fix the data
+    ├── RoundStateError           the command does not fit what the run is doing: look, then decide
+    ├── InsufficientClientsError  too few usable updates: the run pauses and can go on
+    ├── IntegrityError            an update that must not be folded in: that client is refused
+    ├── WorkerDiedError           a worker process died and its work could not be done again
+    ├── NotFoundError             no run, round or column of that name: a nearest name is offered
+    └── StoreError                the lab cannot be read or written
+        ├── LabHeldError          another process holds the lab
+        ├── LabVersionError       the lab was written by a newer flnb
+        ├── StorageFullError      no space left: the run pauses, nothing is torn
+        └── QueryRefusedError     SQL that is not one read-only SELECT, or went over its limits
+
+`exit_code` is what the command line returns for the class (0 ok, 1 failed, 2 bad input,
+3 refused, 4 unreachable).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+
+class FLBaseError(Exception):
+    """Root of every error that flnb raises on purpose.
+
+    Args:
+        message: What went wrong, where, with the numbers.
+        hint: What to do next; shown after the message.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """Message, then the hint on its own line."""
+        return f"{self.message}\n→ {self.hint}" if self.hint else self.message
+
+
+class PlanError(FLBaseError):
+    """The plan cannot be read or cannot work."""
+
+    exit_code = 2
+
+
+class TaskError(FLBaseError):
+    """The model, the data or the loss of a task is wrong."""
+
+    exit_code = 2
+
+
+class FingerprintError(TaskError):
+    """The task is not the one that the run was started with."""
+
+    exit_code = 3
+
+    def __init__(self, run: str, differs: Mapping[str, tuple[str, str]]) -> None:
+        parts = "; ".join(f"{part}: was {was}, is {now}" for part, (was, now) in differs.items())
+        super().__init__(
+            f"run {run!r} was started with another task ({parts})",
+            hint="resume with the task of the start, or start a new run with this one",
+        )
+        self.run, self.differs = run, dict(differs)
+
+
+class DataError(FLBaseError):
+    """A data file or a split is missing or malformed."""
+
+    exit_code = 2
+
+
+class RoundStateError(FLBaseError):
+    """A command that does not fit what the run is doing."""
+
+    exit_code = 3
+
+
+class InsufficientClientsError(FLBaseError):
+    """Fewer usable updates than the plan needs; the run pauses and can be resumed."""
+
+    def __init__(self, round_number: int, got: int, need: int, outcomes: Mapping[str, int]) -> None:
+        detail = ", ".join(f"{count} {name}" for name, count in outcomes.items() if count)
+        super().__init__(
+            f"round {round_number} needs {need} updates, {got} were usable"
+            + (f" ({detail})" if detail else ""),
+            hint=f"see run.round({round_number}).why(); lower plan.need, raise plan.invite or "
+            "plan.deadline_s, then run.resume()",
+        )
+        self.round_number, self.got, self.need = round_number, got, need
+        self.outcomes = dict(outcomes)
+
+
+class IntegrityError(FLBaseError):
+    """An update that must not be folded in: wrong shape, not finite, out of range."""
+
+    exit_code = 3
+
+
+class WorkerDiedError(FLBaseError):
+    """A worker process died and its clients could not be done again."""
+
+
+class NotFoundError(FLBaseError):
+    """Nothing of that name; the nearest known name is offered."""
+
+    exit_code = 2
+
+    def __init__(self, kind: str, name: object, known: Iterable[object] = ()) -> None:
+        names = [str(item) for item in known]
+        super().__init__(f"no {kind} {str(name)!r}", hint=did_you_mean(str(name), names))
+        self.kind, self.name = kind, name
+
+
+class StoreError(FLBaseError):
+    """The lab cannot be read or written."""
+
+
+class LabHeldError(StoreError):
+    """Another process holds the lab."""
+
+    exit_code = 3
+
+    def __init__(self, lab: str, holder: str, since: str) -> None:
+        super().__init__(
+            f"lab {lab} is held by {holder} since {since}",
+            hint="stop that coordinator, or look at the lab without one: "
+            "flnb runs list, flnb sql and lab.sql() work while it runs",
+        )
+        self.lab, self.holder, self.since = lab, holder, since
+
+
+class LabVersionError(StoreError):
+    """The lab was written by a newer flnb."""
+
+    exit_code = 3
+
+    def __init__(self, lab: str, found: int, supported: int) -> None:
+        super().__init__(
+            f"lab {lab} has format {found}, this flnb reads up to {supported}",
+            hint="upgrade flnb; the lab was left as it is",
+        )
+        self.lab, self.found, self.supported = lab, found, supported
+
+
+class StorageFullError(StoreError):
+    """No space is left where the lab lies; the run pauses and nothing is torn."""
+
+    def __init__(self, where: str, free_bytes: int) -> None:
+        super().__init__(
+            f"no space left at {where} ({free_bytes / 1e6:.1f} MB free)",
+            hint="free some space, then run.resume()",
+        )
+        self.where, self.free_bytes = where, free_bytes
+
+
+class QueryRefusedError(StoreError):
+    """SQL that is not one read-only SELECT, or that went over its limits."""
+
+    exit_code = 3
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Offer the nearest known name, or list what there is.
+
+    Examples:
+        >>> did_you_mean("ruonds", ["rounds", "invite"])
+        "did you mean 'rounds'?"
+        >>> did_you_mean("x", ["rounds", "invite"])
+        'there is: invite, rounds'
+    """
+    names = list(known)
+    if near := difflib.get_close_matches(name, names, n=1):
+        return f"did you mean {near[0]!r}?"
+    return f"there is: {', '.join(sorted(names)[:12])}" if names else ""

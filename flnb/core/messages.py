@@ -1,0 +1,122 @@
+"""What the rooms say to each other: work for a cohort, and what comes back.
+
+Facts about many clients are columns (one array per fact, one entry per client), so that a
+simulated cohort of a thousand costs one message and not a thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Int64, UInt8
+
+from flnb.core.ids import ClientId, RunId
+from flnb.core.plan import Local
+
+
+class Outcome(IntEnum):
+    """What became of one assignment."""
+
+    PENDING = 0
+    """Handed out, no answer yet."""
+    ACCEPTED = 1
+    """The update was usable and counts."""
+    REFUSED = 2
+    """An answer came and must not be used: not finite, wrong shape, stale …"""
+    FAILED = 3
+    """The client's task raised; its traceback is kept."""
+    LOST = 4
+    """The client dropped out."""
+    LATE = 5
+    """No answer before the round closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHalf:
+    """The half of a strategy that runs at a client: named, never shipped as code."""
+
+    entry: str
+    """`package.module:function`, a `flnb.training.LocalTraining`."""
+    local: Local
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One stage of one cohort, as handed to the participants."""
+
+    run: RunId
+    seed: int
+    """The plan's public seed; every random choice of a client is derived from it by name."""
+    round: int
+    attempt: int
+    """0, and one more for each time this round failed for want of updates."""
+    stage: str
+    clients: tuple[ClientId, ...]
+    """One a row; reports refer to clients by row."""
+    half: ClientHalf
+    weighting: str
+    """`examples` (McMahan et al.) or `equal`."""
+    federated: bool = False
+    """Measure the received model on the client's own data before training."""
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSum:
+    """A metric that knows how to aggregate: numerator and denominator."""
+
+    total: float
+    count: float
+
+    @property
+    def value(self) -> float:
+        """The mean; NaN when nothing was counted."""
+        return self.total / self.count if self.count else float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class CohortReport:
+    """What part of a cohort did: one entry per client in every column, and one sum for all.
+
+    `sums` holds exactly the rows whose outcome is ACCEPTED. A row is reported once. Lost clients
+    are reported too (outcome LOST): a simulated one drops by its seed, a remote one by its lease.
+    """
+
+    rows: Int64[np.ndarray, " n"]
+    outcome: UInt8[np.ndarray, " n"]
+    n_examples: Int64[np.ndarray, " n"]
+    arrived_s: Float64[np.ndarray, " n"]
+    """Seconds from assignment to answer: simulated latency, or measured for remote clients."""
+    train_s: Float64[np.ndarray, " n"]
+    """Seconds of work that were really spent."""
+    loss: Float64[np.ndarray, " n"]
+    """Mean training loss over the client's steps; NaN where there is none."""
+    norm: Float64[np.ndarray, " n"]
+    """L2 norm of the update; NaN where there is none."""
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    """Row to why it was refused, or to the traceback of its failure."""
+    metrics: Mapping[str, tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]] = field(
+        default_factory=dict
+    )
+    """Federated evaluation: metric name to (numerators, denominators)."""
+    sums: Any = None
+    """A `flnb.tensors.CohortSum` over the accepted rows; None when there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSummary:
+    """What a plan check needs to know of a task, without torch."""
+
+    name: str
+    n_parameters: int
+    n_buffer_values: int
+    model_bytes: int
+    """Bytes of one copy of the model on the wire: parameters and buffers."""
+    client_examples: Mapping[ClientId, int]
+    n_test_examples: int
+    warnings: tuple[str, ...] = ()
+    """What looks wrong in the task itself: batch norm, tied weights, no test data …"""

@@ -1,0 +1,187 @@
+"""How rounds go: the plan that people write, in Python or YAML.
+
+A plan is frozen, checked when it is made, and round-trips through YAML. A strategy is named in
+it and carries its own settings; which strategies there are is the business of `flnb.strategies`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import yaml
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PlainSerializer,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from flnb.core.config import Frozen
+from flnb.core.errors import PlanError
+from flnb.core.registry import Registry
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Local(Frozen):
+    """What each client does in a round."""
+
+    epochs: PositiveInt | None = 1
+    """Passes over the client's own data; None when `steps` counts instead."""
+    steps: PositiveInt | None = None
+    """Optimiser steps, whatever the amount of data; None when `epochs` counts."""
+    batch_size: PositiveInt | None = 32
+    """Examples a step; None is all of the client's data at once (B = ∞ in McMahan et al.)."""
+    lr: PositiveFloat = 0.1
+    """Step size of the client optimiser, per step."""
+    momentum: Fraction = 0.0
+    """Heavy-ball momentum, started anew each round."""
+    weight_decay: NonNegativeFloat = 0.0
+    """L2 pull to zero, added to the gradient."""
+    prox_mu: NonNegativeFloat = 0.0
+    """FedProx pull to the global model (Li et al. 2020, eq. 2); 0 is plain FedAvg."""
+    clip_grad_norm: PositiveFloat | None = None
+    """Largest L2 norm of a step's gradient; None does not clip."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("Local needs either epochs or steps, not both (steps=5, epochs=None)")
+        return self
+
+
+class Evaluation(Frozen):
+    """When the global model is measured, and on what."""
+
+    central_every: NonNegativeInt = 1
+    """Measure on the task's held-out data every so many rounds and at the end; 0 is never."""
+    federated: bool = False
+    """Let each client of the cohort measure the model it received on its own data first."""
+
+
+class StrategyConfig(Frozen):
+    """Settings of a named strategy; `compose()` puts the algorithm together.
+
+    Subclasses live in `flnb.strategies` or in plug-ins and register with `strategy_registry`.
+    """
+
+    kind: ClassVar[str] = ""
+    local: Local = Local()
+
+    def compose(self) -> Any:
+        """Put the algorithm together: a `flnb.strategies.Strategy`."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is composed")
+
+
+strategy_registry: Registry[type[StrategyConfig]] = Registry(
+    "strategy", "flnb.strategies", "flnb.strategies"
+)
+
+
+def _read_strategy(value: Any) -> Any:
+    if isinstance(value, str):
+        value = {"kind": value}
+    if isinstance(value, dict):
+        settings = dict(value)
+        kind = settings.pop("kind", "fedavg")
+        return strategy_registry.find(str(kind))(**settings)
+    return value
+
+
+def _write_strategy(value: StrategyConfig) -> dict[str, Any]:
+    return {"kind": value.kind, **value.model_dump(mode="json")}
+
+
+class Plan(Frozen):
+    """How the rounds of a run go.
+
+    Examples:
+        >>> plan = Plan(rounds=20, invite=10, seed=7)
+        >>> plan.need
+        5
+        >>> Plan.from_yaml(plan.to_yaml()) == plan
+        True
+    """
+
+    strategy: Annotated[
+        StrategyConfig, BeforeValidator(_read_strategy), PlainSerializer(_write_strategy)
+    ] = Field(default="fedavg")  # type: ignore[assignment]  # read by the validator
+    """The algorithm with its settings; in YAML a name or a mapping with `kind`."""
+    rounds: PositiveInt = 100
+    """How many rounds the run has."""
+    sampling: Literal["fixed", "poisson", "all"] = "fixed"
+    """How a cohort is drawn: a fixed number without replacement, each client on its own with
+    probability invite/population, or everybody."""
+    invite: PositiveInt | None = 10
+    """Clients invited a round (the expected number under `poisson`, None under `all`)."""
+    need: PositiveInt | None = None
+    """Usable updates without which a round does not close; by default half of those invited."""
+    deadline_s: PositiveFloat | None = None
+    """Seconds after which a round closes without those still missing; None waits for all.
+    Simulated clients are timed by their simulated latency, remote ones by the clock."""
+    close: Literal["all", "quorum"] = "all"
+    """Close when everybody answered (or the deadline passed), or as soon as `need` updates are
+    in, which makes `invite` > `need` an over-selection (Bonawitz et al. 2019, §3.2)."""
+    seed: int = Field(default=0, ge=-(2**63), lt=2**63)
+    """Public root of all randomness of the run."""
+    evaluation: Evaluation = Evaluation()
+    commit_every: PositiveInt | Literal["auto"] = "auto"
+    """Write the model to history every so many rounds; `auto` writes as often as costs at most
+    5 % of the time, and always at pause, stop and end."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_need(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            data = dict(data)
+            if data.get("sampling") == "all":
+                data.setdefault("invite", None)
+            invite = data.get("invite", 10)
+            if data.get("need") is None:
+                data["need"] = max(1, math.ceil(invite / 2)) if isinstance(invite, int) else 1
+        return data
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.invite is None) != (self.sampling == "all"):
+            raise ValueError("invite is a number for fixed and poisson sampling, absent for all")
+        if self.sampling == "fixed" and self.invite and self.quorum > self.invite:
+            raise ValueError(f"need={self.need} is more than invite={self.invite}: no round closes")
+        return self
+
+    @property
+    def quorum(self) -> int:
+        """`need` as a number: usable updates without which a round does not close."""
+        return self.need or 1
+
+    @property
+    def hash(self) -> str:
+        """A short digest of everything in the plan."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+    def to_yaml(self) -> str:
+        """Write the plan so that `from_yaml` reads the same plan."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def from_yaml(cls, source: str | Path) -> Plan:
+        """Read a plan from YAML text or from a file.
+
+        Raises:
+            PlanError: Not YAML, an unknown key (with its nearest neighbour), or a bad value.
+        """
+        text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
+        try:
+            data = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise PlanError(f"not YAML: {error}") from error
+        if not isinstance(data, dict):
+            raise PlanError(f"a plan is a mapping of settings, got {type(data).__name__}")
+        return cls(**data)
