@@ -1,0 +1,65 @@
+# The commands of the project. They need Python 3.11 or newer and nothing else; `.venv` is made here.
+#
+#   PYTHON=…        the interpreter that .venv is made from
+#   TORCH_INDEX=…   one more package index to look for torch in (a CPU or a CUDA build)
+#   FLNB_DATA_DIR=… folder with the real data sets; tests that need them are skipped without it
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt \
+	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+# Parallelism comes from processes; a second thread in each would only be in the way.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: help demo test test-long check bench bench-papers
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
+
+demo: .venv/.installed  ## install and train a first federation, live in the terminal
+	$(BIN)/flnb quickstart
+
+test: .venv/.installed-dev  ## every kind of test at reduced size, under 12 minutes on 2 cores
+	$(PYTEST)
+
+test-long: .venv/.installed-dev  ## the full-size runs; how long they take stands in docs/lanes.md
+	$(PYTEST) -m long --hypothesis-profile=long --timeout=5400
+
+check: .venv/.installed-dev  ## format, lint, types, import direction, dead code
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vulture
+
+bench: .venv/.installed-dev .bench-env/.installed  ## figures, each beside its peer or its physical limit
+	@status=0; for group in main algorithms; do $(BIN)/python -m benchmarks $$group || status=$$?; done; exit $$status
+
+bench-papers: .venv/.installed-dev  ## rounds to a target beside the papers; goes on where it was stopped
+	$(BIN)/python -m benchmarks papers
+	$(BIN)/python -m benchmarks.plot
+
+.venv/bin/python:
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "flnb needs Python 3.11 or newer; found $(or $(PYTHON),none). Say which: make PYTHON=/path/to/python3.11 …"; \
+		exit 2; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "$(PYTHON) cannot make a virtual environment (on Debian: apt-get install python3-venv)"; exit 2; }
+
+.venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "installing into .venv: a few minutes, most of them for torch"
+	$(PIP_INSTALL) --editable '.[notebook]'
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "installing into .venv, with the tools of development: a few minutes, most of them for torch"
+	$(PIP_INSTALL) --editable '.[notebook,dev]'
+	@touch $@ .venv/.installed
+
+# pfl-research pins versions that flnb does not want; torch and numpy are those of .venv.
+.bench-env/.installed: constraints.txt | .venv/bin/python
+	@echo "installing the peer of the benchmarks into .bench-env: a few minutes, most of them for torch"
+	@$(BIN)/python -m venv .bench-env
+	.bench-env/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+		pfl==0.5.2 $(shell grep -E '^(torch|numpy)==' constraints.txt)
+	@touch $@

@@ -1,0 +1,24 @@
+"""Checks the types and shapes of every call inside flnb while the tests run.
+
+`--jaxtyping-packages` in pyproject.toml puts `checked` around each function when it is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from beartype import BeartypeConf, beartype
+from beartype.roar import BeartypeDecorHintException
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+_beartyped = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float
+
+
+def checked(function: Function) -> Function:
+    """Check a function's calls, wherever that can be done."""
+    try:
+        return _beartyped(function)
+    except BeartypeDecorHintException:  # `Self` outside a decorated class, or a plain Protocol
+        return function

@@ -1,0 +1,75 @@
+"""What all tests share: one torch thread, bounded examples, a check for leaks, real data on request.
+
+Real data lies outside the repository; `FLNB_DATA_DIR` names its folder. A test that needs it says
+so with the marker `data` and is skipped, with this reason, when nobody has set the variable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, settings
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; its worker processes inherit it
+
+# The same examples on every run of the same code; `make test-long` looks further, at random.
+settings.register_profile(
+    "bounded",
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("long", max_examples=2000, deadline=None, print_blob=True)
+settings.load_profile("bounded")
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    """Folder of the real data; for tests with the marker `data`."""
+    return Path(os.environ["FLNB_DATA_DIR"])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = os.environ.get("FLNB_DATA_DIR")
+    if folder and not Path(folder).is_dir():
+        raise pytest.UsageError(f"FLNB_DATA_DIR={folder} is not a folder")
+    if not folder:
+        reason = "set FLNB_DATA_DIR to the folder that holds mnist, shakespeare and heart"
+        for item in items:
+            if item.get_closest_marker("data"):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def no_leaks() -> Iterator[None]:
+    """Fail the test if a thread, an open file or a child process outlives it."""
+    before = _held()
+    yield
+    gc.collect()  # reference cycles hold files
+    patience = time.monotonic() + 2.0
+    while grown := _held() - before:
+        if time.monotonic() > patience:
+            pytest.fail(f"still there after the test: {', '.join(sorted(grown))}")
+        time.sleep(0.05)
+
+
+def _held() -> set[str]:
+    held = {f"thread {thread.name} ({thread.ident})" for thread in threading.enumerate()}
+    held |= {
+        f"process {child.pid} ({child.name()})"
+        for child in psutil.Process().children(recursive=True)
+    }
+    for descriptor in Path("/proc/self/fd").iterdir():
+        # The descriptor that lists this folder is gone again by now.
+        with contextlib.suppress(FileNotFoundError):
+            held.add(f"file {descriptor.name} → {descriptor.readlink()}")
+    return held
