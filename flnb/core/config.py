@@ -19,9 +19,10 @@ class Frozen(BaseModel):
     @classmethod
     def _unknown_keys(cls, data: Any) -> Any:
         if isinstance(data, dict):
+            known = [field.alias or name for name, field in cls.model_fields.items()]
             for key in data:
-                if key not in cls.model_fields:
-                    near = did_you_mean(str(key), cls.model_fields)
+                if key not in known:
+                    near = did_you_mean(str(key), known)
                     raise PydanticCustomError(
                         "unknown_key",
                         "{owner} has no setting '{key}'; {near}",
@@ -41,18 +42,31 @@ class Frozen(BaseModel):
         Raises:
             PlanError: A key is unknown or a value out of range.
         """
-        values = {name: getattr(self, name) for name in type(self).model_fields}
-        return type(self)(**{**values, **changes})
+        # Settings that nobody gave are left out, so that what follows from others follows again.
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**{**given, **changes})
 
 
 def plan_error(owner: str, error: ValidationError) -> PlanError:
-    """Turn pydantic's report into one sentence a place."""
-    return PlanError("; ".join(_sentence(owner, item) for item in error.errors()))
+    """Turn pydantic's report into one sentence a setting."""
+    settings: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
+    for item in error.errors():
+        # Past the setting's own name, words are branches of a union and numbers are positions.
+        where = (*item["loc"][:1], *(part for part in item["loc"][1:] if isinstance(part, int)))
+        settings.setdefault(where, []).append(item)
+    return PlanError("; ".join(_sentence(owner, *place) for place in settings.items()))
 
 
-def _sentence(owner: str, item: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in item["loc"])
+def _sentence(owner: str, where: tuple[int | str, ...], items: list[ErrorDetails]) -> str:
+    said = " or ".join(_message(item) for item in items)
+    place = ".".join(str(part) for part in (owner, *where))
+    return f"{place}: {said}, got {items[0]['input']!r}" if where else said
+
+
+def _message(item: ErrorDetails) -> str:
     message = item["msg"]
-    if item["type"] in {"unknown_key", "value_error"}:
-        return f"{where}: {message}" if where else message
-    return f"{owner}.{where}: {message[:1].lower()}{message[1:]}, got {item['input']!r}"
+    if item["type"] == "unknown_key":
+        return message
+    if item["type"] == "value_error":
+        return str(item["ctx"]["error"])  # without pydantic's "Value error, "
+    return f"{message[:1].lower()}{message[1:]}"

@@ -91,13 +91,21 @@ class RoundStateError(FLBaseError):
 class InsufficientClientsError(FLBaseError):
     """Fewer usable updates than the plan needs; the run pauses and can be resumed."""
 
-    def __init__(self, round_number: int, got: int, need: int, outcomes: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        round_number: int,
+        got: int,
+        need: int,
+        outcomes: Mapping[str, int],
+        example: str = "",
+    ) -> None:
         detail = ", ".join(f"{count} {name}" for name, count in outcomes.items() if count)
         super().__init__(
             f"round {round_number} needs {need} updates, {got} were usable"
-            + (f" ({detail})" if detail else ""),
-            hint=f"see run.round({round_number}).why(); lower plan.need, raise plan.invite or "
-            "plan.deadline_s, then run.resume()",
+            + (f" ({detail})" if detail else "")
+            + (f"; {example}" if example else ""),
+            hint=f"run.round({round_number}).why() tells of each client; run.resume() draws another "
+            "cohort, and run.resume(need=…), invite=… or deadline_s=… changes the plan first",
         )
         self.round_number, self.got, self.need = round_number, got, need
         self.outcomes = dict(outcomes)

@@ -12,10 +12,10 @@ ClientId = NewType("ClientId", str)
 
 _MOODS = """amber bold brave brisk calm clear clever cosmic crisp daring deep eager early fair fond gentle
 glad golden happy honest humble jolly keen kind light lively lucid merry mild modest noble patient plain
-proud quick quiet rapid sharp shy silent smart snug solid spry steady still sunny swift tidy warm wise""".split()
+proud quick quiet rapid sharp shy silent smart snug solid spry steady still sunny swift tidy warm wise"""
 _ANIMALS = """badger beaver bison crane curlew deer dove eagle egret falcon finch fox gecko gull hare heron
 ibex ibis jay kestrel kiwi lark linnet lynx marten mole moose newt orca otter owl panda perch petrel plover
-puffin quail raven robin seal shrew stoat stork swan swift tapir tern thrush trout vole wagtail whale wren""".split()
+puffin quail raven robin seal shrew stoat stork swan swift tapir tern thrush trout vole wagtail whale wren"""
 
 
 def new_run_id() -> RunId:
@@ -26,7 +26,7 @@ def new_run_id() -> RunId:
 def new_run_name(taken: set[str]) -> str:
     """Make a name that people can say, such as `quiet-otter`, not among `taken`."""
     for _ in range(64):
-        name = f"{secrets.choice(_MOODS)}-{secrets.choice(_ANIMALS)}"
+        name = f"{secrets.choice(_MOODS.split())}-{secrets.choice(_ANIMALS.split())}"
         if name not in taken:
             return name
-    return f"{name}-{secrets.token_hex(2)}"
+    return f"run-{secrets.token_hex(6)}"

@@ -118,5 +118,7 @@ class TaskSummary:
     """Bytes of one copy of the model on the wire: parameters and buffers."""
     client_examples: Mapping[ClientId, int]
     n_test_examples: int
+    errors: tuple[str, ...] = ()
+    """What cannot work: why the loss of a first batch could not be computed."""
     warnings: tuple[str, ...] = ()
     """What looks wrong in the task itself: batch norm, tied weights, no test data …"""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import yaml
 from pydantic import (
@@ -20,12 +20,18 @@ from pydantic import (
     PlainSerializer,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
 from flnb.core.config import Frozen
 from flnb.core.errors import PlanError
 from flnb.core.registry import Registry
+
+if TYPE_CHECKING:
+    from flnb.core.check import PlanCheck
+    from flnb.core.messages import TaskSummary
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -89,7 +95,7 @@ def _read_strategy(value: Any) -> Any:
     if isinstance(value, str):
         value = {"kind": value}
     if isinstance(value, dict):
-        settings = dict(value)
+        settings = {str(key): setting for key, setting in value.items()}
         kind = settings.pop("kind", "fedavg")
         return strategy_registry.find(str(kind))(**settings)
     return value
@@ -97,6 +103,14 @@ def _read_strategy(value: Any) -> Any:
 
 def _write_strategy(value: StrategyConfig) -> dict[str, Any]:
     return {"kind": value.kind, **value.model_dump(mode="json")}
+
+
+class SummarisesItself(Protocol):
+    """What a plan check needs of a task."""
+
+    def summary(self) -> TaskSummary:
+        """Sizes and warnings."""
+        ...
 
 
 class Plan(Frozen):
@@ -122,7 +136,8 @@ class Plan(Frozen):
     invite: PositiveInt | None = 10
     """Clients invited a round (the expected number under `poisson`, None under `all`)."""
     need: PositiveInt | None = None
-    """Usable updates without which a round does not close; by default half of those invited."""
+    """Usable updates without which a round does not close; by default half of those invited, as a
+    number here unless `sampling` is `all`, where `quorum_of` tells it once the clients are known."""
     deadline_s: PositiveFloat | None = None
     """Seconds after which a round closes without those still missing; None waits for all.
     Simulated clients are timed by their simulated latency, remote ones by the clock."""
@@ -138,37 +153,59 @@ class Plan(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_need(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            data = dict(data)
-            if data.get("sampling") == "all":
-                data.setdefault("invite", None)
-            invite = data.get("invite", 10)
-            if data.get("need") is None:
-                data["need"] = max(1, math.ceil(invite / 2)) if isinstance(invite, int) else 1
-        return data
+    def _everybody(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        # `need: null` says nothing, and counts as not given.
+        given = {key: item for key, item in data.items() if key != "need" or item is not None}
+        return {"invite": None, **given} if data.get("sampling") == "all" else given
+
+    @field_validator("need")
+    @classmethod
+    def _half(cls, need: int | None, info: ValidationInfo) -> int | None:
+        invite = info.data.get("invite")
+        return math.ceil(invite / 2) if need is None and invite else need
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.invite is None) != (self.sampling == "all"):
             raise ValueError("invite is a number for fixed and poisson sampling, absent for all")
-        if self.sampling == "fixed" and self.invite and self.quorum > self.invite:
+        if self.sampling == "fixed" and (self.need or 0) > (self.invite or 0):
             raise ValueError(f"need={self.need} is more than invite={self.invite}: no round closes")
         return self
 
-    @property
-    def quorum(self) -> int:
-        """`need` as a number: usable updates without which a round does not close."""
-        return self.need or 1
+    def quorum_of(self, population: int) -> int:
+        """Say how many usable updates a round needs.
+
+        Args:
+            population: How many clients there are; counts only where all of them are invited.
+
+        Returns:
+            `need`; where it is left open under `sampling="all"`, half of the population.
+        """
+        return self.need or max(1, math.ceil(population / 2))
 
     @property
     def hash(self) -> str:
-        """A short digest of everything in the plan."""
+        """A short digest of everything in the plan; equal plans have equal digests.
+
+        A `need` that follows from `invite` counts like the same number written down.
+        """
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
+    def check(self, task: SummarisesItself) -> PlanCheck:
+        """Say what this plan means for a task: sizes, bytes a round, what looks wrong."""
+        from flnb.core.check import check_plan  # check.py imports this module
+
+        return check_plan(self, task.summary())
+
     def to_yaml(self) -> str:
-        """Write the plan so that `from_yaml` reads the same plan."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        """Write the plan so that `from_yaml` reads the same plan.
+
+        A `need` that nobody gave is left out, so that it follows `invite` after reading as before.
+        """
+        settings = self.model_dump(mode="json", exclude={"need"} - self.model_fields_set)
+        return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
 
     @classmethod
     def from_yaml(cls, source: str | Path) -> Plan:
@@ -184,4 +221,4 @@ class Plan(Frozen):
             raise PlanError(f"not YAML: {error}") from error
         if not isinstance(data, dict):
             raise PlanError(f"a plan is a mapping of settings, got {type(data).__name__}")
-        return cls(**data)
+        return cls(**{str(key): value for key, value in data.items()})

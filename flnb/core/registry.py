@@ -13,7 +13,6 @@ from typing import Generic, TypeVar
 
 from flnb.core.errors import NotFoundError
 
-
 T = TypeVar("T")
 S = TypeVar("S")
 

@@ -11,10 +11,12 @@ noise, masks and cohorts that are drawn for privacy; nothing derived from it is 
 from __future__ import annotations
 
 import hashlib
+import operator
+from typing import SupportsIndex
 
 import numpy as np
 
-Name = str | int
+Name = str | SupportsIndex
 
 
 def derive(root: int, **names: Name) -> int:
@@ -69,6 +71,7 @@ def _digest(names: dict[str, Name], root: bytes, key: bytes) -> bytes:
     for name in sorted(names):
         value = names[name]
         # Length and type go in, so that no two lists of names run together to the same bytes.
-        text = f"{type(value).__name__}:{value}"
+        # A numpy integer names the same thing as a Python one; a float names nothing.
+        text = f"str:{value}" if isinstance(value, str) else f"int:{operator.index(value)}"
         hasher.update(f"{len(name)}:{name}={len(text)}:{text};".encode())
     return hasher.digest()

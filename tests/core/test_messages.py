@@ -1,0 +1,32 @@
+"""What the rooms say to each other."""
+
+import math
+
+import pytest
+
+from flnb.core import MetricSum, Outcome
+
+
+def test_a_metric_is_its_total_over_its_count():
+    assert MetricSum(total=93.0, count=100.0).value == 0.93
+
+
+def test_a_metric_of_nothing_is_not_a_number():
+    assert math.isnan(MetricSum(total=0.0, count=0.0).value)
+
+
+def test_outcomes_keep_their_numbers_for_ever():
+    # They are written to the journal as bytes.
+    assert {outcome.name: int(outcome) for outcome in Outcome} == {
+        "PENDING": 0,
+        "ACCEPTED": 1,
+        "REFUSED": 2,
+        "FAILED": 3,
+        "LOST": 4,
+        "LATE": 5,
+    }
+
+
+def test_messages_do_not_change_on_the_way():
+    with pytest.raises(AttributeError):
+        MetricSum(1.0, 1.0).total = 2.0
