@@ -1,0 +1,36 @@
+"""Parameters as one flat vector with a layout, and exact sums of updates.
+
+Here are the layout, model and update every room passes on, sums whose bits do not depend on the
+order, the spool that stages uploads, and packing of optimiser state. Torch modules are not here
+(`tasks`, `training`), and neither are rules and optimisers (`aggregation`, `strategies`). Read
+`layout.py` first, then `model.py` and `exact.py`.
+"""
+
+from flnb.tensors.arrays import BLOCK_VALUES, aligned, blocks, l2_norm, largest_magnitude
+from flnb.tensors.cohort import CohortSum
+from flnb.tensors.exact import ExactSum
+from flnb.tensors.half import round_halves
+from flnb.tensors.layout import CHUNK_VALUES, Layout, Slot
+from flnb.tensors.model import Model, Update
+from flnb.tensors.packing import pack, unpack
+from flnb.tensors.spool import Spool, SpoolFile
+
+__all__ = [
+    "BLOCK_VALUES",
+    "CHUNK_VALUES",
+    "CohortSum",
+    "ExactSum",
+    "Layout",
+    "Model",
+    "Slot",
+    "Spool",
+    "SpoolFile",
+    "Update",
+    "aligned",
+    "blocks",
+    "l2_norm",
+    "largest_magnitude",
+    "pack",
+    "round_halves",
+    "unpack",
+]
