@@ -1,0 +1,142 @@
+"""From a torch module to a flat model and back.
+
+The layout takes the names of `named_parameters` and `named_buffers`; both name a tensor that is
+used twice once, so tied weights are one tensor here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parameter import is_lazy
+
+from flnb.core.errors import TaskError
+from flnb.tasks.losses import Loss
+from flnb.tensors import Layout, Model, aligned
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Run a block under torch's generator seeded with `seed`, then put the generator back."""
+    generator = torch.default_generator
+    before = generator.get_state()
+    generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(before)
+
+
+def built(model: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Make a fresh module under a seed.
+
+    Raises:
+        TaskError: `model` gave something else than a module.
+    """
+    with seeded(seed):
+        module = model()
+    if not isinstance(module, nn.Module):
+        raise TaskError(
+            f"model() must give a torch.nn.Module, it gave {type(module).__name__}",
+            hint="pass the class, or a function that makes the module: model=Net",
+        )
+    return module
+
+
+def named_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor, str]]:
+    """Name, tensor and kind of everything that a version of the model holds, in layout order."""
+    for name, parameter in module.named_parameters():
+        yield name, parameter, "parameter"
+    for name, buffer in module.named_buffers():
+        yield name, buffer, "buffer"
+
+
+def layout_of(module: nn.Module) -> Layout:
+    """Lay the tensors of a module out.
+
+    Raises:
+        TaskError: Nothing to train, a lazy layer without a size, a tensor that is not on the CPU,
+            or a dtype that is not carried (float64, complex).
+    """
+    tensors = list(named_tensors(module))
+    if not any(tensor.requires_grad for _, tensor, _ in tensors):
+        raise TaskError(
+            f"{type(module).__name__} has no parameters to train",
+            hint="register layers as attributes, in nn.Sequential or nn.ModuleList, not in a list",
+        )
+    for name, tensor, _ in tensors:
+        if is_lazy(tensor):
+            raise TaskError(
+                f"tensor {name!r} has no shape yet, for its layer is lazy",
+                hint="give the layer its input size, or run one example through the module "
+                "inside model()",
+            )
+        if tensor.device.type != "cpu":
+            raise TaskError(
+                f"tensor {name!r} is on {tensor.device}, models are built on the CPU",
+                hint="leave out .to(device) in model()",
+            )
+    return Layout.of(
+        (name, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), kind)
+        for name, tensor, kind in tensors
+    )
+
+
+def to_model(module: nn.Module, layout: Layout) -> Model:
+    """Copy the tensors of a module into a model."""
+    values, integers = aligned(layout.n_values, np.float32), aligned(layout.n_integers, np.int64)
+    for slot, (_, tensor, _) in zip(layout.slots, named_tensors(module), strict=True):
+        wide = tensor.detach().to(torch.float32 if slot.floating else torch.int64)
+        slot.view(values if slot.floating else integers)[...] = wide.numpy()
+    return Model(layout, values, integers)
+
+
+def into_module(model: Model, module: nn.Module) -> None:
+    """Copy a model into the tensors of a module."""
+    with torch.no_grad():
+        for slot, (_, tensor, _) in zip(model.layout.slots, named_tensors(module), strict=True):
+            tensor.copy_(torch.from_numpy(model.tensor(slot.name).copy()))
+
+
+def concerns(module: nn.Module) -> tuple[str, ...]:
+    """What may surprise somebody who trains this module with many clients, in words."""
+    found = []
+    norms = [name for name, layer in module.named_modules() if isinstance(layer, _BatchNorm)]
+    if norms:
+        found.append(
+            f"batch norm in {_some(norms)}: running statistics are averaged over clients, which "
+            "hurts when their data differ; consider GroupNorm"
+        )
+    names: dict[int, list[str]] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    found += [
+        f"tied weights: {' = '.join(tied)} is one tensor, sent and averaged once"
+        for tied in names.values()
+        if len(tied) > 1
+    ]
+    return tuple(found)
+
+
+def trial(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> str:
+    """Compute a loss and its gradient once; says what went wrong, or "".
+
+    Evaluation mode, because batch norm could not train on a single example; torch's generator is
+    left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        try:
+            torch.autograd.backward(loss(module.eval()(inputs), targets).mean())
+        except Exception as error:
+            # Anything may be raised by code that is not ours; it is what the caller wants to know.
+            return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
