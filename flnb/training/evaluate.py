@@ -1,0 +1,107 @@
+"""Measuring a version: sums over fixed blocks, added so that the order of work cannot matter.
+
+A block is measured by one process from start to end, and blocks are added in their order with
+`math.fsum`, so that one worker and two give the same bits. A model or metric that draws random
+numbers of torch draws them from a seed by name, whatever the process did before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from flnb.core import ClientId, MetricSum, derive
+from flnb.core.errors import DataError, TaskError
+from flnb.tasks.modules import seeded
+from flnb.tasks.task import BLOCK_EXAMPLES, Task
+from flnb.tensors import Model
+from flnb.training.resident import Resident
+
+Sums = Mapping[str, MetricSum]
+
+
+def evaluate_block(resident: Resident, model: Model, block: range) -> Sums:
+    """Measure a version on one block of the task's held-out examples.
+
+    Torch is seeded by where the block starts, and by nothing else: every version of every run is
+    measured with the same draws.
+
+    Args:
+        resident: Takes on the version.
+        model: The version.
+        block: One of `task.test_blocks()`.
+
+    Returns:
+        `loss` and every metric of the task.
+
+    Raises:
+        TaskError: A metric does not give one value an example.
+    """
+    resident.load(model)
+    with seeded(derive(0, block=block.start, purpose="evaluation")):
+        return _measured(resident, *resident.task.test_tensors(block))
+
+
+def evaluate_client(resident: Resident, model: Model, client: ClientId, seed: int) -> Sums:
+    """Measure a version on all that a client has to train on, with torch seeded with `seed`.
+
+    Raises:
+        DataError: The client has no examples.
+        TaskError: A metric does not give one value an example.
+    """
+    resident.load(model)
+    rows = rows_of(resident.task, client)
+    blocks = [rows[start : start + BLOCK_EXAMPLES] for start in range(0, len(rows), BLOCK_EXAMPLES)]
+    with seeded(seed):
+        return combine_blocks(
+            [_measured(resident, *resident.task.train_tensors(block)) for block in blocks]
+        )
+
+
+def combine_blocks(blocks: Sequence[Sums]) -> Sums:
+    """Add up what blocks gave, in their order; empty when there are none."""
+    return {
+        name: MetricSum(
+            math.fsum(block[name].total for block in blocks),
+            math.fsum(block[name].count for block in blocks),
+        )
+        for name in (blocks[0] if blocks else ())
+    }
+
+
+def rows_of(task: Task, client: ClientId) -> np.ndarray:
+    """Find the rows of a client.
+
+    Raises:
+        DataError: It has none.
+    """
+    rows = task.split.indices(client)
+    if not rows.size:
+        raise DataError(
+            f"client {client!r} has no examples",
+            hint="see task.split.plot(); partitioners take min_examples, or do not invite it",
+        )
+    return rows
+
+
+def _measured(resident: Resident, inputs: Tensor, targets: Tensor) -> Sums:
+    task, n = resident.task, len(targets)
+    resident.module.eval()
+    with torch.inference_mode():
+        outputs = resident.module(inputs)
+        loss = float(task.loss_function(outputs, targets))
+        sums = {"loss": MetricSum(loss * n, n)}
+        for name, metric in task.metric_functions.items():
+            values = metric(outputs, targets)
+            if values.shape != (n,):
+                raise TaskError(
+                    f"metric {name!r} gave shape {tuple(values.shape)} for {n} examples, "
+                    f"expected ({n},)",
+                    hint="return one value an example, and not their mean",
+                )
+            sums[name] = MetricSum(float(values.sum(dtype=torch.float64)), n)
+    return sums
