@@ -1,0 +1,47 @@
+"""Everything on the disk: state (SQLite), history (Icechunk over Zarr), metrics (DuckDB).
+
+Here is what survives a crash and how. The state database is the only commit point; the metrics
+are a projection of it, and a commit of the history counts only once a closing names it. Nothing
+here knows what a round or a model means: it stores columns and flat arrays. Read `labstore.py`
+first, then `state.py`, `records.py` and `tables.py`.
+"""
+
+from flnb.store.history import History
+from flnb.store.labstore import LabStore
+from flnb.store.lease import Holder, Lease
+from flnb.store.metrics import Metrics
+from flnb.store.records import (
+    Closing,
+    Command,
+    FailedAttempt,
+    Head,
+    JournalRecord,
+    Operation,
+    RunRecord,
+)
+from flnb.store.state import StateStore
+from flnb.store.table import Table
+from flnb.store.tables import TABLES, Column, TableSpec
+from flnb.store.writer import HistoryWriter, Ticket
+
+__all__ = [
+    "TABLES",
+    "Closing",
+    "Column",
+    "Command",
+    "FailedAttempt",
+    "Head",
+    "History",
+    "HistoryWriter",
+    "Holder",
+    "JournalRecord",
+    "LabStore",
+    "Lease",
+    "Metrics",
+    "Operation",
+    "RunRecord",
+    "StateStore",
+    "Table",
+    "TableSpec",
+    "Ticket",
+]

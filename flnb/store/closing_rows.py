@@ -1,0 +1,170 @@
+"""Closed rounds as rows of the state database: the statements of the closing transaction."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from flnb.store import schema
+from flnb.store.columns import StoredColumns, encode, to_table
+from flnb.store.records import Closing, Head
+from flnb.store.tables import BODIES
+
+_table = schema.closings
+_PAGE = 64
+"""Closings read at a time: a reader must not keep the log of the database from shrinking."""
+_SUMMARY = [
+    column for column in _table.c if column.name not in {"assignments", "updates", "events"}
+]
+"""What does not grow with the number of clients."""
+_names = [field.name for field in fields(Closing) if field.name != "position"]
+
+
+def to_row(closing: Closing) -> dict[str, Any]:
+    """Make the row of a closing, its columns as one Arrow blob for each table."""
+    row = {name: getattr(closing, name) for name in _names}
+    for spec in BODIES:
+        row[spec.name] = encode(to_table(row[spec.name], spec, {"attempt": closing.attempt}))
+    return row
+
+
+def from_row(row: Row[Any]) -> Closing:
+    """Read a closing."""
+    values = dict(row._mapping)
+    return Closing(
+        **values | {spec.name: StoredColumns(values.get(spec.name), spec) for spec in BODIES}
+    )
+
+
+def write(connection: Connection, closing: Closing, row: dict[str, Any]) -> int:
+    """Insert a closing, or fill in the snapshot of one that has none; returns its position."""
+    key = _is_round(closing.run, closing.branch, closing.generation, closing.round)
+    stored = connection.execute(select(_table.c.position, _table.c.snapshot).where(key)).first()
+    if stored is not None and (closing.snapshot is None or stored.snapshot is not None):
+        return int(stored.position)
+    position = _next_position(connection)
+    if stored is None:
+        connection.execute(insert(_table), row | {"position": position})
+    else:
+        change = {name: row[name] for name in ("snapshot", "parameters_sha256")}
+        connection.execute(update(_table).where(key).values(position=position, **change))
+    return position
+
+
+def page(
+    connection: Connection, run: str | None, after: int, *, summary: bool = False
+) -> list[Closing]:
+    """The next closings of a run, or of all, after a position."""
+    query = select(*(_SUMMARY if summary else _table.c)).where(_table.c.position > after)
+    query = query if run is None else query.where(_table.c.run == run)
+    rows = connection.execute(query.order_by(_table.c.position).limit(_PAGE))
+    return [from_row(row) for row in rows]
+
+
+def find(connection: Connection, run: str, branch: str, round_: int) -> Closing | None:
+    """The closing of a round, of its newest generation."""
+    columns = _table.c
+    query = select(_table).where(
+        columns.run == run, columns.branch == branch, columns.round == round_
+    )
+    row = connection.execute(query.order_by(columns.generation.desc()).limit(1)).first()
+    return None if row is None else from_row(row)
+
+
+def move_head(connection: Connection, closing: Closing) -> None:
+    """Let the head of the branch point at this round, unless it is further on already."""
+    row = {"run": closing.run, "branch": closing.branch, "generation": closing.generation}
+    row |= {"round": closing.round, "snapshot_round": closing.round if closing.snapshot else None}
+    statement = upsert(schema.heads).values(row)
+    old, new = schema.heads.c, statement.excluded
+    further = {name: _larger(old[name], new[name]) for name in ("round", "snapshot_round")}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["run", "branch"], set_=further)
+    )
+
+
+def head(connection: Connection, run: str, branch: str) -> Head:
+    """How far a branch of a run has come."""
+    heads = schema.heads
+    of_branch = and_(heads.c.run == run, heads.c.branch == branch)
+    found = connection.execute(select(heads).where(of_branch)).first()
+    if found is None:
+        return Head(0, None)
+    named = _is_round(run, branch, found.generation, found.snapshot_round)
+    row = connection.execute(select(_table).where(named)).first()
+    return Head(found.round, None if row is None else from_row(row))
+
+
+def forget(connection: Connection, run: Row[Any], after: int) -> None:
+    """Take back the closings of later rounds, and note it for those who follow the closings.
+
+    Raises:
+        ValueError: One of them names a commit.
+    """
+    heads, columns = schema.heads, _table.c
+    position = _next_position(connection)  # before the last one may be gone
+    of_branch = and_(heads.c.run == run.id, heads.c.branch == run.branch)
+    of_run = and_(
+        columns.run == run.id, columns.branch == run.branch, columns.generation == run.generation
+    )
+    later = and_(of_run, columns.round > after)
+    if connection.execute(
+        select(columns.round).where(later, columns.snapshot.is_not(None))
+    ).first():
+        raise ValueError(f"a round after {after} of run {run.id} is committed: it stays")
+    journal = schema.journal.c
+    connection.execute(delete(schema.journal).where(journal.run == run.id, journal.round > after))
+    if not connection.execute(delete(_table).where(later)).rowcount:
+        return
+    row = {"run": run.id, "branch": run.branch, "generation": run.generation, "after": after}
+    connection.execute(insert(schema.forgotten), row | {"position": position})
+    # Its last commit is older, so it stays what it was.
+    connection.execute(update(heads).where(of_branch).values(round=after))
+
+
+def _next_position(connection: Connection) -> int:
+    """A position that no closing ever had."""
+    tables = (_table, schema.forgotten)
+    highest = [connection.scalar(select(func.max(table.c.position))) or 0 for table in tables]
+    return 1 + max(highest)
+
+
+def forget_journal(
+    connection: Connection, run: str, round_: int, attempt: int | None = None
+) -> None:
+    """Delete the journal up to a closed round, or up to a failed attempt of one."""
+    table = schema.journal
+    past = table.c.round < round_
+    failed = table.c.round == round_
+    if attempt is not None:
+        failed &= table.c.attempt <= attempt
+    connection.execute(delete(table).where(table.c.run == run, past | failed))
+
+
+def _is_round(run: str, branch: str, generation: int, round_: int | None) -> ColumnElement[bool]:
+    columns = _table.c
+    return and_(
+        columns.run == run,
+        columns.branch == branch,
+        columns.generation == generation,
+        columns.round == round_,
+    )
+
+
+def _larger(old: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
+    # SQLite's max(a, b) is NULL as soon as one of them is.
+    return case((old.is_(None), new), (new > old, new), else_=old)

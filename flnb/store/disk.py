@@ -1,0 +1,54 @@
+"""When the disk is full: one error for it, whichever library noticed."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flnb.core.errors import StorageFullError
+
+_FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT}
+_FULL_TEXTS = ("database or disk is full", "no space left", "disk quota exceeded")
+_IO_TEXT = "disk i/o error"
+_NOTHING_FREE_BYTES = 64 * 1024
+
+
+@contextmanager
+def room_at(where: Path, *errors: type[Exception]) -> Iterator[None]:
+    """Turn an error that means "the disk is full" into one that says so.
+
+    Args:
+        where: File or folder that is written.
+        errors: Classes of the library that does the writing, beside OSError.
+
+    Raises:
+        StorageFullError: No space is left at `where`.
+    """
+    caught: tuple[type[Exception], ...] = (OSError, *errors)
+    try:
+        yield
+    except caught as error:
+        free = free_bytes(where)
+        if _means_full(error, free):
+            raise StorageFullError(str(where), free) from error
+        raise
+
+
+def free_bytes(where: Path) -> int:
+    """Bytes that can still be written where `where` lies."""
+    while not where.exists():
+        where = where.parent
+    return shutil.disk_usage(where).free
+
+
+def _means_full(error: Exception, free: int) -> bool:
+    if isinstance(error, OSError) and error.errno in _FULL_ERRNOS:
+        return True
+    text = str(error).lower()
+    if any(full in text for full in _FULL_TEXTS):
+        return True
+    # SQLite says no more than "disk I/O error" when its shared-memory file cannot grow.
+    return free < _NOTHING_FREE_BYTES and _IO_TEXT in text

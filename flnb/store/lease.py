@@ -1,0 +1,128 @@
+"""Who may write in a lab: one process at a time, told by name to everybody else.
+
+The lock is the kernel's (`flock`), so it is gone the moment its process is, however that ended;
+the file only says who has it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from flnb.core import SYSTEM_CLOCK, Clock
+from flnb.core.errors import LabHeldError
+
+_TRIES = 5
+_PAUSE_S = 0.02
+"""Somebody who only looks holds the lock for microseconds; that must not refuse a coordinator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds a lab."""
+
+    who: str
+    pid: int
+    host: str
+    since: datetime
+
+    def __str__(self) -> str:
+        """Such as `coordinator (process 4711 on box)`."""
+        return f"{self.who} (process {self.pid} on {self.host})"
+
+
+class Lease:
+    """The right to write in a lab, until released or until this process ends.
+
+    Args:
+        path: The lock file of the lab.
+        who: What holds it, such as `coordinator`; shown to others.
+        clock: Where the time comes from that others see.
+
+    Raises:
+        LabHeldError: Another process holds the lab, or this one does already.
+    """
+
+    def __init__(self, path: Path, who: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if not _locked(fd, fcntl.LOCK_EX, tries=_TRIES):
+            os.close(fd)
+            held = _read(path)
+            since = f"{held.since:%Y-%m-%d %H:%M:%S %Z}" if held else "just now"
+            raise LabHeldError(str(path.parent), str(held or "another process"), since)
+        self._fd = fd
+        self.holder = Holder(who, os.getpid(), socket.gethostname(), clock.now())
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, json.dumps(asdict(self.holder), default=datetime.isoformat).encode(), 0)
+        except BaseException:
+            self.release()  # nobody could, once this object is lost
+            raise
+
+    @property
+    def held(self) -> bool:
+        """Whether this lease has not been released."""
+        return self._fd >= 0
+
+    def release(self) -> None:
+        """Let others have the lab; releasing twice does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        """The lease itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Release it."""
+        self.release()
+
+
+def holder(path: Path) -> Holder | None:
+    """Look who holds a lab, None when nobody does.
+
+    Args:
+        path: The lock file of the lab.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        return None if _locked(fd, fcntl.LOCK_SH, tries=1) else _read(path)
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int, kind: int, *, tries: int) -> bool:
+    for left in reversed(range(tries)):
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if left:
+                time.sleep(_PAUSE_S)
+        else:
+            return True
+    return False
+
+
+def _read(path: Path) -> Holder | None:
+    try:
+        facts = json.loads(path.read_text())
+        return Holder(**{**facts, "since": datetime.fromisoformat(facts["since"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None  # its holder is writing it this moment

@@ -1,0 +1,300 @@
+"""Everything that was measured, as DuckDB tables: a projection of the closed rounds.
+
+It is made from the state database and from nothing else, so it can be deleted at any time. Which
+closings are in it stands in a table of its own, written in the same transaction as their rows.
+Only the process that holds the lab opens the file, because DuckDB lets no second process in;
+others make the same tables in memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing as closing_after
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+
+from flnb.core import failpoints
+from flnb.core.errors import QueryRefusedError, StoreError
+from flnb.store import projection
+from flnb.store.disk import room_at
+from flnb.store.records import Closing, Forgotten, RunRecord
+from flnb.store.select_only import locked_down, select
+from flnb.store.state import StateStore
+from flnb.store.table import Table
+from flnb.store.tables import TABLES
+
+_BATCH_ROWS = 50_000
+_BATCH_CLOSINGS = 500
+_DAMAGED = (
+    duckdb.FatalException,
+    duckdb.InternalException,
+    duckdb.IOException,
+    duckdb.SerializationException,
+)
+_NO_DAMAGE = [
+    os.strerror(number)
+    for number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENFILE)
+]
+"""What DuckDB says when the file may be whole, but cannot be opened now."""
+_Key = tuple[str, str, int, int]
+T = TypeVar("T")
+
+
+class Metrics:
+    """The tables of `lab.sql`, safe to use from any thread.
+
+    Args:
+        state: Where the closings come from.
+        path: The DuckDB file; None keeps the tables in memory.
+    """
+
+    def __init__(self, state: StateStore, path: Path | None = None) -> None:
+        self._state = state
+        self._path = path
+        self._stamp = (
+            f"{state.lab_id}:{hashlib.sha256(json.dumps(projection.DDL).encode()).hexdigest()}"
+        )
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._done: dict[_Key, int] = {}
+        self._runs: list[RunRecord] = []
+        self._lock = threading.RLock()
+
+    def apply(self, closings: Sequence[Closing]) -> None:
+        """Bring closings into the tables in one transaction; those that are in it stay single.
+
+        Rounds that were taken back leave the tables first, and are not brought in.
+
+        Args:
+            closings: As `StateStore.close_round` or `StateStore.closings` returned them.
+
+        Raises:
+            StorageFullError: The disk is full; nothing was written.
+        """
+        with self._lock:
+            self._open()
+            taken_back = self._state.forgotten()
+            gone = {key for key, at in self._done.items() if _covered(taken_back, key, at)}
+            known = {key: at for key, at in self._done.items() if key not in gone}
+            closings = [
+                each for each in closings if not _covered(taken_back, each.key, each.position)
+            ]
+            new = list({each.key: each for each in closings if each.key not in known}.values())
+            moved = [
+                each for each in closings if known.get(each.key, each.position) < each.position
+            ]
+            if not new and not moved and not gone:
+                return
+            with self._writing() as cursor:
+                names = self._names(
+                    cursor, {each.run for each in closings} | {run for run, *_ in gone}
+                )
+                for key in gone:
+                    projection.delete(cursor, key, names[key[0]])
+                if new:
+                    projection.insert(cursor, new, names)
+                for each in moved:
+                    projection.name_snapshot(cursor, each, names[each.run])
+                failpoints.reach("in-projection")
+                cursor.execute("COMMIT")
+            self._done = known | {each.key: each.position for each in (*new, *moved)}
+
+    def catch_up(self) -> int:
+        """Bring in every closing that is not in the tables; returns how many there were.
+
+        Raises:
+            StorageFullError: The disk is full; what was brought in stays.
+        """
+        return self._mended(self._catch_up)
+
+    def _catch_up(self) -> int:
+        with self._lock:
+            self.apply([])  # what was taken back leaves the tables, even if nothing follows
+            missing = set(self._state.positions()) - set(self._done.values())
+            if missing:
+                late = self._state.closings(after=min(missing) - 1)
+                for batch in _batches(each for each in late if each.position in missing):
+                    self.apply(batch)
+        return len(missing)
+
+    def query(self, sql: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
+        """Answer one SELECT over the tables.
+
+        Args:
+            sql: Exactly one SELECT statement.
+            rows: Refuse an answer with more rows.
+            timeout_s: Refuse to work on it any longer.
+
+        Raises:
+            QueryRefusedError: Not one read-only SELECT, or over a limit; says which.
+        """
+        try:
+            with closing_after(self._mended(self._reading)) as cursor:
+                return Table(select(cursor, sql, rows=rows, timeout_s=timeout_s))
+        except duckdb.Error as error:
+            if not _means_damage(error):
+                raise
+            if not self._made_anew_if_damaged():
+                raise QueryRefusedError(f"DuckDB cannot answer this: {error}") from error
+        with closing_after(self._reading()) as cursor:
+            return Table(select(cursor, sql, rows=rows, timeout_s=timeout_s))
+
+    def rebuild(self) -> None:
+        """Make all tables again from the state database; a file is set aside."""
+        with self._lock:
+            self.close()
+            self._set_aside()
+            self._catch_up()
+
+    def close(self) -> None:
+        """Close the file; the next call opens it again."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
+
+    def _mended(self, work: Callable[[], T]) -> T:
+        """Do something, and once more with a new file if the present one is damaged."""
+        try:
+            return work()
+        except duckdb.Error as error:
+            if not _means_damage(error):
+                raise
+        self.rebuild()
+        return work()
+
+    def _made_anew_if_damaged(self) -> bool:
+        """Read the tables whole, because what a query raises proves nothing about the file."""
+        with self._lock:
+            self.close()  # a fatal error leaves a connection that answers nothing any more
+            try:
+                late = self._catch_up()  # everything, if opening found the damage
+                with closing_after(self._open().cursor()) as cursor:
+                    for spec in TABLES:
+                        cursor.execute(f"SELECT bit_xor(hash(t)) FROM {spec.name} t")  # noqa: S608  # our own table names
+                        cursor.fetchall()
+            except duckdb.Error as error:
+                if not _means_damage(error):
+                    raise
+                self.rebuild()
+                return True
+        return late > 0 and self._path is not None
+
+    def _reading(self) -> duckdb.DuckDBPyConnection:
+        """A cursor for one query, with the runs as they are now."""
+        with self._lock:
+            connection = self._open()
+            if self._runs != self._state.runs():
+                with self._writing() as cursor:
+                    self._put_runs(cursor)
+                    cursor.execute("COMMIT")
+            return connection.cursor()
+
+    def _names(self, cursor: duckdb.DuckDBPyConnection, needed: set[str]) -> dict[str, str]:
+        """Identity to name of the runs; the table of runs is made anew if one is not in it."""
+        if not needed <= {run.id for run in self._runs}:
+            self._put_runs(cursor)
+        return {run.id: run.name for run in self._runs}
+
+    def _put_runs(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._runs = self._state.runs()
+        cursor.execute("DELETE FROM runs")
+        projection.append(cursor, "runs", projection.run_table(self._runs))
+
+    @contextmanager
+    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor in a transaction, which is lost unless the body commits it."""
+        where = self._path or Path()
+        with room_at(where, duckdb.Error), closing_after(self._open().cursor()) as cursor:
+            cursor.execute("BEGIN TRANSACTION")
+            try:
+                yield cursor
+            except BaseException:
+                self._runs = []
+                raise
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            try:
+                with room_at(self._path or Path(), duckdb.Error):
+                    self._connection = self._connect()
+            except duckdb.Error as error:
+                self._check_openable(error)
+                self._set_aside()
+                self._connection = self._connect()
+        return self._connection
+
+    def _check_openable(self, error: duckdb.Error) -> None:
+        """Raise unless only damage of the file can explain the error."""
+        if "Could not set lock" in str(error):
+            raise StoreError(
+                f"{self._path} is open in another program: {error}",
+                hint="close it there; reading it needs a copy of the file",
+            ) from error
+        if any(text in str(error) for text in _NO_DAMAGE):
+            raise StoreError(f"{self._path} cannot be opened: {error}") from error
+        if not _means_damage(error):
+            raise error
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        connection = locked_down(str(self._path or ":memory:"))
+        if _stamp(connection) not in {None, self._stamp}:
+            # Made from another lab's closings, or by an flnb with other tables.
+            connection.close()
+            self._set_aside()
+            connection = locked_down(str(self._path))
+        with closing_after(connection.cursor()) as cursor:
+            if _stamp(cursor) is None:
+                cursor.execute("BEGIN TRANSACTION")
+                for statement in projection.DDL:
+                    cursor.execute(statement)
+                cursor.execute("INSERT INTO flnb.stamp VALUES ($1)", [self._stamp])
+                cursor.execute("COMMIT")
+            rows = cursor.execute("SELECT * FROM flnb.done").fetchall()
+        self._done = {tuple(key): position for *key, position in rows}
+        self._runs = []
+        return connection
+
+    def _set_aside(self) -> None:
+        if self._path is not None and self._path.exists():
+            # Its log would be replayed into the new file.
+            self._path.with_name(f"{self._path.name}.wal").unlink(missing_ok=True)
+            self._path.replace(self._path.with_name(f"{self._path.name}.old"))
+
+
+def _means_damage(error: duckdb.Error) -> bool:
+    # A wrong checksum is raised as no class in particular.
+    return isinstance(error, _DAMAGED) or type(error) is duckdb.Error
+
+
+def _stamp(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """What the tables were made from and for, None when there are none yet."""
+    try:
+        found = connection.execute("SELECT stamp FROM flnb.stamp").fetchone()
+    except duckdb.CatalogException:
+        return None
+    return str(found[0]) if found else None
+
+
+def _covered(taken_back: Iterable[Forgotten], key: _Key, position: int) -> bool:
+    return any(each.covers(key, position) for each in taken_back)
+
+
+def _batches(closings: Iterable[Closing]) -> Iterator[list[Closing]]:
+    batch: list[Closing] = []
+    rows = 0
+    for closing in closings:
+        batch.append(closing)
+        rows += closing.invited
+        if rows >= _BATCH_ROWS or len(batch) >= _BATCH_CLOSINGS:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch

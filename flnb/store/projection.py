@@ -1,0 +1,135 @@
+"""Closings and runs as rows of the tables of `lab.sql`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from flnb.store.columns import repeated, to_table
+from flnb.store.records import Closing, RunRecord
+from flnb.store.tables import BODIES, KEY, ROUNDS, RUNS, TABLES, TableSpec
+
+_OWN_TABLES = (
+    "CREATE SCHEMA flnb",
+    "CREATE TABLE flnb.stamp (stamp VARCHAR)",
+    "CREATE TABLE flnb.done (run VARCHAR, branch VARCHAR, generation BIGINT, round BIGINT, "
+    "position BIGINT)",
+)
+DDL = (*_OWN_TABLES, *(statement for spec in TABLES for statement in spec.ddl()))
+"""Makes the tables, and two of our own: what they were made from, and which closings they hold."""
+
+
+def run_table(runs: Iterable[RunRecord]) -> pa.Table:
+    """Rows of the table `runs`."""
+    return _table(RUNS, [_run_row(run) for run in runs])
+
+
+def round_table(closings: Iterable[Closing], names: Mapping[str, str]) -> pa.Table:
+    """Rows of the table `rounds`; `names` is identity to name of the runs."""
+    rows = [
+        {
+            column.name: names[closing.run]
+            if column.name == "run"
+            else getattr(closing, column.name)
+            for column in ROUNDS.columns
+        }
+        for closing in closings
+    ]
+    return _table(ROUNDS, rows)
+
+
+def body_table(spec: TableSpec, closings: Sequence[Closing], names: Mapping[str, str]) -> pa.Table:
+    """Rows of a table that come inside closings, each under the key of its round."""
+    return pa.concat_tables(_one_body(spec, closing, names[closing.run]) for closing in closings)
+
+
+def done_table(closings: Iterable[Closing]) -> pa.Table:
+    """Which closings are in the tables, by the identity of their runs."""
+    rows = [(*closing.key, closing.position) for closing in closings]
+    names = [column.name for column in KEY] + ["position"]
+    return pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+def insert(
+    cursor: duckdb.DuckDBPyConnection, new: Sequence[Closing], names: Mapping[str, str]
+) -> None:
+    """Write the rows of new closings."""
+    append(cursor, "rounds", round_table(new, names))
+    for spec in BODIES:
+        append(cursor, spec.name, body_table(spec, new, names))
+    append(cursor, "flnb.done", done_table(new))
+
+
+def append(cursor: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Write rows into a table."""
+    if rows.num_rows:
+        cursor.register("flnb_rows", rows)
+        cursor.execute(f"INSERT INTO {name} BY NAME SELECT * FROM flnb_rows")  # noqa: S608  # our own table names
+        cursor.unregister("flnb_rows")
+
+
+def delete(cursor: duckdb.DuckDBPyConnection, key: tuple[str, str, int, int], run: str) -> None:
+    """Delete all rows of a closing."""
+    for table, name in [*((spec.name, run) for spec in (ROUNDS, *BODIES)), ("flnb.done", key[0])]:
+        cursor.execute(
+            f"DELETE FROM {table} "  # noqa: S608  # our own table names
+            "WHERE run = $1 AND branch = $2 AND generation = $3 AND round = $4",
+            [name, *key[1:]],
+        )
+
+
+def name_snapshot(cursor: duckdb.DuckDBPyConnection, closing: Closing, run: str) -> None:
+    """Fill in the commit of a round that had none."""
+    _, *rest = closing.key
+    cursor.execute(
+        "UPDATE rounds SET snapshot = $1, parameters_sha256 = $2 "
+        "WHERE run = $3 AND branch = $4 AND generation = $5 AND round = $6",
+        [closing.snapshot, closing.parameters_sha256, run, *rest],
+    )
+    cursor.execute(
+        "UPDATE flnb.done SET position = $1 "
+        "WHERE run = $2 AND branch = $3 AND generation = $4 AND round = $5",
+        [closing.position, *closing.key],
+    )
+
+
+def _one_body(spec: TableSpec, closing: Closing, name: str) -> pa.Table:
+    body = to_table(getattr(closing, spec.name), spec, {"attempt": closing.attempt})
+    key = (name, *closing.key[1:])
+    keys = [
+        repeated(value, column.type, body.num_rows) for value, column in zip(key, KEY, strict=True)
+    ]
+    return pa.Table.from_arrays(
+        [*keys, *body.columns], names=[column.name for column in spec.columns]
+    )
+
+
+def _run_row(run: RunRecord) -> dict[str, Any]:
+    return {
+        "run": run.name,
+        "id": run.id,
+        "status": str(run.status),
+        "branch": run.branch,
+        "generation": run.generation,
+        "task": run.task_name,
+        "plan": run.plan_yaml,
+        "plan_hash": run.plan_hash,
+        "fingerprint": _text(run.fingerprint),
+        "environment": _text(run.environment),
+        "error": run.error or "",
+        "created_at": run.created_at,
+        "updated_at": run.updated_at,
+    }
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _table(spec: TableSpec, rows: list[dict[str, Any]]) -> pa.Table:
+    schema = pa.schema([(column.name, column.type) for column in spec.columns])
+    return pa.Table.from_pylist(rows, schema=schema)

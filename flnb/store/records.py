@@ -1,0 +1,173 @@
+"""What the state database holds, as frozen records: runs, closed rounds, journal, operations.
+
+Columns of a closing (`metrics`, `assignments`, `updates`, `events`) are mappings from column name
+to a sequence; which columns there are stands in `tables.py`. Read back, the sequences are NumPy
+arrays, decoded when they are first looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flnb.core import RunId, Status
+
+Columns = Mapping[str, Any]
+"""Column name to a sequence (list, NumPy or Arrow array); all of one length."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run: what it was started with and how it stands."""
+
+    id: RunId
+    name: str
+    """Unique in its lab."""
+    plan_yaml: str
+    plan_hash: str
+    task_name: str
+    created_at: datetime
+    updated_at: datetime
+    task_ref: Any = None
+    """JSON by which the task is loaded again; None when it was defined in a cell."""
+    fingerprint: Any = None
+    """JSON of the task's fingerprint; resume compares it."""
+    layout: Any = None
+    """JSON of the model's layout."""
+    environment: Any = None
+    """JSON: versions and machine on which the run was started."""
+    simulation: Any = None
+    """JSON: how its clients are simulated."""
+    status: Status = Status.RUNNING
+    branch: str = "main"
+    generation: int = 1
+    """Raised by each roll back, so that late updates can be told."""
+    error: str | None = None
+    """Why the run is paused or failed, with its hint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """One closed round: what the closing transaction writes, and nothing else ever does."""
+
+    run: RunId
+    branch: str = "main"
+    generation: int = 1
+    round: int
+    attempt: int = 0
+    closed_by: str
+    """What closed it, such as `all answered`, `quorum` or `deadline`."""
+    opened_at: datetime
+    closed_at: datetime
+    seconds_s: float = 0.0
+    invited: int = 0
+    accepted: int = 0
+    refused: int = 0
+    failed: int = 0
+    lost: int = 0
+    late: int = 0
+    bytes_up: int = 0
+    snapshot: str | None = None
+    """Commit of the round in history; None when the round was not committed."""
+    parameters_sha256: str | None = None
+    """Hash of the committed model."""
+    metrics: Columns = field(default_factory=dict)
+    assignments: Columns = field(default_factory=dict)
+    updates: Columns = field(default_factory=dict)
+    events: Columns = field(default_factory=dict)
+    position: int = 0
+    """Place in the lab's sequence of closings, given by the store; rises with every write."""
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """What identifies a closed round: run, branch, generation, round."""
+        return self.run, self.branch, self.generation, self.round
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """That rounds of a run were taken back; it has a place among the closings of the lab."""
+
+    position: int
+    run: RunId
+    branch: str
+    generation: int
+    after: int
+    """The last round that stayed."""
+
+    def covers(self, key: tuple[str, str, int, int], position: int) -> bool:
+        """Whether a closing of this key and position was taken back."""
+        *of_run, round_ = key
+        return (
+            of_run == [self.run, self.branch, self.generation]
+            and round_ > self.after
+            and position < self.position
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a run has come."""
+
+    round: int
+    """The last closed round; 0 before the first."""
+    closing: Closing | None
+    """The last closing with a snapshot, from which a crashed run goes on."""
+
+    @property
+    def snapshot(self) -> str | None:
+        """The last named commit."""
+        return self.closing.snapshot if self.closing else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedAttempt:
+    """A round that found too few usable updates and will be tried again."""
+
+    run: RunId
+    generation: int
+    round: int
+    attempt: int
+    counts: Mapping[str, int]
+    """Outcome to number of clients."""
+    reasons: Mapping[int, str]
+    """Row of the cohort to why its update was not used."""
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRecord:
+    """A step of the open round, written before its effect is relied on."""
+
+    run: RunId
+    round: int
+    attempt: int
+    kind: str
+    """Such as `assigned` or `answered`."""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    """Anything that JSON can hold; NumPy arrays are read back as lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A thing that somebody did to a run, kept for ever."""
+
+    at: datetime
+    actor: str
+    verb: str
+    run: RunId | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A wish of another process (`pause`, `resume`, `stop`), carried out by the coordinator."""
+
+    id: int
+    run: RunId
+    verb: str
+    asked_at: datetime
+    result: str | None = None
+    """What became of it; None while it waits."""

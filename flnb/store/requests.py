@@ -1,0 +1,79 @@
+"""What people did to runs, and what other processes ask the coordinator to do."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+
+from sqlalchemy import insert, select, update
+
+from flnb.core import Clock, RunId
+from flnb.core.errors import NotFoundError
+from flnb.store import schema
+from flnb.store.database import Database
+from flnb.store.records import Command, Operation
+
+
+class Requests:
+    """The part of the state that people write: operations, kept for ever, and commands."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    def append_operation(self, operation: Operation) -> None:
+        """Note for ever what somebody did."""
+        with self._database.writing() as connection:
+            connection.execute(insert(schema.operations), asdict(operation))
+
+    def operations(self, run: RunId | None = None) -> list[Operation]:
+        """What was done to one run or to all, oldest first."""
+        table = schema.operations
+        query = select(*(table.c[field.name] for field in fields(Operation)))
+        query = query if run is None else query.where(table.c.run == run)
+        with self._database.reading() as connection:
+            return [Operation(*row) for row in connection.execute(query.order_by(table.c.position))]
+
+    def enqueue_command(self, run: RunId, verb: str) -> Command:
+        """Ask the coordinator for something, from any process."""
+        asked_at = self._clock.now()
+        row = {"run": run, "verb": verb, "asked_at": asked_at}
+        with self._database.writing() as connection:
+            key = connection.execute(insert(schema.commands), row).inserted_primary_key
+        assert key is not None
+        return Command(key[0], run, verb, asked_at)
+
+    def pending_commands(self) -> list[Command]:
+        """What nobody has answered yet, oldest first."""
+        table = schema.commands
+        query = select(table).where(table.c.result.is_(None)).order_by(table.c.id)
+        with self._database.reading() as connection:
+            return [Command(*row) for row in connection.execute(query)]
+
+    def command(self, number: int) -> Command:
+        """Look up what became of a command.
+
+        Raises:
+            NotFoundError: There is no such command.
+        """
+        query = select(schema.commands).where(schema.commands.c.id == number)
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotFoundError("command", number)
+        return Command(*row)
+
+    def drop_commands(self, result: str) -> int:
+        """Finish all commands that wait, for a coordinator that starts; returns how many.
+
+        Args:
+            result: What those who asked are told.
+        """
+        table = schema.commands
+        change = update(table).where(table.c.result.is_(None)).values(result=result)
+        with self._database.writing() as connection:
+            return connection.execute(change).rowcount
+
+    def finish_command(self, number: int, result: str) -> None:
+        """Write what became of a command."""
+        change = update(schema.commands).where(schema.commands.c.id == number)
+        with self._database.writing() as connection:
+            connection.execute(change.values(result=result))

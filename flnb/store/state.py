@@ -1,0 +1,300 @@
+"""The state of a lab: runs, closed rounds, the journal of the open one. The only commit point.
+
+What the closing transaction does not name never happened: a snapshot in history without a closing
+is an orphan, and every projection is made from closings. Methods block, may be called from any
+thread, and are each one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from flnb.core import SYSTEM_CLOCK, Clock, RunId, Status, failpoints
+from flnb.core.errors import NotFoundError, StoreError
+from flnb.store import closing_rows, schema
+from flnb.store.database import Database
+from flnb.store.records import (
+    Closing,
+    FailedAttempt,
+    Forgotten,
+    Head,
+    JournalRecord,
+    RunRecord,
+)
+from flnb.store.requests import Requests
+
+
+class StateStore(Requests):
+    """The state database of a lab.
+
+    Every method that writes raises `StorageFullError` when the disk is full; nothing is written
+    then.
+
+    Args:
+        path: The SQLite file.
+        clock: Where the times of records come from that the store makes itself.
+        create: Make the file if it is not there.
+
+    Raises:
+        NotFoundError: There is no such file and none may be created.
+        LabVersionError: The file was written by a newer flnb.
+        StoreError: The file is something else.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock = SYSTEM_CLOCK, create: bool = True) -> None:
+        super().__init__(Database(path, clock, create=create), clock)
+
+    @property
+    def lab_id(self) -> str:
+        """Identity of the lab, made with it."""
+        return self._database.lab_id
+
+    def problem(self) -> str:
+        """What is wrong with the file; empty when it is sound."""
+        return self._database.problem()
+
+    def close(self) -> None:
+        """Close the file; the next call opens it again."""
+        self._database.close()
+
+    # --- runs -----------------------------------------------------------------------------------
+
+    def create_run(self, record: RunRecord) -> None:
+        """Write a new run.
+
+        Raises:
+            StoreError: The lab has a run of that name or identity already.
+        """
+        runs = schema.runs.c
+        same = or_(runs.id == record.id, runs.name == record.name)
+        with self._database.writing() as connection:
+            if connection.execute(select(runs.id).where(same)).first():
+                raise StoreError(
+                    f"the lab has a run {record.name!r} already",
+                    hint=f"choose another name, or lab.resume({record.name!r})",
+                )
+            connection.execute(insert(schema.runs), asdict(record))
+
+    def run(self, name: str) -> RunRecord:
+        """Find a run by its name or identity.
+
+        Raises:
+            NotFoundError: There is none; the nearest name is offered.
+        """
+        runs = schema.runs.c
+        match = or_(runs.name == name, runs.id == name)
+        with self._database.reading() as connection:
+            row = connection.execute(select(schema.runs).where(match)).first()
+            if row is None:
+                raise NotFoundError("run", name, connection.scalars(select(runs.name)).all())
+        return _run_record(row)
+
+    def runs(self) -> list[RunRecord]:
+        """All runs, newest first."""
+        runs = schema.runs.c
+        query = select(schema.runs).order_by(runs.created_at.desc(), runs.id)
+        with self._database.reading() as connection:
+            return [_run_record(row) for row in connection.execute(query)]
+
+    def set_status(self, run: RunId, status: Status, error: str | None = None) -> None:
+        """Write what a run is doing, and why if it cannot go on.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        change = {"status": status, "error": error, "updated_at": self._clock.now()}
+        statement = update(schema.runs).where(schema.runs.c.id == run).values(change)
+        with self._database.writing() as connection:
+            if not connection.execute(statement).rowcount:
+                raise NotFoundError("run", run)
+
+    def set_plan(
+        self, run: RunId, plan_yaml: str, plan_hash: str, *, forget_after: int | None = None
+    ) -> None:
+        """Write that a run goes on by another plan.
+
+        Args:
+            run: The run.
+            plan_yaml: The plan.
+            plan_hash: Its digest.
+            forget_after: The last round that stays. Later ones are taken back, because the other
+                plan does them again and may do them otherwise; None keeps all.
+
+        Raises:
+            NotFoundError: There is no such run.
+            ValueError: A later round is committed to the history.
+        """
+        runs = schema.runs
+        change = {"plan_yaml": plan_yaml, "plan_hash": plan_hash, "updated_at": self._clock.now()}
+        with self._database.writing() as connection:
+            row = connection.execute(select(runs).where(runs.c.id == run)).first()
+            if row is None:
+                raise NotFoundError("run", run)
+            connection.execute(update(runs).where(runs.c.id == run).values(change))
+            if forget_after is not None:
+                closing_rows.forget(connection, row, forget_after)
+
+    def interrupted(self) -> None:
+        """Say of every run that was going on that its process has died; for a new lease holder."""
+        going_on = schema.runs.c.status.in_([status for status in Status if not status.over])
+        change = {"status": Status.INTERRUPTED, "updated_at": self._clock.now()}
+        with self._database.writing() as connection:
+            connection.execute(update(schema.runs).where(going_on).values(change))
+
+    # --- the open round -------------------------------------------------------------------------
+
+    def journal(
+        self, run: RunId, round_: int, attempt: int, kind: str, payload: Mapping[str, Any]
+    ) -> None:
+        """Write a step of the open round before its effect is relied on."""
+        self.journal_all([JournalRecord(run, round_, attempt, kind, payload)])
+
+    def journal_all(self, records: Sequence[JournalRecord]) -> None:
+        """Write several steps in one transaction: all of them or none."""
+        rows = [asdict(record) for record in records]
+        with self._database.writing() as connection:
+            if rows:
+                connection.execute(insert(schema.journal), rows)
+
+    def journal_of_open_round(self, run: RunId) -> list[JournalRecord]:
+        """Steps of the round that has not been closed, in order; empty between rounds."""
+        table = schema.journal
+        columns = [table.c[field.name] for field in fields(JournalRecord)]
+        query = select(*columns).where(table.c.run == run).order_by(table.c.position)
+        with self._database.reading() as connection:
+            return [JournalRecord(*row) for row in connection.execute(query)]
+
+    def record_attempt(
+        self,
+        run: RunId,
+        round_: int,
+        attempt: int,
+        counts: Mapping[str, int],
+        reasons: Mapping[int, str] | None = None,
+    ) -> None:
+        """Write that an attempt found too few updates, and forget its journal; once if repeated.
+
+        Args:
+            run: Whose round.
+            round_: Its number.
+            attempt: The attempt, from 0.
+            counts: Outcome to number of clients.
+            reasons: Row of the cohort to why its update was not used.
+        """
+        row = {"run": run, "round": round_, "attempt": attempt, "ended_at": self._clock.now()}
+        row |= {"counts": dict(counts), "reasons": dict(reasons or {})}
+        generation = select(schema.runs.c.generation).where(schema.runs.c.id == run)
+        with self._database.writing() as connection:
+            row["generation"] = connection.scalar(generation)
+            connection.execute(upsert(schema.attempts).on_conflict_do_nothing(), row)
+            closing_rows.forget_journal(connection, run, round_, attempt)
+
+    def attempts(self, run: RunId) -> list[FailedAttempt]:
+        """Failed attempts of a run since it was last rolled back, by round and attempt."""
+        table, runs = schema.attempts, schema.runs.c
+        query = select(table).join(schema.runs, runs.generation == table.c.generation)
+        query = query.where(table.c.run == run, runs.id == run)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(table.c.round, table.c.attempt)).all()
+        return [_failed_attempt(row) for row in rows]
+
+    def failed_attempts(self, run: RunId) -> dict[int, int]:
+        """Round to how many attempts of it failed, for rounds where one did."""
+        return {failed.round: failed.attempt + 1 for failed in self.attempts(run)}
+
+    # --- closed rounds --------------------------------------------------------------------------
+
+    def close_round(self, closing: Closing) -> Closing:
+        """Close a round: THE transaction after which the round has happened.
+
+        It writes the closing, moves the head and forgets the journal of the round. A round that
+        is closed already stays as it is, but for a snapshot that it did not have: after a crash
+        the rounds since the last commit are done again, with the same result.
+
+        Returns:
+            The closing with its position.
+
+        Raises:
+            ValueError: A column that its table does not have, or columns of different lengths.
+        """
+        row = closing_rows.to_row(closing)
+        with self._database.writing() as connection:
+            position = closing_rows.write(connection, closing, row)
+            closing_rows.move_head(connection, closing)
+            closing_rows.forget_journal(connection, closing.run, closing.round)
+            failpoints.reach("in-closing")
+        failpoints.reach("after-closing")
+        return replace(closing, position=position)
+
+    def closing(self, run: RunId, round_: int) -> Closing | None:
+        """One closed round of a run's branch, None if it has not closed."""
+        branch = self.run(run).branch
+        with self._database.reading() as connection:
+            return closing_rows.find(connection, run, branch, round_)
+
+    def closings(self, run: RunId | None = None, *, after: int = 0) -> Iterator[Closing]:
+        """Closed rounds of a run or of all runs, by position.
+
+        A closing that gets its snapshot later gets a new position then, and comes once more.
+
+        Args:
+            run: Only this run.
+            after: Only closings with a higher position.
+        """
+        return self._pages(run, after)
+
+    def summaries(self, run: RunId) -> Iterator[Closing]:
+        """Closed rounds of a run by position, as `closings`, but quick however many the clients.
+
+        Their counts and metrics are there; assignments, updates and events are left out.
+        """
+        return self._pages(run, summary=True)
+
+    def forgotten(self) -> list[Forgotten]:
+        """What was taken back of closed rounds, by position."""
+        table = schema.forgotten
+        with self._database.reading() as connection:
+            rows = connection.execute(select(table).order_by(table.c.position))
+            return [Forgotten(*row) for row in rows]
+
+    def _pages(
+        self, run: RunId | None, after: int = 0, *, summary: bool = False
+    ) -> Iterator[Closing]:
+        while True:
+            with self._database.reading() as connection:
+                page = closing_rows.page(connection, run, after, summary=summary)
+            if not page:
+                return
+            yield from page
+            after = page[-1].position
+
+    def positions(self) -> list[int]:
+        """Positions of all closings, rising."""
+        column = schema.closings.c.position
+        with self._database.reading() as connection:
+            return list(connection.scalars(select(column).order_by(column)))
+
+    def head(self, run: RunId) -> Head:
+        """How far a run has come on its branch.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        branch = self.run(run).branch
+        with self._database.reading() as connection:
+            return closing_rows.head(connection, run, branch)
+
+
+def _run_record(row: Row[Any]) -> RunRecord:
+    return RunRecord(**{**row._mapping, "status": Status(row.status)})
+
+
+def _failed_attempt(row: Row[Any]) -> FailedAttempt:
+    reasons = {int(number): reason for number, reason in row.reasons.items()}
+    return FailedAttempt(**{**row._mapping, "reasons": reasons})

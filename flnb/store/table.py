@@ -1,0 +1,91 @@
+"""Answers as tables: an Arrow table that shows its first rows and turns into a DataFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+
+from flnb.core import cards
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN_ROWS = 8
+_SHOWN_CHARACTERS = 40
+
+
+class Table:
+    """Rows and columns; iterating gives a dictionary a row.
+
+    Examples:
+        >>> Table.of({"round": [1, 2], "accuracy": [0.5, 0.75]})
+        round  accuracy
+            1       0.5
+            2      0.75
+        2 rows
+    """
+
+    def __init__(self, arrow: pa.Table) -> None:
+        self._arrow = arrow
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any]) -> Self:
+        """Make a table of columns: name to a sequence, all of one length."""
+        return cls(pa.table(dict(columns)))
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return list(self._arrow.column_names)
+
+    def arrow(self) -> pa.Table:
+        """The Arrow table itself."""
+        return self._arrow
+
+    def df(self) -> pd.DataFrame:
+        """As a pandas DataFrame; times keep their zone."""
+        frame: pd.DataFrame = self._arrow.to_pandas()
+        return frame
+
+    def __len__(self) -> int:
+        return int(self._arrow.num_rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self._arrow.to_batches():
+            yield from batch.to_pylist()
+
+    def __repr__(self) -> str:
+        """The first rows and a count."""
+        lines = [self.columns, *self._first_rows()]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        shown = ["  ".join(map(str.rjust, line, widths)) for line in lines]
+        return "\n".join([*shown, self._count()])
+
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
+        table = cards.table(self.columns, self._first_rows())
+        return cards.bundle(repr(self), cards.framed(table, cards.quiet(self._count())))
+
+    def _first_rows(self) -> list[list[str]]:
+        rows = self._arrow.slice(0, _SHOWN_ROWS)
+        columns = [[_shown(value) for value in column.to_pylist()] for column in rows.columns]
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def _count(self) -> str:
+        count = f"{len(self):,} row{'' if len(self) == 1 else 's'}"
+        return f"{count}, the first {_SHOWN_ROWS} shown" if len(self) > _SHOWN_ROWS else count
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "–"
+        case float():
+            return f"{value:.5g}"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}"
+        case _:
+            text = " ".join(str(value).split())
+            return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"

@@ -1,0 +1,135 @@
+"""History: exact bits, unchanged chunks written once, branches that can be reset, no noise."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from flnb.core.errors import NotFoundError
+from flnb.store import History
+from flnb.store.chunks import CHUNK_BYTES
+from flnb.testing.stores import same_bits, sample_groups
+
+CHUNK = CHUNK_BYTES // 4
+
+
+@pytest.fixture
+def history(tmp_path):
+    return History(tmp_path / "history")
+
+
+def ramp(n):
+    values = np.arange(n, dtype=np.float32)
+    values.flags.writeable = False
+    return values
+
+
+@pytest.mark.parametrize("n", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 7])
+def test_any_length_is_read_back_bit_for_bit(history, n):
+    snapshot = history.write("r", {"parameters": ramp(n)}, {})
+    values = history.read(snapshot)["parameters"]
+    assert values.tobytes() == ramp(n).tobytes()
+    assert values.ctypes.data % 64 == 0
+
+
+def test_only_changed_chunks_are_written(history):
+    values = ramp(4 * CHUNK).copy()
+    history.write("r", {"parameters": values}, {})
+    before = history.size_bytes
+    values[CHUNK] += 1
+    history.write("r", {"parameters": values}, {})
+    assert CHUNK_BYTES <= history.size_bytes - before < CHUNK_BYTES + 100_000
+
+
+def test_a_change_that_only_bits_show_is_kept(history):
+    zeros, nan = np.zeros(10, np.float32), np.full(10, np.nan, np.float32)
+    versions = [zeros, -zeros, nan, (nan.view(np.uint32) + 1).view(np.float32)]
+    same = np.zeros(1, np.uint8)
+    snapshots = [history.write("r", {"parameters": v, "same": same}, {}) for v in versions]
+    for snapshot, values in zip(snapshots, versions, strict=True):
+        assert history.read(snapshot)["parameters"].tobytes() == values.tobytes()
+
+
+def test_a_version_that_equals_the_one_before_is_a_commit_too(history):
+    first = history.write("r", {"parameters": ramp(10)}, {"round": 1})
+    second = history.write("r", {"parameters": ramp(10)}, {"round": 2})
+    assert first != second
+    assert history.meta(second) == {"round": 2}
+    assert same_bits(history.read(second), history.read(first))
+
+
+def test_an_array_that_changes_in_place_is_seen_to_have_changed(history):
+    values, same = np.zeros(10, np.float32), np.zeros(1, np.uint8)
+    first = history.write("r", {"parameters": values, "same": same}, {})
+    values[3] = 1
+    second = history.write("r", {"parameters": values, "same": same}, {})
+    assert history.read(first)["parameters"][3] == 0
+    assert history.read(second)["parameters"][3] == 1
+
+
+def test_groups_may_come_grow_shrink_and_go(history):
+    a, b = np.arange(5, dtype=np.uint8), np.arange(3, dtype=np.int64)
+    versions = [{"a": a}, {"a": a, "b": b}, {"a": a[:2], "b": b}, {"b": b.astype(np.float32)}]
+    snapshots = [history.write("r", version, {}) for version in versions]
+    for snapshot, version in zip(snapshots, versions, strict=True):
+        assert same_bits(history.read(snapshot), version)
+
+
+def test_runs_do_not_mix(history):
+    one = history.write("one", {"parameters": ramp(5)}, {})
+    other = history.write("other", {"parameters": -ramp(5)}, {})
+    again = history.write("one", {"parameters": ramp(5)}, {})
+    assert same_bits(history.read(again), history.read(one))
+    assert not same_bits(history.read(other), history.read(one))
+
+
+def test_what_only_an_orphan_holds_is_written_again_after_a_reset(history):
+    named = history.write("r", sample_groups(1), {})
+    history.write("r", sample_groups(2), {})
+    History(history.path).reset("r", named)
+    after = history.write("r", sample_groups(2), {})
+    assert same_bits(history.read(after), sample_groups(2))
+
+
+def test_a_run_without_a_named_commit_starts_from_nothing(history):
+    history.write("r", {"orphan": ramp(3)}, {})
+    history.reset("r", None)
+    snapshot = history.write("r", {"parameters": ramp(3)}, {})
+    assert history.read(snapshot).keys() == {"parameters"}
+
+
+def test_unknown_names_are_not_found(history):
+    snapshot = history.write("r", {"parameters": ramp(3)}, {})
+    with pytest.raises(NotFoundError, match="optimiser"):
+        history.read(snapshot, ["optimiser"])
+    for look in (history.read, history.meta, lambda name: history.reset("r", name)):
+        with pytest.raises(NotFoundError):
+            look("AAAAAAAAAAAAAAAAAAA0")
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 2)), np.array(["a"]), np.zeros(0)])
+def test_what_cannot_be_a_version_is_refused(history, wrong):
+    with pytest.raises(ValueError, match=r"flat|value"):
+        history.write("r", {"parameters": wrong}, {})
+
+
+@settings(max_examples=15)
+@given(st.lists(hnp.arrays(np.uint8, st.integers(1, 40)), min_size=1, max_size=4))
+def test_every_version_stays_as_it_was_written(tmp_path_factory, versions):
+    history = History(tmp_path_factory.mktemp("history"))
+    snapshots = [history.write("r", {"state": version}, {}) for version in versions]
+    for snapshot, version in zip(snapshots, versions, strict=True):
+        assert history.read(snapshot)["state"].tobytes() == version.tobytes()
+
+
+def test_nothing_is_said_on_the_standard_streams(tmp_path):
+    write = (
+        "import sys, numpy; from pathlib import Path; from flnb.store import History;"
+        "History(Path(sys.argv[1])).write('r', {'a': numpy.ones(3)}, {})"
+    )
+    done = subprocess.run([sys.executable, "-c", write, str(tmp_path)], capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

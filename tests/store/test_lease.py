@@ -1,0 +1,71 @@
+"""Who holds a lab: one process, by name, and only as long as it lives."""
+
+import errno
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from flnb.core.errors import LabHeldError
+from flnb.store import Lease
+from flnb.store.lease import holder
+
+HOLD = (
+    "import sys, time; from pathlib import Path; from flnb.store import Lease;"
+    "lease = Lease(Path(sys.argv[1]), 'coordinator'); print('held', flush=True); time.sleep(600)"
+)
+
+
+def test_a_second_lease_is_told_who_has_the_lab_and_since_when(tmp_path):
+    with Lease(tmp_path / "lab.lock", "coordinator"), pytest.raises(LabHeldError) as refused:
+        Lease(tmp_path / "lab.lock", "other")
+    assert refused.value.holder.startswith(f"coordinator (process {os.getpid()} on ")
+    assert refused.value.since.endswith("UTC")
+
+
+def test_a_released_lab_can_be_taken_again(tmp_path):
+    first = Lease(tmp_path / "lab.lock", "a much longer name of a coordinator")
+    first.release()
+    first.release()
+    assert holder(tmp_path / "lab.lock") is None
+    with Lease(tmp_path / "lab.lock", "b"):
+        assert holder(tmp_path / "lab.lock").who == "b"
+
+
+def test_a_killed_process_lets_go(tmp_path):
+    path = tmp_path / "lab.lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(LabHeldError, match=f"process {other.pid}"):
+            Lease(path, "mine")
+        other.kill()
+        other.wait()
+    with Lease(path, "mine"):
+        assert holder(path).pid == os.getpid()
+
+
+def test_looking_does_not_take_the_lab_away(tmp_path):
+    assert holder(tmp_path / "lab.lock") is None
+    for _ in range(50):
+        with Lease(tmp_path / "lab.lock", "a"):
+            assert holder(tmp_path / "lab.lock").who == "a"
+    began = time.monotonic()
+    with Lease(tmp_path / "lab.lock", "a"), pytest.raises(LabHeldError):
+        Lease(tmp_path / "lab.lock", "b")
+    assert time.monotonic() - began < 1
+
+
+def test_a_lease_that_cannot_be_written_does_not_keep_the_lab(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="No space"):
+            Lease(tmp_path / "lab.lock", "first")
+    with Lease(tmp_path / "lab.lock", "second") as lease:
+        assert lease.held

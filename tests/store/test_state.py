@@ -1,0 +1,246 @@
+"""The state database: one transaction a step, whatever process dies or looks on meanwhile."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from flnb.core import Status
+from flnb.core.errors import LabVersionError, NotFoundError, StoreError
+from flnb.store import JournalRecord, Operation, StateStore
+from flnb.testing.stores import sample_closing, sample_run
+
+
+@pytest.fixture
+def state(tmp_path):
+    store = StateStore(tmp_path / "state.db")
+    store.create_run(sample_run())
+    yield store
+    store.close()
+
+
+def test_a_newer_format_is_refused_and_left_alone(state, tmp_path):
+    state.close()
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        connection.execute("UPDATE lab SET format = 99")
+    with pytest.raises(LabVersionError) as refused:
+        StateStore(tmp_path / "state.db")
+    assert (refused.value.found, refused.value.supported) == (99, 1)
+
+
+def test_a_file_that_is_something_else_is_refused(tmp_path):
+    (tmp_path / "state.db").write_bytes(b"dear diary, " * 1000)
+    with pytest.raises(StoreError, match="not the database of a lab"):
+        StateStore(tmp_path / "state.db")
+    assert (tmp_path / "state.db").read_bytes().startswith(b"dear diary")
+
+
+def test_an_unknown_run_cannot_change_its_status(state):
+    with pytest.raises(NotFoundError):
+        state.set_status("nobody", Status.PAUSED)
+
+
+def test_status_and_its_reason_are_kept_and_cleared(state):
+    state.set_status("run001", Status.PAUSED, "disk full")
+    assert (state.run("run001").status, state.run("run001").error) == (Status.PAUSED, "disk full")
+    state.set_status("run001", Status.RUNNING)
+    assert state.run("run001").error is None
+
+
+def test_a_mistyped_column_is_refused_before_anything_is_written(state):
+    with pytest.raises(ValueError, match="clinet"):
+        state.close_round(replace(sample_closing(1), updates={"clinet": ["c1"]}))
+    with pytest.raises(ValueError, match="differ in length"):
+        state.close_round(replace(sample_closing(1), events={"kind": ["a"], "detail": []}))
+    assert state.head("run001").round == 0
+
+
+def test_missing_columns_are_nulls_and_no_rows_are_empty_columns(state):
+    bare = replace(sample_closing(1), metrics={"metric": ["loss"]}, updates={})
+    state.close_round(bare)
+    read = state.closing("run001", 1)
+    assert read.metrics["scope"].tolist() == [None]
+    assert [len(values) for values in read.updates.values()] == [0] * 9
+    assert list(read.assignments["attempt"]) == [0, 0, 0]
+
+
+def test_several_steps_are_journaled_together_or_not_at_all(state):
+    steps = [JournalRecord(run, 1, 0, "assigned") for run in ("run001", "run001", "nobody")]
+    with pytest.raises(StoreError, match="no such run"):
+        state.journal_all(steps)
+    assert state.journal_of_open_round("run001") == []
+    state.journal_all(steps[:2])
+    state.journal_all([])
+    assert state.journal_of_open_round("run001") == steps[:2]
+
+
+def test_closing_one_run_leaves_the_journal_of_another(state):
+    state.create_run(sample_run("calm-fox", number=2))
+    for run in ("run001", "run002"):
+        state.journal(run, 1, 0, "assigned", {})
+    state.close_round(sample_closing(1))
+    assert [step.run for step in state.journal_of_open_round("run002")] == ["run002"]
+
+
+def test_many_closings_are_followed_in_order_page_by_page(state):
+    for number in range(1, 71):
+        state.close_round(sample_closing(number, clients=1))
+    assert [closing.round for closing in state.closings("run001")] == list(range(1, 71))
+    assert [closing.round for closing in state.closings(after=68)] == [69, 70]
+    assert state.positions() == list(range(1, 71))
+
+
+def test_operations_are_kept_in_order(state):
+    asked = Operation(datetime(2026, 1, 1, tzinfo=UTC), "ada", "pause", "run001", "lunch")
+    started = replace(asked, verb="start", run=None, reason="")
+    for operation in (started, asked):
+        state.append_operation(operation)
+    assert state.operations() == [started, asked]
+    assert state.operations("run001") == [asked]
+
+
+def test_threads_write_side_by_side(state):
+    def close(first):
+        for number in range(first, first + 15):
+            state.journal("run001", number, 0, "assigned", {})
+            state.close_round(sample_closing(number, clients=0))
+
+    threads = [threading.Thread(target=close, args=(100 * turn,)) for turn in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({closing.round for closing in state.closings()}) == 60
+    assert state.positions() == list(range(1, 61))
+    assert state.head("run001").round == 314
+
+
+WRITE_FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+from flnb.store import StateStore
+from flnb.testing.stores import sample_closing
+state = StateStore(Path(sys.argv[1]))
+for number in itertools.count(1):
+    state.journal("run001", number, 0, "assigned", {})
+    state.close_round(sample_closing(number, snapshot=f"s{number}"))
+    print(number, flush=True)
+"""
+
+
+def test_a_killed_writer_loses_no_round_that_it_has_closed(state, tmp_path):
+    command = [sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path / "state.db")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        said = [int(writer.stdout.readline()) for _ in range(20)]
+        writer.send_signal(signal.SIGKILL)
+        said += [int(line) for line in writer.stdout]
+    rounds = [closing.round for closing in state.closings()]
+    assert rounds == list(range(1, len(rounds) + 1))
+    assert len(rounds) - said[-1] in (0, 1)
+    assert state.head("run001").snapshot == f"s{rounds[-1]}"
+    assert state.problem() == ""
+
+
+def test_a_process_stopped_between_commit_and_projection_has_closed_the_round(state, tmp_path):
+    command = [sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path / "state.db")]
+    environment = os.environ | {"FLNB_FAILPOINT": "after-closing:3"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as writer:
+        _, status = os.waitpid(writer.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        assert state.head("run001").round == 3
+        assert state.journal_of_open_round("run001") == []
+        writer.kill()
+
+
+def test_two_processes_may_make_the_same_lab_at_once(tmp_path):
+    make = (
+        "import sys; from pathlib import Path; from flnb.store import StateStore;"
+        "sys.stdin.read(); print(StateStore(Path(sys.argv[1])).lab_id)"
+    )
+    makers = [
+        subprocess.Popen(
+            [sys.executable, "-c", make, str(tmp_path / "new.db")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for maker in makers:
+        maker.stdin.close()
+    found = {maker.stdout.read().strip() for maker in makers}
+    assert [maker.wait() for maker in makers] == [0, 0]
+    assert len(found) == 1
+    for maker in makers:
+        maker.stdout.close()
+
+
+def test_a_plan_takes_back_the_rounds_that_were_not_committed(state):
+    state.close_round(sample_closing(1, snapshot="s1"))
+    gone = [state.close_round(sample_closing(number)).position for number in (2, 3)]
+    state.journal("run001", 4, 0, "assigned", {})
+    state.set_plan("run001", "rounds: 9\n", "new", forget_after=1)
+    head = state.head("run001")
+    assert (head.round, head.snapshot, state.run("run001").plan_hash) == (1, "s1", "new")
+    assert state.closing("run001", 2) is None
+    assert state.journal_of_open_round("run001") == []
+    assert state.close_round(sample_closing(2)).position > max(gone)
+    assert state.head("run001").round == 2
+
+
+def test_a_plan_takes_back_all_rounds_or_none(state):
+    state.close_round(sample_closing(1))
+    state.set_plan("run001", "a", "a")
+    assert state.head("run001").round == 1
+    state.set_plan("run001", "b", "b", forget_after=0)
+    assert (state.head("run001").round, list(state.closings())) == (0, [])
+    with pytest.raises(NotFoundError):
+        state.set_plan("nobody", "b", "b")
+
+
+def test_a_committed_round_is_never_taken_back(state):
+    for number in (1, 2):
+        state.close_round(sample_closing(number, snapshot=f"s{number}"))
+    with pytest.raises(ValueError, match="committed"):
+        state.set_plan("run001", "new", "new", forget_after=1)
+    assert state.head("run001").round == 2
+    assert state.run("run001").plan_hash != "new"
+
+
+def test_a_lab_from_before_rounds_could_be_taken_back_gets_what_it_lacks(state, tmp_path):
+    state.close_round(sample_closing(1))
+    state.close()
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        connection.execute("DROP TABLE forgotten")
+    again = StateStore(tmp_path / "state.db")
+    assert again.lab_id == state.lab_id
+    assert again.close_round(sample_closing(2)).position == 2
+    again.close()
+
+
+def test_summaries_are_closings_without_their_rows_of_clients(state):
+    for number in (1, 2):
+        state.close_round(sample_closing(number, snapshot=f"s{number}"))
+    for whole, summary in zip(state.closings(), state.summaries("run001"), strict=True):
+        assert (summary.round, summary.snapshot, summary.accepted) == (
+            whole.round,
+            whole.snapshot,
+            whole.accepted,
+        )
+        assert summary.metrics["metric"].tolist() == whole.metrics["metric"].tolist()
+        assert len(summary.updates["client"]) == len(summary.assignments["client"]) == 0
+
+
+def test_commands_from_before_a_start_are_dropped_with_a_word(state):
+    done, waiting = (state.enqueue_command("run001", verb) for verb in ("pause", "stop"))
+    state.finish_command(done.id, "done")
+    assert state.drop_commands("the coordinator has ended") == 1
+    assert state.pending_commands() == []
+    assert state.command(done.id).result == "done"
+    assert state.command(waiting.id).result == "the coordinator has ended"

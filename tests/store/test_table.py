@@ -1,0 +1,41 @@
+"""Answers as tables: how they look, and what they turn into."""
+
+from datetime import UTC, datetime
+
+from flnb.store import Table
+
+
+def test_a_long_table_shows_its_first_rows_and_a_count():
+    shown = repr(Table.of({"round": list(range(1000)), "loss": [1 / 3] * 1000}))
+    assert len(shown.splitlines()) == 1 + 8 + 1
+    assert "0.33333" in shown
+    assert shown.endswith("1,000 rows, the first 8 shown")
+
+
+def test_an_empty_table_shows_its_columns():
+    assert repr(Table.of({"round": [], "loss": []})).split() == ["round", "loss", "0", "rows"]
+
+
+def test_html_escapes_what_clients_call_themselves():
+    html = Table.of({"client": ["<script>alert(1)</script>"]})._repr_mimebundle_()["text/html"]
+    assert "<script>" not in html
+
+
+def test_a_traceback_is_shown_on_one_line():
+    shown = repr(Table.of({"reason": ["Traceback\n  File x\n" + "y" * 100]}))
+    assert len(shown.splitlines()) == 3
+    assert len(shown.splitlines()[1]) == 40
+
+
+def test_times_keep_their_zone_on_the_way_to_pandas():
+    table = Table.of({"closed_at": [datetime(2026, 3, 29, 1, 30, tzinfo=UTC), None]})
+    frame = table.df()
+    assert str(frame["closed_at"].dt.tz) == "UTC"
+    assert frame["closed_at"].isna().tolist() == [False, True]
+
+
+def test_rows_are_dictionaries():
+    table = Table.of({"round": [1, 2], "loss": [0.5, None]})
+    assert list(table) == [{"round": 1, "loss": 0.5}, {"round": 2, "loss": None}]
+    assert (len(table), table.columns) == (2, ["round", "loss"])
+    assert table.arrow().num_rows == 2
