@@ -1,0 +1,102 @@
+"""One client after the other, in whichever process this is.
+
+Both engines do their work through this class: the sequential one in the process of the
+coordinator, the other one in each worker.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from flnb.core import ClientHalf, MetricSum, Outcome, Work
+from flnb.core.errors import IntegrityError, TaskError
+from flnb.engines.answers import Answers, Ledger
+from flnb.engines.blame import user_traceback
+from flnb.tasks import Task
+from flnb.tensors import CohortSum, Model, l2_norm
+from flnb.training import LocalResult, LocalTraining, Resident, evaluate_block
+
+
+class ClientWork:
+    """Trains clients, checks what they give, and adds it up.
+
+    Args:
+        task: Whose model and data are used.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._resident = Resident(task)
+
+    def begin(self, work: Work, base: Model) -> None:
+        """Open a piece of work; drops what was added up before.
+
+        Raises:
+            TaskError: There is no local training of that name.
+        """
+        self._train_client = find_training(work.half)
+        self._work, self._base = work, base
+        self._sums = CohortSum(base.layout)
+
+    def train(self, rows: Sequence[int], stopped: Callable[[], bool]) -> Answers:
+        """Train the clients in these rows; those not yet begun are left out once `stopped`."""
+        ledger = Ledger(rows)
+        for row in rows:
+            if stopped():
+                break
+            self._train_row(row, ledger)
+        return ledger.close()
+
+    def hand_over(self) -> CohortSum:
+        """Give away the sum of all accepted updates since the last time."""
+        sums, self._sums = self._sums, CohortSum(self._base.layout)
+        return sums
+
+    def evaluate(self, model: Model, blocks: Sequence[int]) -> list[Mapping[str, MetricSum]]:
+        """Measure a model on some of the held-out blocks, by their position."""
+        held_out = self._task.test_blocks()
+        return [evaluate_block(self._resident, model, held_out[block]) for block in blocks]
+
+    def _train_row(self, row: int, ledger: Ledger) -> None:
+        client = self._work.clients[row]
+        try:
+            result = self._train_client(self._resident, self._base, self._work, client)
+        except (Exception, SystemExit) as error:  # a client's code may raise anything
+            ledger.enter(Outcome.FAILED, reason=user_traceback(error))
+            return
+        reason = self._fold(result)
+        ledger.enter(
+            Outcome.REFUSED if reason else Outcome.ACCEPTED,
+            n_examples=result.n_examples,
+            train_s=result.train_s,
+            loss=result.loss,
+            norm=l2_norm(result.update.values),
+            metrics=result.metrics,
+            reason=reason,
+        )
+
+    def _fold(self, result: LocalResult) -> str:
+        """Add an update to the sum, or say why not."""
+        weight = result.n_examples if self._work.weighting == "examples" else 1
+        try:
+            self._sums.fold(result.update, weight)
+        except IntegrityError as error:  # the sum looked at every value; now find better words
+            return result.update.check(self._base.layout) or str(error)
+        return ""
+
+
+def find_training(half: ClientHalf) -> LocalTraining:
+    """Look up what a client does, by name.
+
+    Raises:
+        TaskError: No module or function of that name.
+    """
+    try:
+        return cast(LocalTraining, pkgutil.resolve_name(half.entry))
+    except (ImportError, AttributeError, ValueError) as error:
+        raise TaskError(
+            f"there is no local training {half.entry!r}: {error}",
+            hint="an entry reads 'package.module:function' and can be imported in every process",
+        ) from error
