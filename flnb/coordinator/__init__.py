@@ -1,0 +1,23 @@
+"""One thread, one loop: feeds facts to the round machine and carries out its orders.
+
+Here are the lab, the coordinator and the run as people hold them. How rounds go is decided in
+`rounds`; who trains is in `engines`; what is kept is in `store`. Read `runner.py` first: it is one
+round from draw to close. Then `closer.py`: what makes a round durable.
+"""
+
+from flnb.coordinator.coordinator import Coordinator, coordinator_of
+from flnb.coordinator.details import RoundDetails
+from flnb.coordinator.lab import Lab, RunList
+from flnb.coordinator.population import Population, Simulation
+from flnb.coordinator.run import Run
+
+__all__ = [
+    "Coordinator",
+    "Lab",
+    "Population",
+    "RoundDetails",
+    "Run",
+    "RunList",
+    "Simulation",
+    "coordinator_of",
+]

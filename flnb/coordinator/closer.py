@@ -1,0 +1,146 @@
+"""Closes rounds durably, in order, while the next round already runs.
+
+A round that is written to history goes: snapshot, then the one closing transaction, then the
+projection. At most one snapshot is in flight. What the transaction does not name never happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from flnb.core.clock import SYSTEM_CLOCK
+from flnb.core.failpoints import reach
+from flnb.store import Closing, LabStore
+from flnb.tensors import Model, pack
+
+SHARE = 0.05
+"""Of the time, that `commit_every="auto"` lets history cost at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Version:
+    """A version of the model with the server optimiser's state that belongs to it."""
+
+    round: int
+    model: Model
+    optimiser: object
+
+    def groups(self) -> dict[str, np.ndarray]:
+        """The arrays of a commit, one flat array a group."""
+        return {
+            "parameters": self.model.values,
+            "integers": self.model.integers,
+            "optimiser": pack(self.optimiser),
+        }
+
+
+class Closer:
+    """Takes closed rounds of one run and makes them durable.
+
+    Args:
+        store: The lab's store.
+        io: The lab's one thread for databases.
+        commit_every: The plan's setting.
+        on_closed: Called on the loop with each closing that is durable.
+    """
+
+    def __init__(
+        self,
+        store: LabStore,
+        io: ThreadPoolExecutor,
+        commit_every: int | Literal["auto"],
+        on_closed: Callable[[Closing], None],
+    ) -> None:
+        self._store, self._io, self._every, self._on_closed = store, io, commit_every, on_closed
+        self._queue: asyncio.Queue[tuple[Closing, Version | None]] = asyncio.Queue()
+        self._in_flight = asyncio.Semaphore(1)
+        self._history = ThreadPoolExecutor(1, thread_name_prefix="flnb-history")
+        self._next_at_s = 0.0
+        self._error: Exception | None = None
+        self._task = asyncio.create_task(self._work(), name="flnb-closer")
+
+    async def put(self, closing: Closing, version: Version, *, must_commit: bool) -> None:
+        """Hand a closed round over; waits only if a snapshot that must be written is held up.
+
+        Raises:
+            Exception: Whatever went wrong with an earlier round.
+        """
+        commit = must_commit or self._due(closing.round)
+        if commit:
+            await self._in_flight.acquire()
+        self._raise()
+        self._queue.put_nowait((closing, version if commit else None))
+
+    async def drain(self) -> None:
+        """Wait until everything handed over is durable.
+
+        Raises:
+            Exception: Whatever went wrong with it.
+        """
+        joined = asyncio.create_task(self._queue.join())
+        await asyncio.wait({joined, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        joined.cancel()
+        self._raise()
+
+    @property
+    def broken(self) -> bool:
+        """Whether a round could not be made durable."""
+        return self._error is not None
+
+    async def close(self) -> None:
+        """Stop; what is not durable by now is given up."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        await asyncio.to_thread(self._history.shutdown, wait=True)
+
+    def _due(self, round_number: int) -> bool:
+        if self._every != "auto":
+            return round_number % self._every == 0
+        return not self._in_flight.locked() and SYSTEM_CLOCK.monotonic_s() >= self._next_at_s
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            closing, version = await self._queue.get()
+            try:
+                if version is not None:
+                    closing = await loop.run_in_executor(
+                        self._history, self._commit, closing, version
+                    )
+                await loop.run_in_executor(self._io, self._store.close_round, closing)
+                self._on_closed(closing)
+            except Exception as error:
+                # Handed to whoever comes next with `put` or `drain`: the run pauses there. The
+                # snapshot in flight may be this one or one that waits behind it; either way
+                # nobody else would let go of it.
+                self._error = error
+                self._in_flight.release()
+                return
+            if version is not None:
+                self._in_flight.release()
+            self._queue.task_done()
+
+    def _commit(self, closing: Closing, version: Version) -> Closing:
+        """Write a snapshot; runs in the history thread."""
+        began_s = SYSTEM_CLOCK.monotonic_s()
+        digest = version.model.sha256()
+        reach("before-snapshot")
+        ticket = self._store.writer.submit(
+            closing.run, version.groups(), {"round": closing.round, "sha256": digest}
+        )
+        snapshot = ticket.wait()
+        reach("after-snapshot")
+        # This process and the writer work for it in turn: the time it took is what it cost.
+        now_s = SYSTEM_CLOCK.monotonic_s()
+        self._next_at_s = now_s + (now_s - began_s) * (1 / SHARE - 1)
+        return replace(closing, snapshot=snapshot, parameters_sha256=digest)

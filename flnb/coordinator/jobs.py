@@ -1,0 +1,193 @@
+"""From a plan and a task to something that can be driven, for the first time or again."""
+
+from __future__ import annotations
+
+import platform
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from flnb.coordinator.closer import Version
+from flnb.coordinator.picture import Picture
+from flnb.coordinator.population import Population, Simulation
+from flnb.coordinator.runner import Job
+from flnb.core.clock import SYSTEM_CLOCK
+from flnb.core.errors import FingerprintError, PlanError, RoundStateError, TaskError
+from flnb.core.failpoints import reach
+from flnb.core.ids import RunId, new_run_id, new_run_name
+from flnb.core.plan import Plan
+from flnb.core.view import Status
+from flnb.store import LabStore, RunRecord
+from flnb.strategies import Strategy
+from flnb.tensors import Model, unpack
+
+if TYPE_CHECKING:
+    from flnb.tasks import Task
+
+CHANGEABLE = {"rounds", "invite", "need", "deadline_s", "close", "evaluation", "commit_every"}
+"""Settings that decide when rounds close and what is kept, and not what a client computes."""
+
+
+def new_record(
+    store: LabStore, plan: Plan, task: Task, simulation: Simulation, name: str | None
+) -> RunRecord:
+    """Describe a run so that another process can go on with it.
+
+    Raises:
+        PlanError: The name is taken or cannot be one.
+    """
+    taken = {record.name for record in store.state.runs()}
+    if name is None:
+        name = new_run_name(taken)
+    if name in taken:
+        raise PlanError(f"the lab has a run {name!r} already", hint=f"lab.resume({name!r}) goes on")
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise PlanError(f"a run's name has letters, digits, '-', '_' and '.', got {name!r}")
+    now = SYSTEM_CLOCK.now()
+    return RunRecord(
+        id=new_run_id(),
+        name=name,
+        plan_yaml=plan.to_yaml(),
+        plan_hash=plan.hash,
+        task_ref=asdict(task.ref) if task.ref else None,
+        task_name=task.name,
+        fingerprint=asdict(task.fingerprint()),
+        layout=task.layout.to_json(),
+        environment=environment(),
+        simulation=simulation.to_json(),
+        status=Status.RUNNING,
+        branch="main",
+        generation=1,
+        created_at=now,
+        updated_at=now,
+        error="",
+    )
+
+
+def first_version(plan: Plan, task: Task) -> Version:
+    """The version before the first round: named by the seed, so it need not be stored."""
+    model = task.initial_model(plan.seed)
+    strategy: Strategy = plan.strategy.compose()
+    return Version(0, model, strategy.server.init(model.layout))
+
+
+def resumed_job(
+    store: LabStore,
+    record: RunRecord,
+    task: Task | None,
+    known: Iterable[Task],
+    workers: int | None,
+    changes: Mapping[str, Any],
+    populate: Callable[[Task, Simulation], Population],
+) -> Job:
+    """Put together what a run needs to go on from its last durable version.
+
+    Raises:
+        PlanError: The changes cannot work, or may not be made on the way.
+        RoundStateError: The run is over.
+        TaskError: The task came from a cell and was not given.
+        FingerprintError: The task is another than the one of the start.
+    """
+    if record.status in {Status.FINISHED, Status.STOPPED}:
+        raise RoundStateError(f"run {record.name!r} is {record.status}: nothing is left to do")
+    task = _same_task(record, task, known)
+    head = store.state.head(record.id)
+    plan = changed_plan(record, task, changes)
+    settings: dict[str, Any] = dict(record.simulation)
+    if workers is not None:
+        settings["workers"] = workers
+    population = populate(task, Simulation(**settings))
+    start = first_version(plan, task)
+    if changes:
+        # Rounds that were closed but never saved, before a crash, are forgotten: they are done
+        # again, and now by the changed plan.
+        saved = head.closing.round if head.closing else 0
+        store.state.set_plan(record.id, plan.to_yaml(), plan.hash, forget_after=saved)
+    if head.snapshot is not None and head.closing is not None:
+        start = _restored(store, head.closing.round, head.snapshot, start)
+        _compare_environment(record)
+    store.writer.reset(record.id, head.snapshot)  # drops a commit that no closing names
+    reach("branch-reset")
+    failed = store.state.failed_attempts(record.id)
+    return Job(record, plan, plan.strategy.compose(), population, start, failed)
+
+
+def changed_plan(record: RunRecord, task: Task, changes: Mapping[str, Any]) -> Plan:
+    """The plan by which a run goes on.
+
+    Raises:
+        PlanError: A setting that is settled at the start, or values that cannot work.
+    """
+    plan = Plan.from_yaml(record.plan_yaml)
+    if not changes:
+        return plan
+    for name in changes:
+        if name not in CHANGEABLE:
+            raise PlanError(
+                f"{name!r} is settled when a run starts; what may change is "
+                + ", ".join(sorted(CHANGEABLE)),
+                hint="start a new run with the other plan",
+            )
+    plan = plan.replace(**changes)
+    if not (check := plan.check(task)).ok:
+        raise PlanError(f"the changed plan cannot work:\n{check!r}")
+    return plan
+
+
+def end_resting(store: LabStore, run_id: RunId, picture: Picture | None) -> None:
+    """End a run that rests; one that is finished stays so. Needs the lab's lease."""
+    if store.state.run(run_id).status is not Status.FINISHED:
+        store.state.set_status(run_id, Status.STOPPED)
+        if picture is not None:
+            picture.on_status(Status.STOPPED)
+
+
+def _restored(store: LabStore, round_number: int, snapshot: str, first: Version) -> Version:
+    groups = store.history.read(snapshot, ("parameters", "integers", "optimiser"))
+    model = Model(first.model.layout, groups["parameters"], groups["integers"])
+    return Version(round_number, model, unpack(first.optimiser, groups["optimiser"]))
+
+
+def _same_task(record: RunRecord, task: Task | None, known: Iterable[Task]) -> Task:
+    """Find the run's task and make sure that it is the one of the start."""
+    from flnb.tasks import Fingerprint, TaskRef, load  # brings torch; reading a lab needs none
+
+    started_with = Fingerprint(**record.fingerprint)
+    if task is None:
+        task = next((one for one in known if one.fingerprint() == started_with), None)
+    if task is None:
+        if record.task_ref is None:
+            raise TaskError(
+                f"the task of run {record.name!r} was defined in a notebook or script",
+                hint=f"run that cell again, then lab.resume({record.name!r}, task=task)",
+            )
+        task = load(TaskRef(**record.task_ref))
+    if differs := started_with.differs(task.fingerprint()):
+        raise FingerprintError(record.name, differs)
+    return task
+
+
+def environment() -> dict[str, str]:
+    """What the bits of a result may depend on."""
+    import torch  # a run has a task, and a task has torch
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "machine": platform.machine(),
+    }
+
+
+def _compare_environment(record: RunRecord) -> None:
+    was, now = record.environment, environment()
+    if was != now:
+        changed = ", ".join(
+            f"{key} {was.get(key)} → {now[key]}" for key in now if was.get(key) != now[key]
+        )
+        warnings.warn(
+            f"run {record.name!r} goes on elsewhere ({changed}): its results are equal within "
+            "rounding, not bit for bit",
+            stacklevel=4,
+        )

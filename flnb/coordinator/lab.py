@@ -1,0 +1,223 @@
+"""A lab: the place where runs, history and metrics live."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flnb.coordinator.commands import DONE
+from flnb.coordinator.picture import Picture
+from flnb.core import cards
+from flnb.core.errors import LabHeldError, RoundStateError, StoreError
+from flnb.core.plan import Plan
+from flnb.core.view import RunView, Status
+from flnb.store import LabStore, RunRecord, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from flnb.coordinator.coordinator import Coordinator
+    from flnb.coordinator.run import Run
+    from flnb.tasks import Task
+
+ASK_INTERVAL_S = 0.05
+
+
+class Lab:
+    """What `flnb.open` returns: reads the lab always, whoever holds it.
+
+    A `Coordinator` in this process makes it write; see `Coordinator.start`.
+    """
+
+    def __init__(self, store: LabStore) -> None:
+        self.store = store
+        self._known_runs = len(store.state.runs())
+
+    @classmethod
+    def open(cls, path: str | Path) -> Lab:
+        """Open a lab, making it where there is none.
+
+        Args:
+            path: A folder. Nothing is ever written outside it.
+
+        Raises:
+            LabVersionError: A newer flnb wrote it.
+            StoreError: The folder holds something else, or cannot be written.
+        """
+        if "://" in str(path):
+            raise StoreError(f"a lab is a local folder, got {str(path)!r}")
+        return cls(LabStore.open(Path(path)))
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.store.path
+
+    @property
+    def id(self) -> str:
+        """Opaque, unique for ever; stays when the folder moves."""
+        return self.store.id
+
+    @property
+    def coordinator(self) -> Coordinator | None:
+        """The coordinator of this process that holds the lab, if there is one."""
+        from flnb.coordinator.coordinator import coordinator_of  # it imports this module
+
+        return coordinator_of(self.path)
+
+    def runs(self) -> RunList:
+        """Every run, newest first."""
+        records = self.store.state.runs()
+        self._known_runs = len(records)
+        return RunList(self, records)
+
+    def run(self, name: str) -> Run:
+        """Find a run by name or id.
+
+        Raises:
+            NotFoundError: There is none; the nearest name is offered.
+        """
+        from flnb.coordinator.run import Run  # it imports this module for types
+
+        record = self.store.state.run(name)
+        coordinator = self.coordinator
+        live = coordinator.picture(record.id) if coordinator is not None else None
+        return Run(self, record, live or self.picture(record))
+
+    def resume(
+        self,
+        run: Run | str,
+        *,
+        task: Task | None = None,
+        workers: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Go on with a run after a pause or a crash, as if nothing had happened.
+
+        Starts a coordinator in this process if none holds the lab; asks the one that does, if it
+        is in another process.
+
+        Args:
+            run: The run, or its name.
+            task: Needed when the task was defined in a cell; must be the task of the start.
+            workers: Processes that share the work; by default as many as at the start.
+            changes: Settings of the plan that are others from now on; see `Run.resume`.
+
+        Raises:
+            LabHeldError: Another process holds the lab, and cannot be handed a task or a change.
+            RoundStateError: The run is over, or the holder cannot resume it.
+            FingerprintError: The task is another one; says what differs.
+        """
+        from flnb.coordinator.coordinator import Coordinator  # it imports this module
+
+        if isinstance(run, str):
+            run = self.run(run)
+        if self.coordinator is None and (holder := self.store.holder) is not None:
+            if task is not None or changes:
+                raise LabHeldError(str(self.path), str(holder), f"{holder.since:%Y-%m-%d %H:%M:%S}")
+            if self._holder_resumed(run):
+                return self.run(run.id)
+        coordinator = self.coordinator or Coordinator(self).start()
+        return coordinator.resume(run, task, workers, changes)
+
+    def _holder_resumed(self, run: Run) -> bool:
+        """Ask the coordinator that holds the lab, in another process; False if it ends meanwhile."""
+        asked = self.store.state.enqueue_command(run.id, "resume")
+        while (result := self.store.state.command(asked.id).result) is None:
+            if self.store.holder is None:
+                return False
+            time.sleep(ASK_INTERVAL_S)
+        if result != DONE:
+            raise RoundStateError(f"the coordinator that holds the lab says: {result}")
+        return True
+
+    def sql(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
+        """Ask the tables `runs rounds assignments updates metrics events`.
+
+        Args:
+            query: Exactly one SELECT.
+            rows: Answer at most so many rows.
+            timeout_s: Give up after so long.
+
+        Raises:
+            QueryRefusedError: Not one SELECT, or over a limit.
+        """
+        if (coordinator := self.coordinator) is not None:
+            coordinator.flush()
+            # Of the coordinator's own store: this lab may have been opened a second time.
+            metrics = coordinator.lab.store.metrics
+            return metrics.query(query, rows=rows, timeout_s=timeout_s)
+        with self.store.reader() as reader:
+            return reader.query(query, rows=rows, timeout_s=timeout_s)
+
+    def picture(self, record: RunRecord) -> Picture:
+        """The present picture of a run, from its row and its closed rounds."""
+        closings = {closing.round: closing for closing in self.store.state.summaries(record.id)}
+        return Picture(_first_view(self, record), (closings[key] for key in sorted(closings)))
+
+    def __repr__(self) -> str:
+        """One line, from memory."""
+        return f"Lab({str(self.path)!r}, {self._known_runs} runs)"
+
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
+        coordinator = self.coordinator
+        facts = {
+            "folder": str(self.path),
+            "runs": str(self._known_runs),
+            "coordinator": repr(coordinator) if coordinator else "none in this process",
+        }
+        return cards.bundle(repr(self), cards.card(f"Lab {self.path.name}", facts))
+
+
+class RunList(Sequence["Run"]):
+    """Runs of a lab, newest first; shows its first eight."""
+
+    def __init__(self, lab: Lab, records: Sequence[RunRecord]) -> None:
+        self._lab, self._records = lab, tuple(records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: Any) -> Any:
+        """A run, or a list of them."""
+        if isinstance(index, slice):
+            return RunList(self._lab, self._records[index])
+        return self._lab.run(self._records[index].id)
+
+    def __iter__(self) -> Iterator[Run]:
+        return (self._lab.run(record.id) for record in self._records)
+
+    def df(self) -> pd.DataFrame:
+        """The table `runs`, as a DataFrame."""
+        return self._lab.sql("SELECT * FROM runs ORDER BY created_at DESC").df()
+
+    def __repr__(self) -> str:
+        """Names and states of the first eight, from memory."""
+        lines = [f"{record.name}  {record.status}" for record in self._records[:8]]
+        return "\n".join([f"{len(self)} runs", *lines])
+
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
+        rows = [
+            (record.name, cards.badge(record.status), record.task_name)
+            for record in self._records[:8]
+        ]
+        table = cards.table(("run", "status", "task"), rows, left=3)
+        return cards.bundle(repr(self), cards.framed(cards.quiet(f"{len(self)} runs"), table))
+
+
+def _first_view(lab: Lab, record: RunRecord) -> RunView:
+    status = Status(record.status)
+    if not status.over and lab.store.holder is None:
+        status = Status.INTERRUPTED  # whoever drove it is gone
+    return RunView(
+        name=record.name,
+        branch=record.branch,
+        generation=record.generation,
+        status=status,
+        rounds=Plan.from_yaml(record.plan_yaml).rounds,
+        started_at=record.created_at,
+        error=record.error or "",
+        lab=str(lab.path),
+    )

@@ -1,0 +1,76 @@
+"""One thread with one event loop: the coordinator's own, never the kernel's.
+
+Cells run, block and get interrupted; this loop goes on. Everybody else hands it coroutines and
+waits, if at all, on a plain future.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from flnb.core.errors import RoundStateError
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """Owns a daemon thread that runs one event loop until `stop`."""
+
+    def __init__(self, name: str) -> None:
+        self._ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._main, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; returns when the loop runs."""
+        self._thread.start()
+        self._ready.wait()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop, for `call_soon_threadsafe` and the like."""
+        return self._loop
+
+    @property
+    def here(self) -> bool:
+        """Whether the caller is in the loop's own thread."""
+        return threading.current_thread() is self._thread
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine there, and return at once."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def call(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
+        """Run a coroutine there, and wait for its result.
+
+        Raises:
+            RoundStateError: Called from the loop's own thread, where it would wait for itself.
+        """
+        if self.here:
+            work.close()
+            raise RoundStateError("a callback of the coordinator must not wait for the coordinator")
+        return self.submit(work).result(timeout_s)
+
+    def stop(self) -> None:
+        """Cancel what still runs and end the thread."""
+        if not self._thread.is_alive():
+            return
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.call_soon(self._ready.set)
+        try:
+            self._loop.run_forever()
+        finally:
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()

@@ -1,0 +1,139 @@
+"""What is known of the open round, kept in columns until the round becomes a closing record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from flnb.core.ids import ClientId
+from flnb.core.messages import CohortReport, MetricSum, Outcome
+
+OUTCOME_NAMES = np.array([outcome.name.lower() for outcome in Outcome], dtype=object)
+
+
+class OpenRound:
+    """Columns of the cohort of one attempt, filled in as reports come."""
+
+    def __init__(
+        self, round_number: int, attempt: int, clients: tuple[ClientId, ...], opened_at: datetime
+    ) -> None:
+        n = len(clients)
+        self.round, self.attempt, self.clients, self.opened_at = (
+            round_number,
+            attempt,
+            clients,
+            opened_at,
+        )
+        self.outcome = np.full(n, Outcome.PENDING, dtype=np.uint8)
+        self.n_examples = np.zeros(n, dtype=np.int64)
+        self.arrived_s, self.train_s, self.loss, self.norm = np.full((4, n), np.nan)
+        self.reasons: dict[int, str] = {}
+        self.metrics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def take(self, report: CohortReport) -> None:
+        """Put a report's rows in."""
+        rows = report.rows
+        self.outcome[rows] = report.outcome
+        self.n_examples[rows] = report.n_examples
+        self.arrived_s[rows] = report.arrived_s
+        self.train_s[rows] = report.train_s
+        self.loss[rows] = report.loss
+        self.norm[rows] = report.norm
+        self.reasons.update(report.reasons)
+        for name, (totals, counts) in report.metrics.items():
+            n = len(self.clients)
+            mine = self.metrics.setdefault(name, (np.zeros(n), np.zeros(n)))
+            mine[0][rows], mine[1][rows] = totals, counts
+
+    def settle(self) -> None:
+        """Whoever has no answer when the round closes is late."""
+        self.outcome[self.outcome == Outcome.PENDING] = Outcome.LATE
+
+    def count(self, outcome: Outcome) -> int:
+        """Rows of an outcome."""
+        return int((self.outcome == outcome).sum())
+
+    def federated_metrics(self) -> dict[str, MetricSum]:
+        """The cohort's own measurements of the model it received, added exactly, in row order."""
+        counted = np.isin(self.outcome, (Outcome.ACCEPTED, Outcome.REFUSED))
+        return {
+            name: MetricSum(math.fsum(totals[counted]), math.fsum(counts[counted]))
+            for name, (totals, counts) in self.metrics.items()
+        }
+
+    def train_loss(self) -> float:
+        """Mean training loss over accepted clients, weighted by their examples."""
+        used = self.outcome == Outcome.ACCEPTED
+        weights = self.n_examples[used].astype(float)
+        total = math.fsum(weights)
+        return math.fsum(self.loss[used] * weights) / total if total else math.nan
+
+    def stories(self) -> dict[int, str]:
+        """What became of each client that was not used, and why, by row."""
+        return {
+            row: f"{self.clients[row]} {OUTCOME_NAMES[self.outcome[row]]}: {reason}"
+            for row, reason in sorted(self.reasons.items())
+        }
+
+    def example(self) -> str:
+        """The first such story in one line; of a traceback, its last."""
+        for row, reason in sorted(self.reasons.items()):
+            why = reason.strip().rpartition("\n")[2]
+            return f"{self.clients[row]} {OUTCOME_NAMES[self.outcome[row]]}: {why}"
+        return ""
+
+    def assignment_columns(self) -> dict[str, Any]:
+        """One row per invited client."""
+        return {
+            "attempt": [self.attempt] * len(self.clients),
+            "client": list(self.clients),
+            "outcome": OUTCOME_NAMES[self.outcome],
+            "reason": [self.reasons.get(row, "") for row in range(len(self.clients))],
+        }
+
+    def update_columns(self, weighting: str, bytes_up: int) -> dict[str, Any]:
+        """One row per update that came, used or refused."""
+        came = np.flatnonzero(np.isin(self.outcome, (Outcome.ACCEPTED, Outcome.REFUSED)))
+        accepted = self.outcome[came] == Outcome.ACCEPTED
+        examples = self.n_examples[came]
+        return {
+            "client": [self.clients[row] for row in came],
+            "n_examples": examples,
+            "weight": examples.astype(float) if weighting == "examples" else np.ones(len(came)),
+            "loss": self.loss[came],
+            "norm": self.norm[came],
+            "bytes_up": np.full(len(came), bytes_up, dtype=np.int64),
+            "arrived_s": self.arrived_s[came],
+            "train_s": self.train_s[came],
+            "accepted": accepted,
+        }
+
+    def event_columns(self, closed_by: str) -> dict[str, Any]:
+        """The round's story: its start, every client that was not used, its close."""
+        odd = np.flatnonzero(self.outcome != Outcome.ACCEPTED).tolist()
+        kinds = ["round_started", *("client_update" for _ in odd), "round_complete"]
+        details = [
+            f"{len(self.clients)} invited",
+            *(f"{OUTCOME_NAMES[self.outcome[row]]}: {self.reasons.get(row, '')}" for row in odd),
+            closed_by,
+        ]
+        return {
+            "position": list(range(len(kinds))),
+            "kind": kinds,
+            "client": ["", *(self.clients[row] for row in odd), ""],
+            "detail": [detail.strip().removesuffix(":") for detail in details],
+        }
+
+
+def metric_columns(scopes: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Tidy metric rows: scope (`central`, `federated`, `training`), metric, value."""
+    rows = [(s, name, value) for s, values in scopes.items() for name, value in values.items()]
+    return {
+        "scope": [row[0] for row in rows],
+        "metric": [row[1] for row in rows],
+        "value": np.array([row[2] for row in rows], dtype=float),
+    }

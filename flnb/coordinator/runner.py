@@ -1,0 +1,382 @@
+"""Drives one run: feeds facts to the round machine and carries out its orders.
+
+The machine (`flnb.rounds`) decides, this module acts: it draws cohorts, hands out work, adds up
+what comes back, makes the next version, and passes closed rounds to the `Closer`. A runner lives
+from a start (or a resume) to the next pause, stop or end; every resume begins from what is
+durable, so that going on after a pause and going on after a crash are the same thing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flnb import rounds
+from flnb.coordinator.closer import Closer, Version
+from flnb.coordinator.population import Population
+from flnb.coordinator.rows import OpenRound, metric_columns
+from flnb.core.clock import SYSTEM_CLOCK, Clock
+from flnb.core.errors import FLBaseError, InsufficientClientsError
+from flnb.core.failpoints import reach
+from flnb.core.messages import CohortReport, MetricSum, Outcome, Work
+from flnb.core.plan import Plan
+from flnb.core.view import Status
+from flnb.sampling import sampler_for
+from flnb.store import Closing, LabStore, RunRecord
+from flnb.strategies import Strategy
+from flnb.tensors import CohortSum
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything a run needs to go, and where it goes on from."""
+
+    record: RunRecord
+    plan: Plan
+    strategy: Strategy
+    population: Population
+    start: Version
+    """The last durable version, or the first one."""
+    failed: dict[int, int]
+    """Round to attempts that failed."""
+
+
+class Runner:
+    """One stretch of a run, from its start or a resume to the next rest.
+
+    Args:
+        job: What to run.
+        store: The lab's store.
+        io: The lab's one thread for databases.
+        on_state: Called on the loop after each step with the state and the open round.
+        on_closed: Called on the loop with each round that is durable.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        store: LabStore,
+        io: ThreadPoolExecutor,
+        *,
+        on_state: Callable[[rounds.RoundsState, OpenRound | None], None],
+        on_closed: Callable[[Closing], None],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._job, self._store, self._io, self._clock = job, store, io, clock
+        self._on_state = on_state
+        self._on_closed = on_closed
+        self._closer: Closer
+        self._sampler = sampler_for(job.plan)
+        self._inbox: asyncio.Queue[rounds.Fact] = asyncio.Queue()
+        self._version = job.start
+        self._open: OpenRound | None = None
+        self._last: Closing | None = None
+        self._saved_round = job.start.round
+        self._has_turn = False
+        self._report: CohortReport | None = None
+        self._sums: CohortSum | None = None
+        self._collecting: asyncio.Future[CohortReport | None] | None = None
+        self._error: FLBaseError | None = None
+        self._ending: Status | None = None
+
+    @property
+    def version(self) -> Version:
+        """The newest version; its commit may still be under way."""
+        return self._version
+
+    def tell(self, fact: rounds.Fact) -> bool:
+        """Pass a command on; on the loop's thread. False if the run is coming to its rest."""
+        if self._ending is not None:
+            return False
+        self._inbox.put_nowait(fact)
+        return True
+
+    def rest(self) -> None:
+        """Give the open round up, save, and rest; on the loop's thread."""
+        if self.tell(rounds.TimePassed(0.0)):  # wakes the loop
+            self._ending = Status.PAUSED
+
+    async def drive(self) -> tuple[Status, FLBaseError | None]:
+        """Run until the run rests.
+
+        Returns:
+            Why it rests, and what a person should know about it.
+        """
+        plan = self._job.plan
+        need = plan.quorum_of(len(self._job.population.clients))
+        state, orders = rounds.start(
+            stages=[rounds.Stage(name, need) for name in self._job.strategy.stages],
+            rule=rounds.Synchronous(plan.invite, plan.close == "quorum", plan.deadline_s),
+            rounds=plan.rounds,
+            version=self._version.round,
+            failed=self._job.failed,
+            generation=self._job.record.generation,
+        )
+        self._closer = Closer(self._store, self._io, plan.commit_every, self._durable)
+        try:
+            while True:
+                facts = await self._carry_out(state, orders)
+                if self._ending is not None:
+                    return await self._rest()
+                self._on_state(state, self._open)
+                # What was asked while the orders were carried out counts before what they led to:
+                # a pause that was taken back must not be obeyed.
+                facts = [*self._asked(), *facts]
+                state, orders = rounds.step(state, facts or await self._news(state))
+        except FLBaseError:
+            if not self._closer.broken:
+                await self._save()
+            raise
+        finally:
+            await self._leave()
+
+    def _asked(self) -> Iterator[rounds.Fact]:
+        while not self._inbox.empty():
+            yield self._inbox.get_nowait()
+
+    async def _carry_out(
+        self, state: rounds.RoundsState, orders: Iterable[rounds.Order]
+    ) -> list[rounds.Fact]:
+        facts: list[rounds.Fact] = []
+        for order in orders:
+            match order:
+                case rounds.Draw():
+                    facts.append(self._draw(order))
+                case rounds.Assign():
+                    await self._assign(state, order)
+                case rounds.Accept():
+                    await self._accept(order)
+                case rounds.Refuse(rows=rows, reason=reason):
+                    self._refuse(rows, reason)
+                case rounds.Close():
+                    facts.append(await self._close(state, order))
+                case rounds.Fail():
+                    await self._fail(order)
+                case rounds.Pause():
+                    self._ending = Status.PAUSED
+                case rounds.Finish(reason=reason):
+                    self._ending = Status.FINISHED if reason == "done" else Status.STOPPED
+        return facts
+
+    def _draw(self, order: rounds.Draw) -> rounds.Drawn:
+        cohort = self._sampler.draw(
+            tuple(self._job.population.clients),
+            seed=self._job.plan.seed,
+            round=order.round,
+            attempt=order.attempt,
+        )
+        return rounds.Drawn(cohort)
+
+    async def _assign(self, state: rounds.RoundsState, order: rounds.Assign) -> None:
+        job, clients = self._job, state.waves[order.wave].clients
+        await job.population.turn.acquire()
+        self._has_turn = True
+        self._open = OpenRound(state.round, state.attempt, clients, self._clock.now())
+        self._sums = None
+        await self._journal("assigned", {"clients": list(clients)})
+        reach("assigned")
+        work = Work(
+            run=job.record.id,
+            seed=job.plan.seed,
+            round=state.round,
+            attempt=state.attempt,
+            stage=state.stages[order.stage].name,
+            clients=clients,
+            half=job.strategy.half,
+            weighting=job.strategy.rule.weighting,
+            federated=job.plan.evaluation.federated,
+            deadline_s=job.plan.deadline_s,
+        )
+        await job.population.run(job.population.engine.begin, work, self._version.model)
+        self._open.opened_at = (
+            self._clock.now()
+        )  # clients begin now; workers may have started first
+
+    async def _news(self, state: rounds.RoundsState) -> list[rounds.Fact]:
+        """Wait for a report of the cohort or for a command, whichever comes first."""
+        if self._open is not None and self._collecting is None:
+            engine = self._job.population.engine
+            self._collecting = asyncio.ensure_future(
+                self._job.population.run(engine.collect, rounds.room(state))
+            )
+        command = asyncio.ensure_future(self._inbox.get())
+        waiting: set[asyncio.Future[Any]] = {command}
+        if self._collecting is not None:
+            waiting.add(self._collecting)
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not command.done():
+                command.cancel()
+        facts = [command.result()] if command.done() and not command.cancelled() else []
+        if self._collecting is not None and self._collecting.done():
+            report, self._collecting = self._collecting.result(), None
+            facts.append(await self._answered(state, report))
+        return facts
+
+    async def _answered(
+        self, state: rounds.RoundsState, report: CohortReport | None
+    ) -> rounds.Answered:
+        (wave,) = state.waves.values()
+        assert self._open is not None, "a report without an open round"
+        if report is None:  # every row was reported, so none is missing
+            raise FLBaseError(f"round {state.round}: {wave.pending} clients were never reported")
+        self._open.take(report)
+        self._report = report
+        settled = {"rows": report.rows.tolist(), "outcomes": report.outcome.tolist()}
+        await self._journal("answered", settled)
+        reach("answered")
+        return rounds.Answered(wave.id, wave.stage, report.rows, report.outcome, state.generation)
+
+    async def _accept(self, order: rounds.Accept) -> None:
+        report, self._report = self._report, None
+        assert report is not None, "accepted rows come from the report just taken"
+        accepted = report.rows[report.outcome == Outcome.ACCEPTED]
+        assert np.array_equal(np.sort(accepted), order.rows), "sums hold exactly the accepted rows"
+        if self._sums is None:
+            self._sums = report.sums
+        else:
+            await self._job.population.run(self._sums.merge, report.sums)
+
+    def _refuse(self, rows: np.ndarray, reason: str) -> None:
+        if self._open is not None:
+            self._open.reasons.update(dict.fromkeys(rows.tolist(), reason))
+
+    async def _close(self, state: rounds.RoundsState, order: rounds.Close) -> rounds.Closed:
+        job, open_round = self._job, self._open
+        assert open_round is not None, "a round that closes is open"
+        open_round.settle()
+        version = await job.population.run(self._next_version, order.round)
+        last = order.round == job.plan.rounds
+        every = job.plan.evaluation.central_every
+        central: dict[str, MetricSum] = {}
+        if every and (order.round % every == 0 or last):
+            engine = job.population.engine
+            central = dict(await job.population.run(engine.evaluate, version.model))
+        self._let_go()
+        self._version, self._open = version, None
+        closing = self._closing(open_round, order.reason, central)
+        self._last = closing
+        must = last or state.status is Status.PAUSING
+        await self._closer.put(closing, version, must_commit=must)
+        return rounds.Closed(order.round)
+
+    def _next_version(self, round_number: int) -> Version:
+        """Turn the sums into the next version; runs in the population's thread."""
+        strategy = self._job.strategy
+        update = strategy.rule.combine(self._sums)
+        self._sums = None
+        optimiser, model = strategy.server.apply(
+            self._version.optimiser, self._version.model, update
+        )
+        return Version(round_number, model, optimiser)
+
+    def _closing(self, done: OpenRound, closed_by: str, central: dict[str, MetricSum]) -> Closing:
+        record, layout = self._job.record, self._version.model.layout
+        closed_at = self._clock.now()
+        weighting = self._job.strategy.rule.weighting
+        scopes = {
+            "central": {name: metric.value for name, metric in central.items()},
+            "federated": {n: metric.value for n, metric in done.federated_metrics().items()},
+            "training": {"loss": done.train_loss()},
+        }
+        accepted = done.count(Outcome.ACCEPTED)
+        return Closing(
+            run=record.id,
+            branch=record.branch,
+            generation=record.generation,
+            round=done.round,
+            attempt=done.attempt,
+            closed_by=closed_by,
+            snapshot=None,
+            parameters_sha256=None,
+            opened_at=done.opened_at,
+            closed_at=closed_at,
+            seconds_s=(closed_at - done.opened_at).total_seconds(),
+            invited=len(done.clients),
+            accepted=accepted,
+            refused=done.count(Outcome.REFUSED),
+            failed=done.count(Outcome.FAILED),
+            lost=done.count(Outcome.LOST),
+            late=done.count(Outcome.LATE),
+            bytes_up=accepted * layout.model_bytes,
+            metrics=metric_columns(scopes),
+            assignments=done.assignment_columns(),
+            updates=done.update_columns(weighting, layout.model_bytes),
+            events=done.event_columns(closed_by),
+        )
+
+    async def _fail(self, order: rounds.Fail) -> None:
+        """The attempt is lost; that it was made is kept, so that the next one draws anew."""
+        self._ending = Status.PAUSED  # the machine pauses next; nobody is told otherwise meanwhile
+        open_round, self._open = self._open, None
+        if open_round is not None:
+            await self._stop_collecting()
+            self._let_go()
+        self._error = InsufficientClientsError(
+            order.round,
+            order.got,
+            order.need,
+            order.outcomes,
+            open_round.example() if open_round else "",
+        )
+        await self._in_io(
+            self._store.state.record_attempt,
+            self._job.record.id,
+            order.round,
+            order.attempt,
+            order.outcomes,
+            open_round.stories() if open_round else {},
+        )
+        reach("attempt-failed")
+
+    async def _rest(self) -> tuple[Status, FLBaseError | None]:
+        """Save everything and say why the run rests."""
+        assert self._ending is not None, "a run rests for a reason"
+        await self._stop_collecting()
+        await self._save()
+        return self._ending, self._error
+
+    async def _save(self) -> None:
+        """Make everything durable, and the head a commit."""
+        await self._closer.drain()
+        if self._last is not None and self._saved_round < self._last.round:
+            # The closing of the head is durable already; this adds the name of its snapshot.
+            await self._closer.put(self._last, self._version, must_commit=True)
+            await self._closer.drain()
+
+    def _durable(self, closing: Closing) -> None:
+        if closing.snapshot is not None:
+            self._saved_round = closing.round
+        self._on_closed(closing)
+
+    async def _stop_collecting(self) -> None:
+        if self._collecting is not None:
+            self._job.population.engine.cancel()
+            await asyncio.wait({self._collecting})
+            self._collecting = None
+
+    def _let_go(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            self._job.population.turn.release()
+
+    async def _leave(self) -> None:
+        await self._stop_collecting()
+        self._let_go()
+        await self._closer.close()
+
+    async def _journal(self, kind: str, payload: dict[str, Any]) -> None:
+        assert self._open is not None, "only an open round is journaled"
+        run, open_round = self._job.record.id, self._open
+        await self._in_io(
+            self._store.state.journal, run, open_round.round, open_round.attempt, kind, payload
+        )
+
+    async def _in_io(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._io, work, *arguments)
