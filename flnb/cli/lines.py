@@ -1,0 +1,45 @@
+"""One line a round, for logs, pipes and continuous integration."""
+
+from __future__ import annotations
+
+import sys
+
+from flnb.core import glance
+from flnb.core.view import RoundRow, RunView
+
+
+class Lines:
+    """Writes each closed round to stderr once, and the end of the run."""
+
+    every_view = True
+    """A log must not lose a round, so it is not thinned to four frames a second."""
+
+    def __init__(self) -> None:
+        self._written = 0
+        self._ended = ""
+
+    def show(self, view: RunView, *, final: bool = False) -> None:
+        """Write the rounds that were not written yet."""
+        for row in reversed(view.rows):
+            if row.round > self._written:
+                self._write(_line(row, view))
+                self._written = row.round
+        if final and self._ended != (end := glance.headline(view)):
+            self._write(f"{end}\n{view.error}" if view.error else end)
+            self._ended = end
+
+    def _write(self, line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def _line(row: RoundRow, view: RunView) -> str:
+    width = len(str(view.rounds))
+    metrics = "".join(
+        f"  {glance.words(name)} {glance.number(row.metrics[name])}"
+        for name in glance.columns(view)
+        if name in row.metrics
+    )
+    unused = f"  unused {row.refused}" if row.refused else ""
+    used = f"used {row.accepted}/{row.invited}"
+    return f"round {row.round:>{width}}/{view.rounds}{metrics}  {used}{unused}  {glance.seconds(row.seconds)}"

@@ -1,0 +1,81 @@
+"""`flnb run` and `flnb check`: a run file, carried out or looked over."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flnb.cli import output
+from flnb.cli.output import AsJson, LabPath
+
+if TYPE_CHECKING:
+    from flnb.cli.runfile import TaskChoice
+    from flnb.tasks import Task
+
+PlanFile = Annotated[Path, typer.Argument(metavar="PLAN.YAML", help="The run file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=V", help="Change a setting of the file; repeat for more."),
+]
+
+
+def run(
+    file: PlanFile,
+    lab: LabPath = output.DEFAULT_LAB,
+    changes: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a plan over simulated clients; ^C pauses it, saved."""
+    from flnb.cli import driving, runfile
+
+    wanted = runfile.read(file, changes or [])
+    output.starting(wanted.simulate.workers)
+    from flnb.coordinator import (
+        Coordinator,
+    )  # takes a while, and a mistake in the file is said first
+
+    task, simulate = _task(wanted.task), wanted.simulate
+    with Coordinator(lab) as coordinator:
+        coordinator.simulate(
+            task,
+            simulate.clients,
+            slow=simulate.slow,
+            drop=simulate.drop,
+            workers=simulate.workers,
+        )
+        run = coordinator.run(wanted.plan, task, name=wanted.name)
+        view = driving.drive(run, lab)
+        sha256 = run.parameters_sha256
+    if as_json:
+        output.data({**output.facts(view), "parameters_sha256": sha256})
+    else:
+        option = driving.lab_option(lab)
+        look = f"{output.program()} runs show {view.name}{option}"
+        typer.echo(f"{view.name} finished; look at it: {look}")
+
+
+def check(file: PlanFile, changes: Overrides = None, as_json: AsJson = False) -> None:
+    """Say what a plan costs and what looks wrong.
+
+    Nothing is run and nothing is written.
+    """
+    from flnb.cli import runfile
+    from flnb.core.errors import PlanError
+
+    wanted = runfile.read(file, changes or [])
+    found = wanted.plan.check(_task(wanted.task))
+    if as_json:
+        output.data({"ok": found.ok, "findings": [asdict(finding) for finding in found.findings]})
+    else:
+        typer.echo(repr(found))
+    if not found.ok:
+        raise typer.Exit(PlanError.exit_code)
+
+
+def _task(choice: TaskChoice) -> Task:
+    from flnb.tasks import resolve
+
+    return resolve(choice.use, **choice.with_)

@@ -1,0 +1,132 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from flnb.cli import output
+from flnb.core import errors
+
+COMMANDS = ["quickstart", "run", "check", "runs list", "runs show", "runs watch", "runs pause"]
+COMMANDS += ["runs resume", "runs stop", "sql", "doctor"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_one_example_and_fits_80_columns(flnb, command):
+    shown = flnb(*command.split(), "--help")
+    assert shown.code == 0
+    assert shown.out.count(f"Example: flnb {command}") == 1
+    assert max(len(line.rstrip()) for line in shown.out.splitlines()) <= 80
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_speaks_json(flnb, command):
+    assert "--json" in flnb(*command.split(), "--help").out
+
+
+def test_help_and_version_are_quick_and_load_nothing_heavy():
+    heavy = "torch numpy pydantic duckdb sqlalchemy icechunk pandas IPython"
+    program = (
+        "import sys; sys.argv = ['flnb', '--help']\n"
+        "from flnb.cli import main; main()\n"
+        f"print(sorted(set('{heavy}'.split()) & set(sys.modules)), file=sys.stderr)"
+    )
+    costs_s = []
+    for _ in range(3):
+        before = os.times()
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        after = os.times()
+        # Processor time: a busy machine makes it wait, not work.
+        costs_s.append(after.children_user + after.children_system)
+        costs_s[-1] -= before.children_user + before.children_system
+    assert done.stderr == "[]\n"
+    assert min(costs_s) < 0.5
+
+
+def test_version_is_one_line(flnb):
+    shown = flnb("--version")
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.startswith("flnb 0.")
+
+
+@pytest.mark.parametrize("arguments", [["rnu"], ["run"], ["runs", "show"], ["sql", "x", "--nope"]])
+def test_a_mistyped_command_is_bad_input(flnb, arguments):
+    shown = flnb(*arguments)
+    assert shown.code == 2
+    assert shown.out == ""
+    assert "Error" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.PlanError("bad plan", hint="fix it"), 2),
+        (errors.NotFoundError("run", "x", ["y"]), 2),
+        (errors.LabHeldError("lab", "process 1", "14:02"), 3),
+        (errors.StorageFullError("lab", 0), 1),
+        (ValueError("boom"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_an_error_is_two_lines_and_its_own_exit_code(flnb, monkeypatch, error, code):
+    def existing(path):
+        raise error
+
+    monkeypatch.setattr("flnb.cli.labs.existing", existing)
+    shown = flnb("runs", "list")
+    assert shown.code == code
+    assert shown.out == ""
+    assert "Traceback" not in shown.err
+    if code != 130:
+        message, hint = shown.err.splitlines()
+        assert message.startswith("error: ")
+        assert hint.startswith("→ ")
+
+
+@pytest.mark.parametrize(
+    ("hint", "typed"),
+    [
+        ("lab.resume('x') goes on", "flnb runs resume x goes on"),
+        ("run.pause() and run.wait() first", "flnb runs pause RUN and run.wait() first"),
+        ("or ask for more with rows=…", "or ask for more with --rows"),
+        ("give it longer with timeout_s=…", "give it longer with --timeout"),
+    ],
+)
+def test_a_hint_names_commands_in_a_terminal(flnb, monkeypatch, hint, typed):
+    def existing(path):
+        raise errors.PlanError("no", hint=hint)
+
+    monkeypatch.setattr("flnb.cli.labs.existing", existing)
+    assert flnb("runs", "list").err.splitlines()[1] == f"→ {typed}"
+
+
+def test_a_command_to_copy_finds_the_program_here(monkeypatch, tmp_path):
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "flnb"
+    program.touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert output.program() == str(program)
+    monkeypatch.chdir(tmp_path)
+    assert output.program() == "bin/flnb"
+    monkeypatch.chdir(program.parent)
+    assert output.program() == "./flnb"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert output.program() == "flnb"
+
+
+def test_debug_shows_where_it_happened(flnb, monkeypatch):
+    def existing(path):
+        raise ValueError("boom")
+
+    monkeypatch.setattr("flnb.cli.labs.existing", existing)
+    shown = flnb("--debug", "runs", "list")
+    assert "Traceback" in shown.err
+    assert shown.err.splitlines()[-2] == "error: ValueError: boom"
+
+
+def test_a_folder_that_is_no_lab_is_said_and_not_made_one(flnb, tmp_path):
+    shown = flnb("runs", "list", "--lab", str(tmp_path / "absent"))
+    assert shown.code == 2
+    assert "--lab DIR" in shown.err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,77 @@
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from flnb.cli.lines import Lines
+from flnb.cli.table import LiveTable, picture
+from flnb.core.view import RunView, Status
+from tests.cli.standins import VIEW
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_live_table_fits_the_terminal(width):
+    console = Console(file=io.StringIO(), width=width, record=True)
+    console.print(picture(VIEW))
+    text = console.export_text()
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    for fact in (
+        "quiet-otter",
+        "● running",
+        "round 42/100",
+        "810 ms/round",
+        "clients 8/12 in",
+        "9f3c",
+        "812 MB",
+    ):
+        assert fact in text
+    assert "…" not in text
+
+
+def test_a_resumed_run_gets_a_new_table_below_the_old_one():
+    console = Console(file=io.StringIO(), width=80, height=40, force_terminal=True, record=True)
+    table = LiveTable(console)
+    for _ in range(2):
+        table.show(replace(VIEW, status=Status.PAUSED), final=True)
+    table.show(VIEW)
+    table.show(replace(VIEW, status=Status.FINISHED), final=True)
+    text = console.export_text()
+    assert text.index("◐ paused") < text.index("✓ finished")
+    assert text.count("◐ paused") == 2, "drawn, and left standing; the second asks for nothing new"
+
+
+def test_what_users_wrote_is_not_read_as_markup():
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, record=True)
+    LiveTable(console).show(replace(VIEW, name="[red]x", error="[/bold] boom"), final=True)
+    text = console.export_text()
+    assert "[red]x" in text
+    assert "[/bold] boom" in text
+
+
+def test_each_round_is_one_line_once(capsys):
+    lines = Lines()
+    for number in range(1, 4):
+        rows = tuple(replace(VIEW.rows[0], round=n) for n in range(number, 0, -1))
+        for _ in range(2):
+            lines.show(replace(VIEW, round=number, rows=rows))
+    lines.show(replace(VIEW, rows=rows, status=Status.FINISHED), final=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.split()[1] for line in err.splitlines()[:-1]] == ["1/100", "2/100", "3/100"]
+    first = "round   1/100  accuracy 0.840  loss 0.024  used 10/12  810 ms"
+    assert err.splitlines()[0] == first
+    assert err.splitlines()[-1].startswith("quiet-otter · main · ✓ finished")
+
+
+def test_unused_clients_are_on_the_line_of_their_round(capsys):
+    row = replace(VIEW.rows[0], refused=2)
+    Lines().show(replace(VIEW, rows=(row,)))
+    assert "used 10/12  unused 2  810 ms" in capsys.readouterr().err
+
+
+def test_the_end_says_why_once(capsys):
+    lines, view = Lines(), RunView("x", "main", 1, Status.PAUSED, rounds=3, error="no clients")
+    lines.show(view, final=True)
+    lines.show(view, final=True)
+    assert capsys.readouterr().err.splitlines() == ["x · main · ◐ paused · round 0/3", "no clients"]
