@@ -1,0 +1,85 @@
+"""The shipped notebooks run from top to bottom, and what they show is what a reader should see."""
+
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+# papermill and its kernel bring warnings of their own that say nothing about the notebooks.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    return execute("01_first_federation", tmp_path_factory.mktemp("first"), rounds=12)
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory):
+    return execute("02_your_own_task", tmp_path_factory.mktemp("second"), rounds=10)
+
+
+def execute(name, folder, **parameters):
+    output = folder / "out.ipynb"
+    papermill.execute_notebook(
+        NOTEBOOKS / f"{name}.ipynb",
+        output,
+        parameters={"lab_folder": str(folder / "lab"), **parameters},
+        cwd=folder,
+        progress_bar=False,
+    )
+    return nbformat.read(output, as_version=4)
+
+
+def cell_with(notebook, text):
+    return next(cell for cell in notebook.cells if cell.cell_type == "code" and text in cell.source)
+
+
+def shown(cell):
+    return "\n".join(
+        str(output.get("text") or output.get("data", {}).get("text/html") or output.get("data"))
+        for output in cell.outputs
+    )
+
+
+def test_the_saved_frame_is_the_last_one(first):
+    frame = cell_with(first, "run.live()").outputs[0].data["text/plain"]
+    assert "finished" in frame
+    assert "round 12/12" in frame
+
+
+def test_nothing_strays_into_a_cell_that_works_meanwhile(first):
+    cell = cell_with(first, "sum(number")
+    assert [output.output_type for output in cell.outputs] == ["execute_result"]
+    assert cell.outputs[0].data["text/plain"] == "333332833333500000"
+
+
+def test_the_first_notebook_learns_the_digits(first):
+    assert "accuracy" in shown(cell_with(first, "run.resume()"))
+    module = shown(cell_with(first, "task.module"))
+    assert "Linear" in module
+
+
+def test_no_cell_writes_to_stderr(first, second):
+    for notebook in (first, second):
+        noisy = [
+            output.text
+            for cell in notebook.cells
+            if cell.cell_type == "code"
+            for output in cell.outputs
+            if output.output_type == "stream" and output.name == "stderr"
+        ]
+        assert noisy == []
+
+
+def test_a_task_from_a_cell_trains_in_worker_processes(second):
+    assert "finished" in shown(cell_with(second, "coord.run(plan, task).wait()"))
+    assert "did you mean" in shown(cell_with(second, "ruonds"))
+
+
+def test_notebooks_are_committed_without_outputs():
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        assert [cell.outputs for cell in notebook.cells if cell.get("outputs")] == []
