@@ -1,0 +1,44 @@
+"""Commands that come at a bad moment: none is lost, none harms a run or the loop that hears them."""
+
+import time
+
+import pytest
+
+import flnb
+from flnb.core.errors import RoundStateError
+from flnb.core.view import Status
+
+
+def test_clients_are_not_made_anew_under_a_run_that_trains_with_them(coord, plan, task):
+    run = coord.run(plan.replace(rounds=2000), task)
+    with pytest.raises(RoundStateError, match="trains with these clients"):
+        coord.simulate(task, workers=0, drop=0.5)
+    run.stop()
+    assert run.wait(60).status is Status.STOPPED
+
+
+def test_a_stop_while_the_run_is_pausing_ends_it(coord, plan, task):
+    run = coord.run(plan.replace(rounds=2000), task)
+    run.pause()
+    run.stop()
+    run.wait(60)
+    assert coord.lab.run(run.name).status is Status.STOPPED
+
+
+def test_a_lab_opened_twice_answers_from_the_coordinator_that_runs(coord, plan, task):
+    coord.run(plan, task).wait(60)
+    again = flnb.open(coord.lab.path)
+    assert len(again.sql("SELECT * FROM rounds")) == 4
+
+
+def test_an_unknown_command_is_answered_and_the_next_one_is_heard(coord, plan, task):
+    state = coord.lab.store.state
+    run = coord.run(plan.replace(rounds=5000), task)
+    odd = state.enqueue_command(run.id, "dance")
+    pause = state.enqueue_command(run.id, "pause")
+    deadline_s = time.monotonic() + 20
+    while state.command(pause.id).result is None and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert state.command(odd.id).result == "unknown command 'dance'"
+    assert state.command(pause.id).result == "done"
+    assert run.wait(60).status is Status.PAUSED
