@@ -1,4 +1,4 @@
-"""A thousand rounds of digits: nothing grows.
+"""Two thousand rounds of digits: nothing grows.
 
 Memory is the resident size of the coordinator's process and of all its children, shared pages
 counted for each. The model has 19 kB, so a single version (or its update) kept a round would be
@@ -21,8 +21,8 @@ from benchmarks.rows import Row
 from flnb.core import Plan
 from flnb.core.view import RunView
 
-ROUNDS = 1000
-SETTLED = 200
+ROUNDS = 2000
+SETTLED = 500
 EVERY = 5
 """Rounds between two looks."""
 
@@ -46,7 +46,8 @@ def rows(rounds: int = ROUNDS, settled: int = SETTLED) -> Iterator[Row]:
     yield Row.of(f"{name}: memory", [float(slope)], "kB a round", bar="<= 5")
     for fact in ("threads", "files", "processes"):
         counts = [getattr(look, fact) for look in looks]
-        growth = float(np.median(counts[-20:]) - np.median(counts[:20]))
+        half = len(counts) // 2  # idle threads of Icechunk come and go
+        growth = float(max(counts[half:]) - max(counts[:half]))
         yield Row.of(f"{name}: more {fact} at the end", [growth], "", bar="<= 0")
     yield Row.of(f"{name}: resident, all processes", [looks[-1].kilobytes / 1024], "MiB")
 

@@ -81,6 +81,7 @@ class Runner:
         self._report: CohortReport | None = None
         self._sums: CohortSum | None = None
         self._collecting: asyncio.Future[CohortReport | None] | None = None
+        self._journaling: list[asyncio.Future[None]] = []
         self._error: FLBaseError | None = None
         self._ending: Status | None = None
 
@@ -178,8 +179,7 @@ class Runner:
         self._has_turn = True
         self._open = OpenRound(state.round, state.attempt, clients, self._clock.now())
         self._sums = None
-        await self._journal("assigned", {"clients": list(clients)})
-        reach("assigned")
+        self._journal("assigned", {"clients": list(clients)})
         work = Work(
             run=job.record.id,
             seed=job.plan.seed,
@@ -216,10 +216,10 @@ class Runner:
         facts = [command.result()] if command.done() and not command.cancelled() else []
         if self._collecting is not None and self._collecting.done():
             report, self._collecting = self._collecting.result(), None
-            facts.append(await self._answered(state, report))
+            facts.append(self._answered(state, report))
         return facts
 
-    async def _answered(
+    def _answered(
         self, state: rounds.RoundsState, report: CohortReport | None
     ) -> rounds.Answered:
         (wave,) = state.waves.values()
@@ -229,8 +229,7 @@ class Runner:
         self._open.take(report)
         self._report = report
         settled = {"rows": report.rows.tolist(), "outcomes": report.outcome.tolist()}
-        await self._journal("answered", settled)
-        reach("answered")
+        self._journal("answered", settled)
         return rounds.Answered(wave.id, wave.stage, report.rows, report.outcome, state.generation)
 
     async def _accept(self, order: rounds.Accept) -> None:
@@ -259,6 +258,7 @@ class Runner:
             engine = job.population.engine
             central = dict(await job.population.run(engine.evaluate, version.model))
         self._let_go()
+        await self._journaled()
         self._version, self._open = version, None
         closing = self._closing(open_round, order.reason, central)
         self._last = closing
@@ -318,6 +318,7 @@ class Runner:
         if open_round is not None:
             await self._stop_collecting()
             self._let_go()
+        await self._journaled()
         self._error = InsufficientClientsError(
             order.round,
             order.got,
@@ -369,14 +370,30 @@ class Runner:
     async def _leave(self) -> None:
         await self._stop_collecting()
         self._let_go()
+        if self._journaling:
+            await asyncio.wait(self._journaling)  # what went wrong with them was said already
         await self._closer.close()
 
-    async def _journal(self, kind: str, payload: dict[str, Any]) -> None:
+    def _journal(self, kind: str, payload: dict[str, Any]) -> None:
+        """Write a step of the open round behind the work; `_journaled` waits for it.
+
+        Training need not wait for the disk: what simulated clients do has a name, and is the same
+        if it is done again.
+        """
         assert self._open is not None, "only an open round is journaled"
         run, open_round = self._job.record.id, self._open
-        await self._in_io(
-            self._store.state.journal, run, open_round.round, open_round.attempt, kind, payload
-        )
+
+        def write() -> None:
+            self._store.state.journal(run, open_round.round, open_round.attempt, kind, payload)
+            reach(kind)
+
+        loop = asyncio.get_running_loop()
+        self._journaling.append(loop.run_in_executor(self._io, write))
+
+    async def _journaled(self) -> None:
+        """Wait until every step so far is durable."""
+        writes, self._journaling = self._journaling, []
+        await asyncio.gather(*writes)
 
     async def _in_io(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._io, work, *arguments)

@@ -149,7 +149,7 @@ class Plan(Frozen):
     evaluation: Evaluation = Evaluation()
     commit_every: PositiveInt | Literal["auto"] = "auto"
     """Write the model to history every so many rounds; `auto` writes as often as costs at most
-    5 % of the time, and always at pause, stop and end."""
+    2 % of the time, and always at pause, stop and end."""
 
     @model_validator(mode="before")
     @classmethod

@@ -38,8 +38,8 @@ from flnb.store.writer import HistoryWriter
 log = logging.getLogger(__name__)
 
 _SECRET_BYTES = 32
-_SHARE = 0.03
-"""Of the time, that bringing rounds into the tables costs at most; quick rounds go in together."""
+_PROJECT_EVERY_S = 1.0
+"""Quick rounds go into the tables together: a transaction there costs as much as 25 rounds in it."""
 _LOW_BYTES = 500_000_000
 
 
@@ -213,15 +213,13 @@ class LabStore:
         return self.metrics.catch_up()
 
     def _project(self) -> None:
-        began_s = self._clock.monotonic_s()
         closings, self._waiting = self._waiting, []
         try:
             self.metrics.apply(closings)
         except (duckdb.Error, StoreError) as error:
             # The rounds are safe, and their rows come with the next `catch_up`.
             log.warning("rounds up to %s are not in the tables yet: %s", closings[-1].round, error)
-        ended_s = self._clock.monotonic_s()
-        self._next_projection_s = ended_s + (ended_s - began_s) / _SHARE
+        self._next_projection_s = self._clock.monotonic_s() + _PROJECT_EVERY_S
         failpoints.reach("after-projection")
 
     def sizes(self) -> dict[str, int]:

@@ -34,6 +34,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": MEMORY_LIMIT,
     "temp_directory": "",
     "threads": 1,
+    "checkpoint_threshold": "256KB",
 }
 _UNBOUNDED = {
     "array_resize": "",
