@@ -322,11 +322,15 @@ class Coordinator:
         """End a run, whether it goes on, is coming to its rest, or rests."""
         drive = self._drives.get(run_id)
         self.note(run_id, "stop")
+        rest = partial(end_resting, self.lab.store, run_id, self.picture(run_id))
         if drive is not None and not drive.over:
             if self._takes(drive, StopAsked()):
                 return
+            if self._thread().here:  # a watcher of the run, in the thread that its rest needs
+                drive.done.add_done_callback(lambda _: rest())
+                return
             drive.done.exception()
-        end_resting(self.lab.store, run_id, self.picture(run_id))
+        rest()
 
     def later(self, delay_s: float, work: Callable[[], None]) -> None:
         """Call something on the loop after a while."""

@@ -25,6 +25,31 @@ def test_a_stop_while_the_run_is_pausing_ends_it(coord, plan, task):
     assert coord.lab.run(run.name).status is Status.STOPPED
 
 
+def test_a_watcher_may_stop_a_run_whatever_it_is_told(coord, plan, task):
+    run = coord.run(plan.replace(rounds=2000), task)
+    told = []
+
+    def stop_after_three(view):
+        told.append(view.status)
+        if view.round >= 3:
+            run.stop()
+
+    run.on_change(stop_after_three)
+    assert run.wait(60).status is Status.STOPPED
+    assert told[-1] is Status.STOPPED
+
+
+def test_a_watcher_may_stop_a_run_that_comes_to_its_rest(coord, plan, task):
+    run = coord.run(plan.replace(rounds=2000), task)
+    run.on_change(lambda view: run.stop() if view.status is Status.PAUSED else None)
+    run.pause().wait(60)
+    deadline_s = time.monotonic() + 20
+    while coord.lab.store.state.run(run.id).status is not Status.STOPPED:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    assert run.status is Status.STOPPED
+
+
 def test_a_lab_opened_twice_answers_from_the_coordinator_that_runs(coord, plan, task):
     coord.run(plan, task).wait(60)
     again = flnb.open(coord.lab.path)
