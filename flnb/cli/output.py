@@ -45,6 +45,12 @@ def data(value: object) -> None:
     typer.echo(json.dumps(_plain(value), indent=2, default=str, ensure_ascii=False))
 
 
+def line(value: object) -> None:
+    """Write a value to stdout as one line of JSON, at once: for commands that go on for long."""
+    typer.echo(json.dumps(_plain(value), default=str, ensure_ascii=False))
+    sys.stdout.flush()
+
+
 def facts(view: RunView) -> dict[str, object]:
     """A run as the JSON object that every command shows."""
     return {

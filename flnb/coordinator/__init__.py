@@ -7,17 +7,23 @@ round from draw to close. Then `closer.py`: what makes a round durable.
 
 from flnb.coordinator.coordinator import Coordinator, coordinator_of
 from flnb.coordinator.details import RoundDetails
+from flnb.coordinator.inviting import ClientList, ClientRow, Invitation, clients_of, invite_by_lab
 from flnb.coordinator.lab import Lab, RunList
 from flnb.coordinator.population import Population, Simulation
 from flnb.coordinator.run import Run
 
 __all__ = [
+    "ClientList",
+    "ClientRow",
     "Coordinator",
+    "Invitation",
     "Lab",
     "Population",
     "RoundDetails",
     "Run",
     "RunList",
     "Simulation",
+    "clients_of",
     "coordinator_of",
+    "invite_by_lab",
 ]

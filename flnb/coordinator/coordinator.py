@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.commands import obey
 from flnb.coordinator.drive import Drive
+from flnb.coordinator.hosting import Hosting
 from flnb.coordinator.jobs import end_resting, first_version, new_record, resumed_job
 from flnb.coordinator.lab import Lab
 from flnb.coordinator.loop import LoopThread
 from flnb.coordinator.picture import Picture
-from flnb.coordinator.population import Population, Simulation
 from flnb.coordinator.run import Run
 from flnb.coordinator.runner import Job
 from flnb.core import cards
@@ -29,6 +29,7 @@ from flnb.core.errors import FLBaseError, PlanError, RoundStateError
 from flnb.core.failpoints import reach
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
+from flnb.core.view import Status
 from flnb.processes import ForkServer
 from flnb.rounds import Fact, ResumeAsked, StopAsked
 from flnb.store import Operation
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Coordinator:
+class Coordinator(Hosting):
     """Runs federated learning in the background of this process.
 
     Args:
@@ -53,18 +54,15 @@ class Coordinator:
     """
 
     def __init__(self, lab: Lab | str | Path) -> None:
+        super().__init__()
         self.lab = lab if isinstance(lab, Lab) else Lab.open(lab)
         self._loop: LoopThread | None = None
         self._io: ThreadPoolExecutor | None = None
         self._warm_up: ThreadPoolExecutor | None = None
         self._lease: Lease | None = None
         self._obeying: Future[None] | None = None
-        self._populations: list[Population] = []
-        self._drives: dict[RunId, Drive] = {}
         self._started_at: datetime | None = None
         self._note = ""
-        self._gate = threading.RLock()
-        """Held while runs and populations come and go: cells and other processes may ask at once."""
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -79,9 +77,14 @@ class Coordinator:
             LabHeldError: Another process holds the lab.
             StorageFullError: The disk is full.
         """
-        if (running := coordinator_of(self.lab.path)) is not None:
-            running._note = f"already running since {running._started_at:%H:%M:%S}"
-            return running
+        with _STARTING:
+            if (running := coordinator_of(self.lab.path)) is None:
+                self._take()
+                return self
+        running._note = f"already running since {running._started_at:%H:%M:%S}"
+        return running
+
+    def _take(self) -> None:
         lease = self.lab.store.lease()
         try:
             self.lab.store.state.interrupted()
@@ -102,7 +105,6 @@ class Coordinator:
         self._warm_up.submit(self.lab.store.writer.start)  # it imports for a second or two
         self._warm_up.shutdown(wait=False)
         self._obeying = self._loop.submit(obey(self, self._in_io))
-        return self
 
     def stop(self) -> None:
         """Give open rounds up, save, and let the lab go. Runs can be resumed.
@@ -130,6 +132,7 @@ class Coordinator:
                 last.callback(population.close)
             last.callback(self._loop.stop)
             self._populations = []
+            self._close_desk()
             self._loop = self._io = self._lease = None
 
     def __enter__(self) -> Coordinator:
@@ -150,62 +153,6 @@ class Coordinator:
 
     # --- clients and runs -----------------------------------------------------------------------
 
-    def simulate(
-        self,
-        task: Task,
-        clients: int | None = None,
-        *,
-        slow: float | str | None = None,
-        drop: float = 0.0,
-        workers: int | None = None,
-    ) -> Population:
-        """Let clients live here, one for each part of the task's split.
-
-        Args:
-            task: What they learn.
-            clients: The first so many of the split; None is all of them.
-            slow: Simulated seconds a client takes: a number, `"lognormal"`, `"lognormal:0.8"`.
-            drop: Probability with which a client drops out of a round.
-            workers: Processes that share the work; None is one a core, 0 trains in this process
-                (for debugging: prints and breakpoints work, but your cells share torch's global
-                random state with it).
-
-        Returns:
-            The clients; those that are there already if nothing differs.
-
-        Raises:
-            PlanError: The split has fewer clients.
-            RoundStateError: A run trains with such clients of other settings.
-        """
-        return self._populate(task, Simulation(clients, slow, drop, workers))
-
-    def _populate(
-        self, task: Task, simulation: Simulation, *, any_workers: bool = False
-    ) -> Population:
-        """Find such a population, or make it in the place of one that differs and is idle."""
-        self._thread()
-        fingerprint = task.fingerprint()
-        with self._gate:
-            for known in tuple(self._populations):
-                if known.task.fingerprint() != fingerprint:
-                    continue
-                if known.simulation.suits(simulation, any_workers=any_workers):
-                    return known
-                self._retire(known)
-            population = Population(task, simulation)
-            self._populations.append(population)
-        return population
-
-    def _retire(self, population: Population) -> None:
-        for drive in self._drives.values():
-            if not drive.over and drive.population is population:
-                raise RoundStateError(
-                    f"run {drive.picture.view.name!r} trains with these clients",
-                    hint="pause it before they are made anew with other settings",
-                )
-        self._populations.remove(population)
-        population.close()
-
     def run(self, plan: Plan, task: Task, *, name: str | None = None) -> Run:
         """Start a run and return at once.
 
@@ -221,10 +168,12 @@ class Coordinator:
         population = self._population(task)
         check = plan.check(task)
         invited = plan.invite or 0
-        if not check.ok or invited > len(population.clients):
+        if self._desk is None and (not check.ok or invited > len(population.clients)):
             raise PlanError(
                 f"the plan cannot work with {len(population.clients)} clients:\n{check!r}"
             )
+        if errors := task.summary().errors:
+            raise PlanError("\n".join(errors))
         with self._gate:
             record = new_record(self.lab.store, plan, task, population.simulation, name)
             self.lab.store.state.create_run(record)
@@ -247,7 +196,8 @@ class Coordinator:
             if drive is not None and not drive.over:
                 if not changes and self._takes(drive, ResumeAsked()):
                     self.note(run.id, "resume")
-                    return run
+                    # What the caller holds may be from before the run was driven here.
+                    return Run(self.lab, self.lab.store.state.run(run.id), drive.picture)
                 if changes and not run.status.over:
                     raise RoundStateError(
                         f"run {run.name!r} is {run.status}: its plan changes only while it rests",
@@ -265,14 +215,20 @@ class Coordinator:
                 picture = self.lab.picture(record)  # what it showed was forgotten
             return self._drive(job, picture)
 
-    def _population(self, task: Task) -> Population:
-        fingerprint = task.fingerprint()
-        for population in reversed(self._populations):
-            if population.task is task or population.task.fingerprint() == fingerprint:
-                return population
-        raise PlanError(
-            f"no clients here learn the task {task.name!r}", hint="coord.simulate(task) first"
-        )
+    def carry_on(self) -> list[str]:
+        """Resume every run whose process died; those that cannot are said in the log.
+
+        Returns:
+            Their names.
+        """
+        going_on = []
+        for record in self.lab.store.state.runs():
+            if record.status is Status.INTERRUPTED:
+                try:
+                    going_on.append(self.resume(self.lab.run(record.name)).name)
+                except FLBaseError:
+                    log.exception("run %s cannot be carried on", record.name)
+        return going_on
 
     def _drive(self, job: Job, picture: Picture) -> Run:
         assert self._io is not None, "the coordinator runs"
@@ -370,6 +326,8 @@ class Coordinator:
 
 
 _RUNNING: dict[Path, Coordinator] = {}
+_STARTING = threading.Lock()
+"""Of two threads that start a coordinator at once, the second gets that of the first."""
 
 
 def coordinator_of(lab: Path) -> Coordinator | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.closer import Version
@@ -103,7 +103,8 @@ def resumed_job(
         # Rounds that were closed but never saved, before a crash, are forgotten: they are done
         # again, and now by the changed plan.
         saved = head.closing.round if head.closing else 0
-        store.state.set_plan(record.id, plan.to_yaml(), plan.hash, forget_after=saved)
+        record = replace(record, plan_yaml=plan.to_yaml(), plan_hash=plan.hash)
+        store.state.set_plan(record.id, record.plan_yaml, plan.hash, forget_after=saved)
     if head.snapshot is not None and head.closing is not None:
         start = _restored(store, head.closing.round, head.snapshot, start)
         _compare_environment(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -114,7 +115,8 @@ class Lab:
 
         if isinstance(run, str):
             run = self.run(run)
-        if self.coordinator is None and (holder := self.store.holder) is not None:
+        holder = self.store.holder if self.coordinator is None else None
+        if holder is not None and holder.pid != os.getpid():  # ours is just starting
             if task is not None or changes:
                 raise LabHeldError(str(self.path), str(holder), f"{holder.since:%Y-%m-%d %H:%M:%S}")
             if self._holder_resumed(run):

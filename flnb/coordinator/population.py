@@ -13,6 +13,8 @@ from flnb.core.ids import ClientId
 from flnb.core.ports import Participants
 
 if TYPE_CHECKING:
+    from flnb.coordinator.remote.participants import RemoteClients
+    from flnb.store import Closing
     from flnb.tasks import Task
 
 T = TypeVar("T")
@@ -23,6 +25,7 @@ class Simulation:
     """How a simulated population was asked for; a resumed run asks for the same."""
 
     clients: int | None = None
+    """The first so many of the split; None is all of them, 0 leaves the run to remote ones."""
     slow: float | str | None = None
     drop: float = 0.0
     workers: int | None = None
@@ -43,7 +46,7 @@ class Simulation:
 
 
 class Population:
-    """Simulated clients of one task.
+    """Simulated clients of one task, and the remote ones that learn the same.
 
     Rounds of several runs may use it, one at a time: `turn` is held from a round's assignment to
     its close.
@@ -56,17 +59,41 @@ class Population:
         self.simulation = simulation
         self.engine: Participants = engine_for(
             task,
-            clients=simulation.clients,
+            clients=simulation.clients or None,
             slow=simulation.slow,
             drop=simulation.drop,
             workers=simulation.workers,
         )
         self.turn = asyncio.Lock()
+        self.changed = asyncio.Event()
+        """Set whenever a remote client comes or goes."""
+        self.remote: RemoteClients | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="flnb-population")
+
+    async def welcome(self, remote: RemoteClients) -> None:
+        """Let remote clients take part from the next round on; on the loop."""
+        from flnb.coordinator.remote.together import Together  # brings grpc
+
+        async with self.turn:
+            if self.remote is None:
+                self.remote = remote
+                remote.on_population.append(self.changed.set)
+                self.engine = Together(
+                    self.engine, remote, with_simulated=self.simulation.clients != 0
+                )
+
+    def settle(self, closing: Closing) -> None:
+        """A round is durable: remote clients need not work for it, nor keep what is in a commit."""
+        if self.remote is not None:
+            self.remote.closed(closing.run, closing.round)
+            if closing.snapshot is not None:
+                self.remote.committed(closing.run, closing.round)
 
     @property
     def clients(self) -> Mapping[ClientId, int]:
-        """Every client with its number of examples."""
+        """Every client that can be invited, with its number of examples."""
+        if self.remote is None and self.simulation.clients == 0:
+            return {}
         return self.engine.clients
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
@@ -81,7 +108,8 @@ class Population:
 
     def __repr__(self) -> str:
         """One line, from memory."""
-        return f"Population({len(self.clients)} simulated clients of {self.task.name})"
+        kind = "clients" if self.remote else "simulated clients"
+        return f"Population({len(self.clients)} {kind} of {self.task.name})"
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
         sizes = sorted(self.clients.values()) or [0]

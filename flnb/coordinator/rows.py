@@ -11,6 +11,7 @@ import numpy as np
 
 from flnb.core.ids import ClientId
 from flnb.core.messages import CohortReport, MetricSum, Outcome
+from flnb.store import Closing, RunRecord
 
 OUTCOME_NAMES = np.array([outcome.name.lower() for outcome in Outcome], dtype=object)
 
@@ -85,6 +86,56 @@ class OpenRound:
             why = reason.strip().rpartition("\n")[2]
             return f"{self.clients[row]} {OUTCOME_NAMES[self.outcome[row]]}: {why}"
         return ""
+
+    def closing(
+        self,
+        record: RunRecord,
+        closed_by: str,
+        closed_at: datetime,
+        central: Mapping[str, MetricSum],
+        weighting: str,
+        model_bytes: int,
+    ) -> Closing:
+        """Make the record that closes this round; its snapshot is named later.
+
+        Args:
+            record: The run.
+            closed_by: What closed it.
+            closed_at: When.
+            central: Measurements of the new version on held-out data.
+            weighting: Of the rule: `examples` or `equal`.
+            model_bytes: What one update weighs on a wire.
+        """
+        scopes = {
+            "central": {name: metric.value for name, metric in central.items()},
+            "federated": {n: metric.value for n, metric in self.federated_metrics().items()},
+            "training": {"loss": self.train_loss()},
+        }
+        accepted = self.count(Outcome.ACCEPTED)
+        return Closing(
+            run=record.id,
+            branch=record.branch,
+            generation=record.generation,
+            round=self.round,
+            attempt=self.attempt,
+            closed_by=closed_by,
+            snapshot=None,
+            parameters_sha256=None,
+            opened_at=self.opened_at,
+            closed_at=closed_at,
+            seconds_s=(closed_at - self.opened_at).total_seconds(),
+            invited=len(self.clients),
+            accepted=accepted,
+            refused=self.count(Outcome.REFUSED),
+            failed=self.count(Outcome.FAILED),
+            lost=self.count(Outcome.LOST),
+            late=self.count(Outcome.LATE),
+            bytes_up=accepted * model_bytes,
+            metrics=metric_columns(scopes),
+            assignments=self.assignment_columns(),
+            updates=self.update_columns(weighting, model_bytes),
+            events=self.event_columns(closed_by),
+        )
 
     def assignment_columns(self) -> dict[str, Any]:
         """One row per invited client."""

@@ -93,7 +93,10 @@ class Run:
             FingerprintError: The task is no longer the one of the start.
         """
         resumed = self._lab.resume(self, changes=changes)
-        self._record, self._picture = resumed._record, resumed._picture
+        before, self._picture = self._picture, resumed._picture
+        self._record = resumed._record
+        if self._display is not None and self._picture is not before:
+            self._follow(self._display)  # it was drawn before the run was driven here
         return self
 
     def _tell(self, fact: PauseAsked | StopAsked, verb: str) -> Self:
@@ -185,10 +188,12 @@ class Run:
         """Show the run while it goes: a frame in a notebook, a table in a terminal, else lines."""
         coordinator = self._lab.coordinator
         later = coordinator.later if coordinator is not None else None
-        display = progress.here(later=later)
+        self._display = progress.here(later=later)
+        self._follow(self._display)
+
+    def _follow(self, display: progress.Progress) -> None:
         if self._unwatch is not None:
             self._unwatch()  # one frame moves: that of the cell that asked last
-        self._display = display
         # Watched first, so that no picture falls between the first one and the next.
         self._unwatch = self._picture.watch(lambda view: display.show(view, final=view.status.over))
         display.show(self.view, final=self.status.over)

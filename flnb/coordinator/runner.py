@@ -18,8 +18,9 @@ import numpy as np
 
 from flnb import rounds
 from flnb.coordinator.closer import Closer, Version
+from flnb.coordinator.journal import Journal
 from flnb.coordinator.population import Population
-from flnb.coordinator.rows import OpenRound, metric_columns
+from flnb.coordinator.rows import OpenRound
 from flnb.core.clock import SYSTEM_CLOCK, Clock
 from flnb.core.errors import FLBaseError, InsufficientClientsError
 from flnb.core.failpoints import reach
@@ -81,9 +82,11 @@ class Runner:
         self._report: CohortReport | None = None
         self._sums: CohortSum | None = None
         self._collecting: asyncio.Future[CohortReport | None] | None = None
-        self._journaling: list[asyncio.Future[None]] = []
+        self._journal = Journal(store.state, io, job.record.id)
         self._error: FLBaseError | None = None
         self._ending: Status | None = None
+        self._drawing: rounds.Draw | None = None
+        """A cohort that could not be drawn yet: too few clients are here."""
 
     @property
     def version(self) -> Version:
@@ -109,7 +112,7 @@ class Runner:
             Why it rests, and what a person should know about it.
         """
         plan = self._job.plan
-        need = plan.quorum_of(len(self._job.population.clients))
+        need = plan.quorum_of(self._population_size())
         state, orders = rounds.start(
             stages=[rounds.Stage(name, need) for name in self._job.strategy.stages],
             rule=rounds.Synchronous(plan.invite, plan.close == "quorum", plan.deadline_s),
@@ -129,6 +132,8 @@ class Runner:
                 # a pause that was taken back must not be obeyed.
                 facts = [*self._asked(), *facts]
                 state, orders = rounds.step(state, facts or await self._news(state))
+                if self._drawing is not None and state.status is Status.PAUSING:
+                    self._ending = Status.PAUSED  # nobody knows when enough clients will be here
         except FLBaseError:
             if not self._closer.broken:
                 await self._save()
@@ -147,7 +152,8 @@ class Runner:
         for order in orders:
             match order:
                 case rounds.Draw():
-                    facts.append(self._draw(order))
+                    self._drawing = order
+                    facts.extend(self._drawn())
                 case rounds.Assign():
                     await self._assign(state, order)
                 case rounds.Accept():
@@ -164,14 +170,25 @@ class Runner:
                     self._ending = Status.FINISHED if reason == "done" else Status.STOPPED
         return facts
 
-    def _draw(self, order: rounds.Draw) -> rounds.Drawn:
+    def _drawn(self) -> list[rounds.Fact]:
+        """Draw the cohort that was asked for; nothing as long as too few clients are here."""
+        order, plan = self._drawing, self._job.plan
+        population = self._job.population
+        population.changed.clear()
+        if order is None or self._population_size() > len(population.clients):
+            return []
+        self._drawing = None
         cohort = self._sampler.draw(
-            tuple(self._job.population.clients),
-            seed=self._job.plan.seed,
-            round=order.round,
-            attempt=order.attempt,
+            tuple(population.clients), seed=plan.seed, round=order.round, attempt=order.attempt
         )
-        return rounds.Drawn(cohort)
+        return [rounds.Drawn(cohort)]
+
+    def _population_size(self) -> int:
+        """How many clients a round needs to begin: remote ones may still be on their way."""
+        population, plan = self._job.population, self._job.plan
+        if population.remote is None:
+            return len(population.clients)
+        return plan.invite or plan.need or max(1, len(population.clients))
 
     async def _assign(self, state: rounds.RoundsState, order: rounds.Assign) -> None:
         job, clients = self._job, state.waves[order.wave].clients
@@ -179,7 +196,11 @@ class Runner:
         self._has_turn = True
         self._open = OpenRound(state.round, state.attempt, clients, self._clock.now())
         self._sums = None
-        self._journal("assigned", {"clients": list(clients)})
+        self._journal.write(
+            self._open, "assigned", {"clients": list(clients)}, lambda: reach("assigned")
+        )
+        if job.population.remote is not None:
+            await self._journal.durable()  # others hear of it: it must not be forgotten
         work = Work(
             run=job.record.id,
             seed=job.plan.seed,
@@ -189,6 +210,7 @@ class Runner:
             clients=clients,
             half=job.strategy.half,
             weighting=job.strategy.rule.weighting,
+            generation=job.record.generation,
             federated=job.plan.evaluation.federated,
             deadline_s=job.plan.deadline_s,
         )
@@ -205,23 +227,27 @@ class Runner:
                 self._job.population.run(engine.collect, rounds.room(state))
             )
         command = asyncio.ensure_future(self._inbox.get())
+        arrival = asyncio.ensure_future(self._job.population.changed.wait())
         waiting: set[asyncio.Future[Any]] = {command}
         if self._collecting is not None:
             waiting.add(self._collecting)
+        if self._drawing is not None:
+            waiting.add(arrival)
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            arrival.cancel()
             if not command.done():
                 command.cancel()
         facts = [command.result()] if command.done() and not command.cancelled() else []
+        if self._drawing is not None:
+            facts += self._drawn()
         if self._collecting is not None and self._collecting.done():
             report, self._collecting = self._collecting.result(), None
             facts.append(self._answered(state, report))
         return facts
 
-    def _answered(
-        self, state: rounds.RoundsState, report: CohortReport | None
-    ) -> rounds.Answered:
+    def _answered(self, state: rounds.RoundsState, report: CohortReport | None) -> rounds.Answered:
         (wave,) = state.waves.values()
         assert self._open is not None, "a report without an open round"
         if report is None:  # every row was reported, so none is missing
@@ -229,7 +255,7 @@ class Runner:
         self._open.take(report)
         self._report = report
         settled = {"rows": report.rows.tolist(), "outcomes": report.outcome.tolist()}
-        self._journal("answered", settled)
+        self._journal.write(self._open, "answered", settled, lambda: reach("answered"))
         return rounds.Answered(wave.id, wave.stage, report.rows, report.outcome, state.generation)
 
     async def _accept(self, order: rounds.Accept) -> None:
@@ -258,7 +284,7 @@ class Runner:
             engine = job.population.engine
             central = dict(await job.population.run(engine.evaluate, version.model))
         self._let_go()
-        await self._journaled()
+        await self._journal.durable()
         self._version, self._open = version, None
         closing = self._closing(open_round, order.reason, central)
         self._last = closing
@@ -277,39 +303,9 @@ class Runner:
         return Version(round_number, model, optimiser)
 
     def _closing(self, done: OpenRound, closed_by: str, central: dict[str, MetricSum]) -> Closing:
-        record, layout = self._job.record, self._version.model.layout
-        closed_at = self._clock.now()
-        weighting = self._job.strategy.rule.weighting
-        scopes = {
-            "central": {name: metric.value for name, metric in central.items()},
-            "federated": {n: metric.value for n, metric in done.federated_metrics().items()},
-            "training": {"loss": done.train_loss()},
-        }
-        accepted = done.count(Outcome.ACCEPTED)
-        return Closing(
-            run=record.id,
-            branch=record.branch,
-            generation=record.generation,
-            round=done.round,
-            attempt=done.attempt,
-            closed_by=closed_by,
-            snapshot=None,
-            parameters_sha256=None,
-            opened_at=done.opened_at,
-            closed_at=closed_at,
-            seconds_s=(closed_at - done.opened_at).total_seconds(),
-            invited=len(done.clients),
-            accepted=accepted,
-            refused=done.count(Outcome.REFUSED),
-            failed=done.count(Outcome.FAILED),
-            lost=done.count(Outcome.LOST),
-            late=done.count(Outcome.LATE),
-            bytes_up=accepted * layout.model_bytes,
-            metrics=metric_columns(scopes),
-            assignments=done.assignment_columns(),
-            updates=done.update_columns(weighting, layout.model_bytes),
-            events=done.event_columns(closed_by),
-        )
+        weighting, layout = self._job.strategy.rule.weighting, self._version.model.layout
+        at = self._clock.now()
+        return done.closing(self._job.record, closed_by, at, central, weighting, layout.model_bytes)
 
     async def _fail(self, order: rounds.Fail) -> None:
         """The attempt is lost; that it was made is kept, so that the next one draws anew."""
@@ -318,7 +314,7 @@ class Runner:
         if open_round is not None:
             await self._stop_collecting()
             self._let_go()
-        await self._journaled()
+        await self._journal.durable()
         self._error = InsufficientClientsError(
             order.round,
             order.got,
@@ -354,6 +350,7 @@ class Runner:
     def _durable(self, closing: Closing) -> None:
         if closing.snapshot is not None:
             self._saved_round = closing.round
+        self._job.population.settle(closing)
         self._on_closed(closing)
 
     async def _stop_collecting(self) -> None:
@@ -370,30 +367,9 @@ class Runner:
     async def _leave(self) -> None:
         await self._stop_collecting()
         self._let_go()
-        if self._journaling:
-            await asyncio.wait(self._journaling)  # what went wrong with them was said already
+        # What went wrong with these was said already, or is of a round that is given up.
+        await self._journal.end()
         await self._closer.close()
-
-    def _journal(self, kind: str, payload: dict[str, Any]) -> None:
-        """Write a step of the open round behind the work; `_journaled` waits for it.
-
-        Training need not wait for the disk: what simulated clients do has a name, and is the same
-        if it is done again.
-        """
-        assert self._open is not None, "only an open round is journaled"
-        run, open_round = self._job.record.id, self._open
-
-        def write() -> None:
-            self._store.state.journal(run, open_round.round, open_round.attempt, kind, payload)
-            reach(kind)
-
-        loop = asyncio.get_running_loop()
-        self._journaling.append(loop.run_in_executor(self._io, write))
-
-    async def _journaled(self) -> None:
-        """Wait until every step so far is durable."""
-        writes, self._journaling = self._journaling, []
-        await asyncio.gather(*writes)
 
     async def _in_io(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._io, work, *arguments)

@@ -12,6 +12,9 @@ numbers), keeps the numbers as fields and says what to do in `hint`.
     ├── InsufficientClientsError  too few usable updates: the run pauses and can go on
     ├── IntegrityError            an update that must not be folded in: that client is refused
     ├── WorkerDiedError           a worker process died and its work could not be done again
+    ├── AccessRefusedError        who asks may not do that: ask for another invite or role
+    │   └── TokenExpiredError     the token is too old: sign in again
+    ├── UnreachableError          nobody answers at that address: look whether it runs
     ├── NotFoundError             no run, round or column of that name: a nearest name is offered
     └── StoreError                the lab cannot be read or written
         ├── LabHeldError          another process holds the lab
@@ -119,6 +122,22 @@ class IntegrityError(FLBaseError):
 
 class WorkerDiedError(FLBaseError):
     """A worker process died and its clients could not be done again."""
+
+
+class AccessRefusedError(FLBaseError):
+    """Who asks is not known, or may not do that."""
+
+    exit_code = 3
+
+
+class TokenExpiredError(AccessRefusedError):
+    """A token or an invite is too old."""
+
+
+class UnreachableError(FLBaseError):
+    """Nobody answers at an address."""
+
+    exit_code = 4
 
 
 class NotFoundError(FLBaseError):

@@ -60,6 +60,8 @@ class Work:
     half: ClientHalf
     weighting: str
     """`examples` (McMahan et al.) or `equal`."""
+    generation: int = 1
+    """Of the run's branch; raised when the run is rolled back."""
     federated: bool = False
     """Measure the received model on the client's own data before training."""
     deadline_s: float | None = None

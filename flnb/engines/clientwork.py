@@ -6,17 +6,20 @@ coordinator, the other one in each worker.
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
 
-from flnb.core import ClientHalf, MetricSum, Outcome, Work
-from flnb.core.errors import IntegrityError, TaskError
+from flnb.core import MetricSum, Outcome, Work
+from flnb.core.errors import IntegrityError
 from flnb.engines.answers import Answers, Ledger
-from flnb.engines.blame import user_traceback
 from flnb.tasks import Task
 from flnb.tensors import CohortSum, Model, l2_norm
-from flnb.training import LocalResult, LocalTraining, Resident, evaluate_block
+from flnb.training import (
+    LocalResult,
+    Resident,
+    evaluate_block,
+    find_training,
+    user_traceback,
+)
 
 
 class ClientWork:
@@ -85,18 +88,3 @@ class ClientWork:
         except IntegrityError as error:  # the sum looked at every value; now find better words
             return result.update.check(self._base.layout) or str(error)
         return ""
-
-
-def find_training(half: ClientHalf) -> LocalTraining:
-    """Look up what a client does, by name.
-
-    Raises:
-        TaskError: No module or function of that name.
-    """
-    try:
-        return cast(LocalTraining, pkgutil.resolve_name(half.entry))
-    except (ImportError, AttributeError, ValueError) as error:
-        raise TaskError(
-            f"there is no local training {half.entry!r}: {error}",
-            hint="an entry reads 'package.module:function' and can be imported in every process",
-        ) from error

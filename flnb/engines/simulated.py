@@ -18,11 +18,10 @@ from jaxtyping import Int64
 from flnb.core import ClientId, CohortReport, MetricSum, Work
 from flnb.core.errors import PlanError, RoundStateError, TaskError
 from flnb.engines.behaviour import Behaviour
-from flnb.engines.clientwork import find_training
 from flnb.engines.cohort import Cohort
 from flnb.tasks import Task
 from flnb.tensors import CohortSum, Model
-from flnb.training import combine_blocks
+from flnb.training import combine_blocks, find_training
 
 Measurement = tuple[int, Mapping[str, MetricSum]]
 """A held-out block, by its position, and what was measured on it."""

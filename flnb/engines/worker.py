@@ -8,7 +8,6 @@ import numpy as np
 
 from flnb.core.failpoints import reach
 from flnb.engines.blackboard import Reader
-from flnb.engines.blame import user_traceback
 from flnb.engines.clientwork import ClientWork
 from flnb.engines.orders import (
     Content,
@@ -23,6 +22,7 @@ from flnb.engines.orders import (
     Trouble,
 )
 from flnb.processes import Channel, SharedBlock, padded
+from flnb.training import user_traceback
 
 ENTRY = "flnb.engines.worker:run"
 

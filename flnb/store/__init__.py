@@ -3,7 +3,8 @@
 Here is what survives a crash and how. The state database is the only commit point; the metrics
 are a projection of it, and a commit of the history counts only once a closing names it. Nothing
 here knows what a round or a model means: it stores columns and flat arrays. Read `labstore.py`
-first, then `state.py`, `records.py` and `tables.py`.
+first, then `state.py` (with its parts `requests.py` and `registry.py`), `records.py` and
+`tables.py`.
 """
 
 from flnb.store.history import History
@@ -11,10 +12,12 @@ from flnb.store.labstore import LabStore
 from flnb.store.lease import Holder, Lease
 from flnb.store.metrics import Metrics
 from flnb.store.records import (
+    ClientRecord,
     Closing,
     Command,
     FailedAttempt,
     Head,
+    InviteRecord,
     JournalRecord,
     Operation,
     RunRecord,
@@ -26,6 +29,7 @@ from flnb.store.writer import HistoryWriter, Ticket
 
 __all__ = [
     "TABLES",
+    "ClientRecord",
     "Closing",
     "Column",
     "Command",
@@ -34,6 +38,7 @@ __all__ = [
     "History",
     "HistoryWriter",
     "Holder",
+    "InviteRecord",
     "JournalRecord",
     "LabStore",
     "Lease",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
 
 from flnb.core import Clock
@@ -99,12 +99,11 @@ class Database:
             ) from error
 
     def _check_format(self) -> str:
-        """Identity of the lab, or nothing when the file is empty or half made."""
+        """Identity of the lab, or nothing when the file lacks tables: new, half made, or older."""
         try:
             with self.reading() as connection:
                 found = connection.execute(select(schema.lab.c.id, schema.lab.c.format)).first()
-                if found is not None and found.format <= schema.FORMAT:
-                    connection.execute(select(schema.forgotten).limit(1))  # the youngest table
+                present = set(inspect(connection).get_table_names())
         except DatabaseError as error:
             if "no such table" in str(error.orig):
                 return ""
@@ -114,7 +113,9 @@ class Database:
             ) from error
         if found is not None and found.format > schema.FORMAT:
             raise LabVersionError(str(self.path.parent), found.format, schema.FORMAT)
-        return str(found.id) if found is not None else ""
+        if found is None or not present >= set(schema.metadata.tables):
+            return ""
+        return str(found.id)
 
     def _create(self, clock: Clock) -> str:
         with room_at(self.path, sqlite3.Error), self._engine.connect() as connection:

@@ -25,14 +25,12 @@ from flnb.core import failpoints
 from flnb.core.errors import QueryRefusedError, StoreError
 from flnb.store import projection
 from flnb.store.disk import room_at
-from flnb.store.records import Closing, Forgotten, RunRecord
+from flnb.store.records import ClientRecord, Closing, Forgotten, RunRecord
 from flnb.store.select_only import locked_down, select
 from flnb.store.state import StateStore
 from flnb.store.table import Table
 from flnb.store.tables import TABLES
 
-_BATCH_ROWS = 50_000
-_BATCH_CLOSINGS = 500
 _DAMAGED = (
     duckdb.FatalException,
     duckdb.InternalException,
@@ -65,6 +63,7 @@ class Metrics:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._done: dict[_Key, int] = {}
         self._runs: list[RunRecord] = []
+        self._clients: list[ClientRecord] | None = None
         self._lock = threading.RLock()
 
     def apply(self, closings: Sequence[Closing]) -> None:
@@ -120,7 +119,7 @@ class Metrics:
             missing = set(self._state.positions()) - set(self._done.values())
             if missing:
                 late = self._state.closings(after=min(missing) - 1)
-                for batch in _batches(each for each in late if each.position in missing):
+                for batch in projection.batches(each for each in late if each.position in missing):
                     self.apply(batch)
         return len(missing)
 
@@ -188,13 +187,16 @@ class Metrics:
         return late > 0 and self._path is not None
 
     def _reading(self) -> duckdb.DuckDBPyConnection:
-        """A cursor for one query, with the runs as they are now."""
+        """A cursor for one query, with the runs and the clients as they are now."""
         with self._lock:
             connection = self._open()
-            if self._runs != self._state.runs():
+            clients = self._state.clients()
+            if self._runs != self._state.runs() or self._clients != clients:
                 with self._writing() as cursor:
                     self._put_runs(cursor)
+                    projection.replace(cursor, "clients", projection.client_table(clients))
                     cursor.execute("COMMIT")
+                self._clients = clients
             return connection.cursor()
 
     def _names(self, cursor: duckdb.DuckDBPyConnection, needed: set[str]) -> dict[str, str]:
@@ -205,8 +207,7 @@ class Metrics:
 
     def _put_runs(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._runs = self._state.runs()
-        cursor.execute("DELETE FROM runs")
-        projection.append(cursor, "runs", projection.run_table(self._runs))
+        projection.replace(cursor, "runs", projection.run_table(self._runs))
 
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -259,7 +260,7 @@ class Metrics:
                 cursor.execute("COMMIT")
             rows = cursor.execute("SELECT * FROM flnb.done").fetchall()
         self._done = {tuple(key): position for *key, position in rows}
-        self._runs = []
+        self._runs, self._clients = [], None
         return connection
 
     def _set_aside(self) -> None:
@@ -285,16 +286,3 @@ def _stamp(connection: duckdb.DuckDBPyConnection) -> str | None:
 
 def _covered(taken_back: Iterable[Forgotten], key: _Key, position: int) -> bool:
     return any(each.covers(key, position) for each in taken_back)
-
-
-def _batches(closings: Iterable[Closing]) -> Iterator[list[Closing]]:
-    batch: list[Closing] = []
-    rows = 0
-    for closing in closings:
-        batch.append(closing)
-        rows += closing.invited
-        if rows >= _BATCH_ROWS or len(batch) >= _BATCH_CLOSINGS:
-            yield batch
-            batch, rows = [], 0
-    if batch:
-        yield batch

@@ -1,18 +1,20 @@
-"""Closings and runs as rows of the tables of `lab.sql`."""
+"""Closings, runs and clients as rows of the tables of `lab.sql`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from flnb.store.columns import repeated, to_table
-from flnb.store.records import Closing, RunRecord
-from flnb.store.tables import BODIES, KEY, ROUNDS, RUNS, TABLES, TableSpec
+from flnb.store.records import ClientRecord, Closing, RunRecord
+from flnb.store.tables import BODIES, CLIENTS, KEY, ROUNDS, RUNS, TABLES, TableSpec
 
+_BATCH_ROWS = 50_000
+_BATCH_CLOSINGS = 500
 _OWN_TABLES = (
     "CREATE SCHEMA flnb",
     "CREATE TABLE flnb.stamp (stamp VARCHAR)",
@@ -26,6 +28,11 @@ DDL = (*_OWN_TABLES, *(statement for spec in TABLES for statement in spec.ddl())
 def run_table(runs: Iterable[RunRecord]) -> pa.Table:
     """Rows of the table `runs`."""
     return _table(RUNS, [_run_row(run) for run in runs])
+
+
+def client_table(clients: Iterable[ClientRecord]) -> pa.Table:
+    """Rows of the table `clients`; keys stay where they are."""
+    return _table(CLIENTS, [_client_row(client) for client in clients])
 
 
 def round_table(closings: Iterable[Closing], names: Mapping[str, str]) -> pa.Table:
@@ -54,6 +61,20 @@ def done_table(closings: Iterable[Closing]) -> pa.Table:
     return pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
 
 
+def batches(closings: Iterable[Closing]) -> Iterator[list[Closing]]:
+    """Cut closings into parts that may be in memory at once."""
+    batch: list[Closing] = []
+    rows = 0
+    for closing in closings:
+        batch.append(closing)
+        rows += closing.invited
+        if rows >= _BATCH_ROWS or len(batch) >= _BATCH_CLOSINGS:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch
+
+
 def insert(
     cursor: duckdb.DuckDBPyConnection, new: Sequence[Closing], names: Mapping[str, str]
 ) -> None:
@@ -62,6 +83,12 @@ def insert(
     for spec in BODIES:
         append(cursor, spec.name, body_table(spec, new, names))
     append(cursor, "flnb.done", done_table(new))
+
+
+def replace(cursor: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Make a table hold these rows and no others."""
+    cursor.execute(f"DELETE FROM {name}")  # noqa: S608  # our own table names
+    append(cursor, name, rows)
 
 
 def append(cursor: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
@@ -123,6 +150,20 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
         "error": run.error or "",
         "created_at": run.created_at,
         "updated_at": run.updated_at,
+    }
+
+
+def _client_row(client: ClientRecord) -> dict[str, Any]:
+    return {
+        "client": client.name,
+        "role": client.role,
+        "joined_at": client.joined_at,
+        "revoked_at": client.revoked_at,
+        "reason": client.reason,
+        "last_seen_at": client.last_seen_at,
+        "n_examples": client.n_examples,
+        "task": _text(client.about["task"]) if "task" in client.about else None,
+        "version": _text(client.about["version"]) if "version" in client.about else None,
     }
 
 

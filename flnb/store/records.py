@@ -1,4 +1,4 @@
-"""What the state database holds, as frozen records: runs, closed rounds, journal, operations.
+"""What the state database holds, as frozen records: runs, closed rounds, operations, clients.
 
 Columns of a closing (`metrics`, `assignments`, `updates`, `events`) are mappings from column name
 to a sequence; which columns there are stands in `tables.py`. Read back, the sequences are NumPy
@@ -171,3 +171,40 @@ class Command:
     asked_at: datetime
     result: str | None = None
     """What became of it; None while it waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class InviteRecord:
+    """That whoever has a token may join under a name, once."""
+
+    token_hash: str
+    """Digest of the token; the token itself is written nowhere."""
+    client: str
+    """Name that it is for."""
+    role: str
+    created_at: datetime
+    expires_at: datetime
+    used_by: bytes | None = None
+    """Public key that joined with it."""
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRecord:
+    """A client that has joined: the key that speaks for its name, and when it was here."""
+
+    name: str
+    """Unique in its lab, for ever; what it did in rounds is kept under it."""
+    public_key: bytes
+    """Only who signs with it is this client."""
+    role: str
+    joined_at: datetime
+    """When the invite was used that it joined with last."""
+    revoked_at: datetime | None = None
+    reason: str = ""
+    """Why it was revoked."""
+    last_seen_at: datetime | None = None
+    n_examples: int = 0
+    """How many examples it had when it was seen last."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """JSON that it told of itself: version, task, machine."""

@@ -1,6 +1,7 @@
 """Tables of the state database, for SQLAlchemy.
 
-`FORMAT` rises when an older flnb could not read the tables any more.
+`FORMAT` rises when an older flnb could not read the tables any more. A table more does not: an
+older lab gets it when it is opened.
 """
 
 from __future__ import annotations
@@ -175,4 +176,31 @@ commands = Table(
     _text("verb"),
     _moment("asked_at"),
     Column("result", Text),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("public_key", LargeBinary, nullable=False),
+    _text("role"),
+    _moment("joined_at"),
+    Column("revoked_at", Moment),
+    _text("reason"),
+    Column("last_seen_at", Moment),
+    _count("n_examples"),
+    _json("about"),
+)
+
+invites = Table(
+    "invites",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    _text("client"),
+    _text("role"),
+    _moment("created_at"),
+    _moment("expires_at"),
+    Column("used_by", LargeBinary),
+    Column("revoked_at", Moment),
+    Index("invites_of_client", "client"),
 )

@@ -19,18 +19,12 @@ from flnb.core import SYSTEM_CLOCK, Clock, RunId, Status, failpoints
 from flnb.core.errors import NotFoundError, StoreError
 from flnb.store import closing_rows, schema
 from flnb.store.database import Database
-from flnb.store.records import (
-    Closing,
-    FailedAttempt,
-    Forgotten,
-    Head,
-    JournalRecord,
-    RunRecord,
-)
+from flnb.store.records import Closing, FailedAttempt, Forgotten, Head, JournalRecord, RunRecord
+from flnb.store.registry import Registry
 from flnb.store.requests import Requests
 
 
-class StateStore(Requests):
+class StateStore(Requests, Registry):
     """The state database of a lab.
 
     Every method that writes raises `StorageFullError` when the disk is full; nothing is written
@@ -48,7 +42,9 @@ class StateStore(Requests):
     """
 
     def __init__(self, path: Path, *, clock: Clock = SYSTEM_CLOCK, create: bool = True) -> None:
-        super().__init__(Database(path, clock, create=create), clock)
+        database = Database(path, clock, create=create)
+        Requests.__init__(self, database, clock)
+        Registry.__init__(self, database, clock)
 
     @property
     def lab_id(self) -> str:

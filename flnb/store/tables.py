@@ -86,6 +86,22 @@ RUNS = TableSpec(
     ),
 )
 
+CLIENTS = TableSpec(
+    "clients",
+    "One row for each client that has joined the lab; simulated ones do not join",
+    (
+        Column("client", _TEXT, "Name of the client, unique in the lab"),
+        Column("role", _TEXT, "What it may do, such as client"),
+        Column("joined_at", _MOMENT, "When it joined, with its latest invite"),
+        Column("revoked_at", _MOMENT, "When it was shut out; NULL if it was not"),
+        Column("reason", _TEXT, "Why it was shut out; empty otherwise"),
+        Column("last_seen_at", _MOMENT, "When it came last; NULL if it never came"),
+        Column("n_examples", _COUNT, "Examples that it had when it came last"),
+        Column("task", _TEXT, "Task that it came with last; NULL if it never came"),
+        Column("version", _TEXT, "Its version of flnb then; NULL if it never came"),
+    ),
+)
+
 ROUNDS = TableSpec(
     "rounds",
     "One row for each closed round",
@@ -162,5 +178,5 @@ EVENTS = TableSpec(
 
 BODIES = (METRICS, ASSIGNMENTS, UPDATES, EVENTS)
 """Tables whose rows come inside closings, each under the closing's field of the same name."""
-TABLES = (RUNS, ROUNDS, *BODIES)
+TABLES = (RUNS, CLIENTS, ROUNDS, *BODIES)
 """Every table of `lab.sql`."""

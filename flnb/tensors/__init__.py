@@ -13,7 +13,8 @@ from flnb.tensors.half import round_halves
 from flnb.tensors.layout import CHUNK_VALUES, Layout, Slot
 from flnb.tensors.model import Model, Update
 from flnb.tensors.packing import pack, unpack
-from flnb.tensors.spool import Spool, SpoolFile
+from flnb.tensors.spool import Spool
+from flnb.tensors.staging import SpoolFile, Staging
 
 __all__ = [
     "BLOCK_VALUES",
@@ -25,6 +26,7 @@ __all__ = [
     "Slot",
     "Spool",
     "SpoolFile",
+    "Staging",
     "Update",
     "aligned",
     "blocks",

@@ -2,97 +2,47 @@
 
 A file counts once it is complete on the disk: it is written under another name, synced, renamed,
 and the directory is synced. Opening a spool removes what a crash left half-written. Reading maps
-the file, so folding takes no memory of its own.
-
-    8 bytes    magic
-    8 bytes    length of the header, little-endian
-    …          header: JSON with id, layout hash and lengths, padded with spaces to 64 bytes
-    …          float32 values, then int64 integers, little-endian
+the file, so folding takes no memory of its own. `staging.py` says what is in a file.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import json
+import itertools
 import os
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
-import numpy as np
-from jaxtyping import Float32
-
-from flnb.core.errors import IntegrityError, NotFoundError, StorageFullError, StoreError
-from flnb.tensors.arrays import ALIGNMENT_BYTES, blocks
+from flnb.core.errors import NotFoundError, StoreError
 from flnb.tensors.layout import Layout
 from flnb.tensors.model import Update
+from flnb.tensors.staging import SpoolFile, Staging, described, header, read
 
-_MAGIC = b"flnbspl1"
-_FRONT_BYTES = 16
 _COMPLETE, _PARTIAL = ".update", ".partial"
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolFile:
-    """One staged update, complete on the disk."""
-
-    update_id: str
-    path: Path
-    n_bytes: int
-    """Size of the file."""
-    layout_hash: str
-    data_start: int
-    """Where the values begin, in bytes; a multiple of 64."""
-
-    def open(self, layout: Layout) -> Update:
-        """Map the update into memory, read-only; it is read as it is used.
-
-        The result stays readable after the file was deleted from the spool.
-
-        Raises:
-            IntegrityError: The update is of another layout.
-        """
-        if self.layout_hash != layout.hash:
-            raise IntegrityError(
-                f"update {self.update_id!r} is of layout {self.layout_hash[:12]}, "
-                f"expected {layout.hash[:12]}"
-            )
-        data = np.memmap(self.path, np.uint8, "r")[self.data_start :]
-        split = 4 * layout.n_values
-        return Update(layout, data[:split].view(np.float32), data[split:].view(np.int64))
-
-    def blocks(
-        self, layout: Layout, size: int = 32_768
-    ) -> Iterator[tuple[slice, Float32[np.ndarray, " block"]]]:
-        """Read the values block by block: where the block lies, and its values.
-
-        Raises:
-            IntegrityError: The update is of another layout.
-        """
-        values = self.open(layout).values
-        return ((span, values[span]) for span in blocks(values.size, size))
 
 
 class Spool:
     """Staged updates in one directory, never more than `max_bytes` of them.
 
-    One process at a time. Updates that were complete when the last process ended are there again;
-    half-written ones are removed.
+    One process at a time, any thread of it. Updates that were complete when the last process ended
+    are there again; half-written ones are removed.
 
     Args:
         directory: Made if it is missing; holds nothing else.
-        max_bytes: Bound on the sum of all files.
+        max_bytes: Bound on the sum of all files, those included that are being received.
     """
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self.directory, self.max_bytes = directory, max_bytes
         directory.mkdir(parents=True, exist_ok=True)
         self._files: dict[str, SpoolFile] = {}
+        self._reserved_bytes = 0
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()  # held for moments, never while a file is written or synced
         for path in sorted(directory.iterdir()):
-            file = _read_header(path) if path.suffix == _COMPLETE else None
+            file = read(path) if path.suffix == _COMPLETE else None
             if file:
                 self._files[file.update_id] = file
             elif path.suffix in {_COMPLETE, _PARTIAL}:
@@ -101,12 +51,14 @@ class Spool:
     @property
     def files(self) -> tuple[SpoolFile, ...]:
         """Everything that is staged, ordered by id."""
-        return tuple(self._files[update_id] for update_id in sorted(self._files))
+        with self._lock:
+            return tuple(self._files[update_id] for update_id in sorted(self._files))
 
     @property
     def used_bytes(self) -> int:
-        """Bytes that the staged updates take."""
-        return sum(file.n_bytes for file in self._files.values())
+        """Bytes that the staged updates take; those that are being received are not counted."""
+        with self._lock:
+            return self._used_bytes()
 
     def stage(self, update_id: str, update: Update) -> SpoolFile:
         """Write an update and wait until it is safe on the disk.
@@ -119,31 +71,62 @@ class Spool:
             StoreError: The spool would go over its bound; nothing was written.
             StorageFullError: The disk is full; nothing was left behind.
         """
-        head = _header(update_id, update)
-        n_bytes = len(head) + update.values.nbytes + update.integers.nbytes
-        replaced = self._files[update_id].n_bytes if update_id in self._files else 0
-        if (used := self.used_bytes - replaced) + n_bytes > self.max_bytes:
-            raise StoreError(
-                f"spool {self.directory.name} holds {used} bytes, {n_bytes} more go over its bound "
-                f"of {self.max_bytes}",
-                hint="fold and delete staged updates first, or give the spool a larger bound",
-            )
-        path = self.directory / (hashlib.sha256(update_id.encode()).hexdigest()[:32] + _COMPLETE)
-        partial = path.with_suffix(_PARTIAL)
+        staging = self.receive(update_id, update.layout)
         try:
-            with partial.open("wb") as out:
-                _write(out, head, update)
-            partial.replace(path)
-            _sync_directory(self.directory)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                free = shutil.disk_usage(self.directory).free
-                raise StorageFullError(str(self.directory), free) from error
-            raise
-        file = SpoolFile(update_id, path, n_bytes, update.layout.hash, len(head))
-        self._files[update_id] = file
-        return file
+            staging.write(0, update.values.data)
+            staging.write(update.values.nbytes, update.integers.data)
+            return staging.commit()
+        finally:
+            staging.abandon()
+
+    def receive(self, update_id: str, layout: Layout, note: Mapping[str, Any] = {}) -> Staging:
+        """Make room for an update that arrives in pieces.
+
+        Args:
+            update_id: Names the update. When one of that name is complete, it replaces what was
+                staged under it.
+            layout: What the update is of.
+            note: Anything that JSON can hold, kept with the update.
+
+        Raises:
+            StoreError: The spool would go over its bound; `fits` says whether waiting helps.
+            StorageFullError: The disk is full; nothing was left behind.
+            TypeError: JSON cannot hold the note.
+        """
+        head, file = self._planned(update_id, layout, note)
+        with self._lock:
+            if not self._has_room(file):
+                held = self._used_bytes() + self._reserved_bytes
+                raise StoreError(
+                    f"spool {self.directory.name} holds {held} bytes, {file.n_bytes} more go over "
+                    f"its bound of {self.max_bytes}",
+                    hint="fold and delete staged updates first, or give the spool a larger bound",
+                )
+            self._reserved_bytes += file.n_bytes
+            # Of its own, because the same update may be on its way twice.
+            partial = file.path.with_suffix(f".{next(self._numbers)}{_PARTIAL}")
+        return Staging(partial, head, file, keep=self._keep, release=self._release)
+
+    def fits(self, layout: Layout, *, update_id: str = "", note: Mapping[str, Any] = {}) -> bool:
+        """Whether there is room now for an update to be received; another may take it first.
+
+        Args:
+            layout: What the update is of.
+            update_id: Its name. Without name and note the answer may be wrong by their length.
+            note: What is kept with it.
+
+        Raises:
+            StoreError: It is larger than the whole spool, so waiting is in vain.
+        """
+        _, file = self._planned(update_id, layout, note)
+        if file.n_bytes > self.max_bytes:
+            raise StoreError(
+                f"an update of {file.n_bytes} bytes goes over the bound of spool "
+                f"{self.directory.name}, {self.max_bytes}",
+                hint="give the spool a larger bound",
+            )
+        with self._lock:
+            return self._has_room(file)
 
     def delete(self, update_id: str) -> None:
         """Remove a staged update; whoever has it open can read on.
@@ -151,43 +134,44 @@ class Spool:
         Raises:
             NotFoundError: Nothing of that name is staged.
         """
-        if update_id not in self._files:
-            raise NotFoundError("staged update", update_id, self._files)
-        self._files.pop(update_id).path.unlink(missing_ok=True)
+        with self._lock:
+            if update_id not in self._files:
+                raise NotFoundError("staged update", update_id, self._files)
+            self._files.pop(update_id).path.unlink(missing_ok=True)
 
+    def _planned(
+        self, update_id: str, layout: Layout, note: Mapping[str, Any]
+    ) -> tuple[bytes, SpoolFile]:
+        head = header(update_id, layout, note)
+        stem = hashlib.sha256(update_id.encode()).hexdigest()[:32]
+        return head, described(head, self.directory / (stem + _COMPLETE))
 
-def _header(update_id: str, update: Update) -> bytes:
-    layout = update.layout
-    text = json.dumps(
-        {"id": update_id, "layout": layout.hash, "sizes": [layout.n_values, layout.n_integers]}
-    ).encode()
-    size = -(-(_FRONT_BYTES + len(text)) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
-    front = _MAGIC + (size - _FRONT_BYTES).to_bytes(8, "little")
-    return front + text.ljust(size - _FRONT_BYTES)
+    def _used_bytes(self) -> int:
+        return sum(file.n_bytes for file in self._files.values())
 
+    def _has_room(self, file: SpoolFile) -> bool:
+        replaced = self._files.get(file.update_id)
+        used = self._used_bytes() - (replaced.n_bytes if replaced else 0)
+        return used + self._reserved_bytes + file.n_bytes <= self.max_bytes
 
-def _read_header(path: Path) -> SpoolFile | None:
-    """Read a file's header; None if it is not a complete update."""
-    try:
-        with path.open("rb") as file:
-            front = file.read(_FRONT_BYTES)
-            length = int.from_bytes(front[8:], "little")
-            text = file.read(min(length, path.stat().st_size))
-            header = json.loads(text) if front[:8] == _MAGIC else {}
-        n_values, n_integers = header["sizes"]
-        n_bytes = _FRONT_BYTES + length + 4 * n_values + 8 * n_integers
-        found = SpoolFile(header["id"], path, n_bytes, header["layout"], _FRONT_BYTES + length)
-    except (ValueError, KeyError, TypeError):
-        return None
-    return found if path.stat().st_size == n_bytes else None
+    def _keep(self, partial: Path, file: SpoolFile) -> None:
+        """Take a synced file in."""
+        with self._lock:
+            partial.replace(file.path)
+            self._files.pop(file.update_id, None)  # it was replaced; the new one counts once synced
+        try:
+            _sync_directory(self.directory)
+        except BaseException:
+            file.path.unlink(missing_ok=True)
+            raise
+        with self._lock:
+            self._files[file.update_id] = file
+            self._reserved_bytes -= file.n_bytes
 
-
-def _write(out: BinaryIO, head: bytes, update: Update) -> None:
-    out.write(head)
-    out.write(update.values.data)
-    out.write(update.integers.data)
-    out.flush()
-    os.fsync(out.fileno())
+    def _release(self, file: SpoolFile) -> None:
+        """Give the room of an update back that will not come."""
+        with self._lock:
+            self._reserved_bytes -= file.n_bytes
 
 
 def _sync_directory(directory: Path) -> None:

@@ -5,7 +5,9 @@ work reaches a process (`flnb.engines`), and what happens to the update (`flnb.s
 `flnb.aggregation`). Read `local.py` first, then `resident.py` and `descent.py`.
 """
 
+from flnb.training.blame import user_traceback
 from flnb.training.evaluate import combine_blocks, evaluate_block, evaluate_client
+from flnb.training.halves import find_training
 from flnb.training.local import LocalResult, LocalTraining, local_sgd
 from flnb.training.resident import Resident
 
@@ -16,5 +18,7 @@ __all__ = [
     "combine_blocks",
     "evaluate_block",
     "evaluate_client",
+    "find_training",
     "local_sgd",
+    "user_traceback",
 ]

@@ -1,0 +1,141 @@
+"""`flnb client …`: join a coordinator from where the data is; invite, list and revoke clients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flnb.cli import output
+from flnb.cli.output import AsJson, LabPath
+
+if TYPE_CHECKING:
+    from flnb.client import ClientEvent
+    from flnb.coordinator import ClientRow
+    from flnb.tasks import Task
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Join a coordinator as a client; invite, list and revoke clients.",
+    epilog="Example: flnb client join INVITE --task flnb.tasks:digits",
+)
+ClientName = Annotated[str, typer.Argument(metavar="CLIENT", help="Name of the client.")]
+
+
+@app.command(epilog="Example: flnb client join invite.txt --task my_tasks:heart --data ./data")
+def join(
+    invite: Annotated[
+        str, typer.Argument(metavar="INVITE", help="The invite: the line itself, or its file.")
+    ],
+    task: Annotated[
+        str,
+        typer.Option(
+            metavar="PACKAGE:FUNCTION", help="Makes the task, with the data that is here."
+        ),
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Given to the function as its argument `data`."),
+    ] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the client keeps its key and its updates."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train with the data that is here, for a coordinator elsewhere; ^C leaves.
+
+    The data never leaves this machine: updates of the model do.
+    """
+    from flnb.client import Client
+
+    def show(event: ClientEvent) -> None:
+        if as_json:
+            output.line({"kind": event.kind, "text": event.text, "round": event.round})
+        else:
+            output.say(event.text)
+
+    Client(invite, _task(task, data), home=home, on_event=show).run()
+
+
+@app.command(epilog="Example: flnb client invite hospital-a --expires 2h")
+def invite(
+    client: ClientName,
+    lab: LabPath = output.DEFAULT_LAB,
+    expires: Annotated[str, typer.Option(help="For how long, such as 30m, 2h or 7d.")] = "2h",
+    as_json: AsJson = False,
+) -> None:
+    """Let a client join the coordinator of a lab, once.
+
+    The coordinator must have listened before: the invite says where.
+    """
+    from flnb.cli.labs import existing
+    from flnb.coordinator import invite_by_lab
+
+    made = invite_by_lab(existing(lab), client, expires)
+    if as_json:
+        output.data(
+            {"client": client, "expires_at": made.expires_at.isoformat(), "invite": made.text}
+        )
+        return
+    output.say(f"{client} can join until {made.expires_at:%Y-%m-%d %H:%M} UTC; run there:")
+    typer.echo(made.command)
+
+
+@app.command("list", epilog="Example: flnb client list --json")
+def list_clients(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
+    """List the clients that have joined."""
+    from flnb.cli.labs import existing
+    from flnb.coordinator import clients_of
+
+    rows = clients_of(existing(lab))
+    if as_json:
+        output.data([_facts(row) for row in rows])
+    elif not rows:
+        output.say("no client has joined; flnb client invite NAME lets one in")
+    else:
+        cells = [
+            (row.client, row.state, f"{row.n_examples:,}", row.task, _moment(row)) for row in rows
+        ]
+        output.table(("client", "state", "examples", "task", "last seen"), cells, left=2)
+
+
+@app.command(epilog='Example: flnb client revoke hospital-a --reason "left the study"')
+def revoke(
+    client: ClientName,
+    lab: LabPath = output.DEFAULT_LAB,
+    reason: Annotated[str, typer.Option(help="Shown to the client and kept.")] = "revoked",
+) -> None:
+    """Shut a client out: its session ends within a second, its tokens and invites are void."""
+    from flnb.cli.labs import existing
+    from flnb.core.clock import SYSTEM_CLOCK
+
+    existing(lab).store.state.revoke_client(client, reason, SYSTEM_CLOCK.now())
+    output.say(f"{client} is shut out")
+
+
+def _task(use: str, data: Path | None) -> Task:
+    from flnb.core.errors import DataError
+    from flnb.tasks import resolve
+
+    if data is None:
+        return resolve(use)
+    if not data.exists():
+        raise DataError(f"no folder {data}", hint="--data names where the examples are")
+    return resolve(use, data=str(data))
+
+
+def _facts(row: ClientRow) -> dict[str, object]:
+    return {
+        "client": row.client,
+        "state": row.state,
+        "n_examples": row.n_examples,
+        "task": row.task,
+        "joined_at": row.joined_at.isoformat(),
+        "last_seen_at": row.last_seen_at.isoformat() if row.last_seen_at else None,
+    }
+
+
+def _moment(row: ClientRow) -> str:
+    return f"{row.last_seen_at:%Y-%m-%d %H:%M:%S}" if row.last_seen_at else "never"

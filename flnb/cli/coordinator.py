@@ -1,0 +1,55 @@
+"""`flnb coordinator serve`: the coordinator of a lab as a service, for remote clients."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flnb.cli import output
+from flnb.cli.output import AsJson
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Run the coordinator of a lab as a service.",
+    epilog="Example: flnb coordinator serve ./lab --host 127.0.0.1 --port 7443",
+)
+
+
+@app.command(epilog="Example: flnb coordinator serve ./lab --port 7443")
+def serve(
+    lab: Annotated[Path, typer.Argument(metavar="LAB", help="The lab; made if it is missing.")],
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address to listen at, as clients name it; else the remembered one."),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold a lab and listen for remote clients until ^C or SIGTERM.
+
+    Runs that were going on are carried on. Others are started, paused and resumed from other
+    terminals: flnb client invite, flnb runs.
+    """
+    from flnb.coordinator import Coordinator
+
+    with Coordinator(lab) as coordinator:
+        address = coordinator.listen(host, port)
+        if as_json:
+            output.line({"address": address, "lab": str(coordinator.lab.path)})
+        else:
+            output.say(f"listening at {address}; ^C saves and stops")
+        resumed = coordinator.carry_on()
+        for name in resumed:
+            output.say(f"{name} goes on")
+        _until_told_to_stop()
+
+
+def _until_told_to_stop() -> None:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()

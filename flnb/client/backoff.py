@@ -1,0 +1,62 @@
+"""How long to wait before the next try."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from flnb.core import SYSTEM_CLOCK
+
+FIRST_S, MOST_S = 0.2, 30.0
+
+_STEPS = 2**32
+
+
+class Backoff:
+    """Waits that double, each anywhere between nothing and its bound.
+
+    Full jitter: a thousand clients whose coordinator was away do not come back at one moment.
+    """
+
+    def __init__(self) -> None:
+        self._bound_s = FIRST_S
+
+    def next_s(self) -> float:
+        """How long to wait now."""
+        bound_s = self._bound_s
+        self._bound_s = min(MOST_S, 2 * bound_s)
+        return bound_s * secrets.randbelow(_STEPS) / _STEPS
+
+    def reset(self) -> None:
+        """It went well: begin with the shortest wait again."""
+        self._bound_s = FIRST_S
+
+
+class Patience:
+    """Tries of a transfer, until nothing has moved for too long.
+
+    Args:
+        limit_s: How long without any chunk getting through.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._backoff = Backoff()
+        self._left: int | None = None
+        self._since_s = SYSTEM_CLOCK.monotonic_s()
+
+    def still(self, left: int) -> None:
+        """A try begins with so many chunks to go; fewer than at the last one means progress."""
+        if self._left is None or left < self._left:
+            self._backoff.reset()
+            self._since_s = SYSTEM_CLOCK.monotonic_s()
+        self._left = left
+
+    @property
+    def over(self) -> bool:
+        """Whether it is time to give up."""
+        return SYSTEM_CLOCK.monotonic_s() - self._since_s > self._limit_s
+
+    async def pause(self) -> None:
+        """Wait for the next try."""
+        await asyncio.sleep(self._backoff.next_s())

@@ -1,0 +1,164 @@
+"""The last version that a client received, kept so that only what changed is fetched again.
+
+The file is nothing but the version's bytes and is never synced: what it holds is found out by
+hashing it when it is opened, so half a version is worth just the chunks that are right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from flnb.core.errors import IntegrityError
+from flnb.tensors import aligned
+from flnb.transport.manifest import CHUNK_BYTES, Manifest
+
+Fetch = Callable[[Sequence[int]], AsyncGenerator[bytes, None]]
+"""Gives the chunks at these places, in this order."""
+
+_BATCH = 4
+"""Chunks that are checked and written in one go: a hop to a thread costs as much as half a chunk."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    manifest: Manifest
+    data: UInt8[np.ndarray, " n"]
+
+
+class Bases:
+    """Versions as they arrive; the last one stays in a folder.
+
+    Args:
+        folder: Made when the first version comes that is larger than one chunk.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file, self._partial = folder / "base", folder / "base.partial"
+        self._kept: _Kept | None = None
+        # One thread, so that a write of a transfer that was given up is over before the next begins.
+        self._hands = ThreadPoolExecutor(1, thread_name_prefix="flnb-client-base")
+
+    async def obtain(
+        self, manifest: Manifest, inline: bytes, fetch: Fetch
+    ) -> UInt8[np.ndarray, " n"]:
+        """Get a version: what came with the assignment, or the chunks that are not here yet.
+
+        What has arrived when this is cancelled or fails is not asked for again.
+
+        Args:
+            manifest: The version's chunks; nothing else is accepted.
+            inline: The whole of it, if it is one chunk.
+            fetch: Gets the others.
+
+        Returns:
+            Its bytes, read-only and starting on 64 bytes.
+
+        Raises:
+            IntegrityError: Chunks that are not the version's, or not as many as were asked for.
+        """
+        if inline:
+            return _inline(manifest, inline)
+        if self._kept is not None and self._kept.manifest.digest == manifest.digest:
+            return self._kept.data
+        loop = asyncio.get_running_loop()
+        missing = await loop.run_in_executor(self._hands, self._prepare, manifest)
+        if missing:
+            await self._fill(manifest, missing, fetch)
+        self._kept = await loop.run_in_executor(self._hands, self._adopt, manifest)
+        return self._kept.data
+
+    def close(self) -> None:
+        """End the thread."""
+        self._hands.shutdown(wait=True)
+
+    async def _fill(self, manifest: Manifest, missing: list[int], fetch: Fetch) -> None:
+        loop = asyncio.get_running_loop()
+        places = iter(missing)
+        writing: asyncio.Future[None] | None = None
+        async with aclosing(_batches(fetch(missing))) as batches:
+            async for batch in batches:
+                # Chunks arrive while those before them are hashed, and no more than that.
+                if writing is not None:
+                    await writing
+                here = list(islice(places, len(batch)))
+                writing = loop.run_in_executor(self._hands, self._write, manifest, here, batch)
+        if writing is not None:
+            await writing
+        if next(places, None) is not None:
+            raise IntegrityError("the coordinator sent fewer chunks than it was asked for")
+
+    # In the thread
+
+    def _prepare(self, manifest: Manifest) -> list[int]:
+        """Put every chunk that is here already into the new file: the places of the others."""
+        if self._kept is None and self._file.exists() and self._file.stat().st_size:
+            self._kept = _opened(self._file)
+        missing = list(range(manifest.chunk_count))
+        if self._partial.exists() and self._partial.stat().st_size == manifest.n_bytes:
+            missing = manifest.differing(_opened(self._partial).manifest)
+        else:
+            self._partial.parent.mkdir(parents=True, exist_ok=True)
+            with self._partial.open("wb") as file:
+                file.truncate(manifest.n_bytes)
+        if self._kept is None or not missing:
+            return missing
+        elsewhere = set(manifest.differing(self._kept.manifest))
+        known = [place for place in missing if place not in elsewhere]
+        with self._partial.open("r+b") as file:
+            for place in known:
+                span = manifest.span(place)
+                file.seek(span.start)
+                file.write(self._kept.data[span].data)
+        return [place for place in missing if place in elsewhere]
+
+    def _write(self, manifest: Manifest, places: list[int], batch: list[bytes]) -> None:
+        if len(places) != len(batch):
+            raise IntegrityError("the coordinator sent more chunks than it was asked for")
+        with self._partial.open("r+b") as file:
+            for place, data in zip(places, batch, strict=True):
+                if not manifest.check(place, data):
+                    raise IntegrityError(f"chunk {place} of the version was changed on its way")
+                file.seek(manifest.span(place).start)
+                file.write(data)
+
+    def _adopt(self, manifest: Manifest) -> _Kept:
+        # Whoever still trains on the version before has its memory, and keeps it. Without a file in
+        # its place, the file system has no reason to write the new one out at once.
+        self._file.unlink(missing_ok=True)
+        self._partial.rename(self._file)
+        return _Kept(manifest, np.memmap(self._file, np.uint8, "r"))
+
+
+def _inline(manifest: Manifest, data: bytes) -> UInt8[np.ndarray, " n"]:
+    if len(data) > CHUNK_BYTES or manifest.chunk_count != 1 or not manifest.check(0, data):
+        raise IntegrityError("the version was changed on its way")
+    copy: np.ndarray = aligned(len(data), np.uint8)
+    copy[:] = np.frombuffer(data, np.uint8)
+    copy.flags.writeable = False
+    return copy
+
+
+def _opened(file: Path) -> _Kept:
+    data: np.ndarray = np.memmap(file, np.uint8, "r")
+    return _Kept(Manifest.of(data.data), data)
+
+
+async def _batches(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[list[bytes], None]:
+    batch: list[bytes] = []
+    async with aclosing(chunks):
+        async for data in chunks:
+            batch.append(data)
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,75 @@
+"""Which examples are this client's, and the task that it trains on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flnb.core import ClientId
+from flnb.core.errors import DataError
+from flnb.datasets import Split
+from flnb.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a client says of its task."""
+
+    task: str
+    layout_hash: str
+    code_digest: str
+    n_examples: int
+
+
+def about(task: Task, own: Task) -> About:
+    """Describe what a client trains; takes as long as reading all of the data once.
+
+    Args:
+        task: As it was given.
+        own: What `as_client` made of it.
+    """
+    return About(
+        task=task.name,
+        layout_hash=task.layout.hash,
+        code_digest=task.fingerprint().code,
+        n_examples=int(own.split.sizes.sum()),
+    )
+
+
+def as_client(task: Task, client: ClientId) -> Task:
+    """Copy of a task with one client, called as the coordinator knows it.
+
+    Everything random at a client is derived from its name, so it trains as a simulated client of
+    that name does. Its examples are those of the client of its name in the task's split, or of the
+    only client there is, or else all of the training part.
+
+    Args:
+        task: The task where this client runs.
+        client: The name under which it joined.
+
+    Raises:
+        DataError: It has no examples.
+    """
+    split = Split.of({client: _rows(task, client)})
+    if not split.sizes[0]:
+        raise DataError(
+            f"client {client!r} has no examples in task {task.name!r}",
+            hint="see task.split.describe()",
+        )
+    return Task(
+        model=task.model,
+        data=task.data,
+        split=split,
+        loss=task.loss,
+        metrics=list(task.metrics.values()),
+        name=task.name,
+    )
+
+
+def _rows(task: Task, client: ClientId) -> np.ndarray:
+    if client in task.split.clients:
+        return task.split.indices(client)
+    if len(task.split) == 1:
+        return task.split.indices(task.split.clients[0])
+    return np.arange(len(task.data.train))

@@ -1,0 +1,58 @@
+"""What a coordinator says to a client, as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flnb.coordinator.remote.work import Key
+from flnb.core.messages import Work
+from flnb.transport import CHUNK_BYTES, Package
+from flnb.transport.v1 import federation_pb2 as pb
+
+
+def assignment(key: Key, work: Work, package: Package) -> pb.CoordinatorNote:
+    """Ask for an update; a base of one chunk goes along."""
+    manifest = package.manifest
+    message = pb.Assignment(
+        id=key.message(),
+        seed=work.seed % 2**64,
+        entry=work.half.entry,
+        local=work.half.local.model_dump_json().encode(),
+        weighting=work.weighting,
+        federated=work.federated,
+        deadline_s=work.deadline_s or 0.0,
+        base=manifest.to_message(),
+        inline=bytes(package.data) if manifest.n_bytes <= CHUNK_BYTES else b"",
+    )
+    return pb.CoordinatorNote(assignment=message)
+
+
+def wanted(key: Key, chunks: Sequence[int]) -> pb.CoordinatorNote:
+    """Ask for chunks of an offered update."""
+    return pb.CoordinatorNote(wanted=pb.Wanted(assignment=key.message(), chunks=chunks))
+
+
+def received(key: Key) -> pb.CoordinatorNote:
+    """An update is complete and checked."""
+    return _verdict(key, pb.Verdict.RECEIVED, "")
+
+
+def settled(key: Key) -> pb.CoordinatorNote:
+    """Nobody will ask for an update again."""
+    return _verdict(key, pb.Verdict.SETTLED, "")
+
+
+def refused(key: Key, reason: str) -> pb.CoordinatorNote:
+    """An update must not count."""
+    return _verdict(key, pb.Verdict.REFUSED, reason)
+
+
+def withdrawn(key: Key, reason: str) -> pb.CoordinatorNote:
+    """An assignment is taken back."""
+    return pb.CoordinatorNote(withdrawn=pb.Withdrawn(assignment=key.message(), reason=reason))
+
+
+def _verdict(key: Key, kind: pb.Verdict.Kind, reason: str) -> pb.CoordinatorNote:
+    return pb.CoordinatorNote(
+        verdict=pb.Verdict(assignment=key.message(), kind=kind, reason=reason)
+    )

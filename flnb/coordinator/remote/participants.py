@@ -1,0 +1,280 @@
+"""Remote clients as participants of a run.
+
+`begin` and `collect` are called from a population's thread and may block; what clients send
+arrives on the coordinator's loop. One condition keeps the two apart; it is never held while
+anything is read, hashed, added up or sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+
+from flnb.coordinator.remote import notes
+from flnb.coordinator.remote.intake import Intake
+from flnb.coordinator.remote.patience import LoopClock
+from flnb.coordinator.remote.report import report
+from flnb.coordinator.remote.uploads import Uploads
+from flnb.coordinator.remote.work import Key, OpenWork, Received, Row, payload
+from flnb.core.errors import IntegrityError
+from flnb.core.ids import ClientId
+from flnb.core.messages import CohortReport, Outcome, Work
+from flnb.tensors import Model, Spool
+from flnb.transport import CHUNK_BYTES, Limits, Manifest, Package
+from flnb.transport.v1 import federation_pb2 as pb
+
+log = logging.getLogger(__name__)
+
+ABSENT_S = 45.0
+"""How long a client whose connection broke may stay away from an open round."""
+
+Post = Callable[[ClientId, pb.CoordinatorNote], None]
+"""Sends a note to a client if it is here; on the loop."""
+
+
+class RemoteClients:
+    """Remote clients of one model layout, as `flnb.core.Participants` but for `evaluate`.
+
+    Args:
+        loop: The coordinator's loop, on which clients are heard.
+        post: Sends a note to a client.
+        spool: Where large updates are staged.
+        limits: Bounds, and how long a client may be silent.
+        clock: Tells the time that counts.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        post: Post,
+        spool: Spool,
+        limits: Limits,
+        clock: LoopClock,
+    ) -> None:
+        self._loop, self._post, self._limits, self._clock = loop, post, limits, clock
+        self._uploads = Uploads(spool, self._complete)
+        self._clients: Mapping[ClientId, int] = {}
+        self._work: OpenWork | None = None
+        self._package: Package | None = None
+        self._opened_s = 0.0
+        self._news = threading.Condition()
+        self._cancelled = False
+        self.on_population: list[Callable[[], None]] = []
+        """Called on the loop when a client comes or goes."""
+
+    # --- the port, from the population's thread -------------------------------------------------
+
+    @property
+    def clients(self) -> Mapping[ClientId, int]:
+        """Everybody who is here, with the number of examples."""
+        return self._clients
+
+    def begin(self, work: Work, model: Model) -> None:
+        """Hand out one stage of one cohort; what was handed out before is withdrawn."""
+        data = payload(model)
+        package = Package(data, Manifest.of(data))
+        opened = OpenWork(work, model, package.manifest.digest)
+        asyncio.run_coroutine_threadsafe(self._open(opened, package), self._loop).result()
+
+    def collect(self, limit: int | None = None) -> CohortReport | None:
+        """Wait for answers and report them in order of arrival; see `Participants.collect`."""
+        with self._news:
+            work = self._work
+            if work is None or work.reported:
+                return None
+            while not (places := work.take(limit)):
+                if self._cancelled:
+                    return None
+                self._news.wait()
+        return report(work, places, self._refuse_from_thread)
+
+    def cancel(self) -> None:
+        """Make a running `collect` return None soon."""
+        with self._news:
+            self._cancelled = True
+            self._news.notify_all()
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self.cancel()
+        self._uploads.close()
+
+    # --- what clients do, on the loop -----------------------------------------------------------
+
+    def arrive(self, client: ClientId, n_examples: int) -> None:
+        """A client is here; work that waits for it is handed out again."""
+        self._population({**self._clients, client: n_examples})
+        if self._work is not None and (row := self._work.of(client)) is not None:
+            row.heard_s = self._since_s()
+            if row.outcome is Outcome.PENDING:
+                self._assign(self._work, row)
+
+    def leave(self, client: ClientId, *, politely: bool) -> None:
+        """A connection ended; whoever said so is not waited for."""
+        if politely and self._work is not None and (row := self._work.of(client)) is not None:
+            self._settle(self._work, [self._work.place(row.key)], Outcome.LOST, "it left")
+        self._population({name: n for name, n in self._clients.items() if name != client})
+
+    def alive(self, client: ClientId) -> None:
+        """A client was heard."""
+        if self._work is not None and (row := self._work.of(client)) is not None:
+            row.heard_s = self._since_s()
+
+    def fail(self, client: ClientId, key: Key, traceback: str) -> None:
+        """A client's task raised."""
+        work = self._work
+        if work is not None and key.client == client:
+            self._settle(work, [work.place(key)], Outcome.FAILED, traceback)
+
+    async def offer(self, client: ClientId, envelope: pb.Envelope, inline: bytes) -> None:
+        """A client has a signed update: take it, ask for what is missing, or say what is wrong."""
+        key, work = Key.of(envelope.assignment), self._work
+        if work is None or work.place(key) is None:
+            if key in self._uploads and key.client == client:
+                self._post(client, notes.received(key))
+            else:
+                self._refuse(key._replace(client=client), f"{key} is not open")
+            return
+        if objection := work.objection(envelope, client):
+            self._refuse(key._replace(client=client), objection)
+            return
+        self.alive(client)
+        place = work.place(key)
+        assert place is not None, "nothing spoke against it"
+        if work.rows[place].outcome is not Outcome.PENDING:
+            self._answer_again(work.rows[place], envelope)
+        elif envelope.update.n_bytes <= CHUNK_BYTES:
+            if wrong := self._uploads.take_inline(work, place, envelope, inline):
+                self._refuse(key, wrong)
+        else:
+            await self._ask_for_chunks(work, place, envelope)
+
+    def intake(self, client: ClientId, key: Key) -> Intake:
+        """Where the chunks of an offered update go.
+
+        Raises:
+            IntegrityError: No such update was offered, or nobody waits for it any more.
+        """
+        intake = self._uploads.intake(key)
+        if intake is None or key.client != client:
+            raise IntegrityError(f"no update of {client} for {key} is expected")
+        return intake
+
+    def package(self, digest: bytes) -> Package | None:
+        """The version of the open work, if it is that one."""
+        package = self._package
+        return package if package is not None and package.manifest.digest == digest else None
+
+    def tick(self) -> None:
+        """Time has passed: see who was silent for too long, and whether the deadline is over."""
+        work = self._work
+        if work is None:
+            return
+        for place in work.pending:
+            row = work.rows[place]
+            here = ClientId(row.key.client) in self._clients
+            silent_s = self._since_s() - row.heard_s
+            if silent_s > (self._limits.lease_s if here else ABSENT_S):
+                self._settle(work, [place], Outcome.LOST, f"not heard of for {silent_s:.0f} s")
+        deadline_s = work.work.deadline_s
+        if deadline_s is not None and self._since_s() >= deadline_s and (late := work.pending):
+            self._settle(work, late, Outcome.LATE, f"not here after {deadline_s:g} s")
+
+    def closed(self, run: str, round_number: int) -> None:
+        """A round closed: whoever still works for it need not."""
+        work = self._work
+        if work is not None and (work.work.run, work.work.round) == (run, round_number):
+            self._withdraw(work, keep=set(), reason=f"round {round_number} has closed")
+            self._work = self._package = None
+
+    def committed(self, run: str, round_number: int) -> None:
+        """Everything up to a round is in a commit: clients may delete what they keep of it."""
+        for key in self._uploads.kept(run, round_number):
+            self._post(ClientId(key.client), notes.settled(key))
+            self._uploads.drop(key)
+
+    # --- within, on the loop --------------------------------------------------------------------
+
+    async def _open(self, work: OpenWork, package: Package) -> None:
+        if self._work is not None:
+            self._withdraw(self._work, {row.key for row in work.rows}, "other work has begun")
+        self._opened_s = self._clock.now_s()
+        with self._news:
+            self._work, self._package, self._cancelled = work, package, False
+        self._uploads.recall(work)
+        for place in work.pending:
+            self._assign(work, work.rows[place])
+
+    def _assign(self, work: OpenWork, row: Row) -> None:
+        assert self._package is not None, "open work has a base"
+        note = notes.assignment(row.key, work.work, self._package)
+        self._post(ClientId(row.key.client), note)
+
+    async def _ask_for_chunks(self, work: OpenWork, place: int, envelope: pb.Envelope) -> None:
+        key = work.rows[place].key
+        try:
+            missing = await self._uploads.open(work, place, envelope)
+        except IntegrityError as error:
+            log.warning("two updates for %s: %s", key, error)
+            self._refuse(key, str(error))
+            return
+        if missing:
+            self._post(ClientId(key.client), notes.wanted(key, missing))
+
+    def _complete(self, work: OpenWork, key: Key, update: Received) -> bool:
+        with self._news:
+            counts = work is self._work and work.receive(update, self._since_s())
+            self._news.notify_all()
+        answer = notes.received(key) if counts else notes.refused(key, "it came too late")
+        self._post(ClientId(key.client), answer)
+        return counts
+
+    def _answer_again(self, row: Row, envelope: pb.Envelope) -> None:
+        digest = Manifest.from_message(envelope.update).digest
+        if row.received is None:
+            self._refuse(row.key, row.reason or "it came too late")
+        elif row.received.digest == digest:
+            self._post(ClientId(row.key.client), notes.received(row.key))
+        else:
+            # Both are validly signed: the first one stays, and both are named for whoever looks.
+            reason = f"{row.received.digest.hex()} was received first, then {digest.hex()}"
+            log.warning("two updates for %s: %s", row.key, reason)
+            self._post(ClientId(row.key.client), notes.refused(row.key, reason))
+
+    def _settle(
+        self, work: OpenWork, places: Iterable[int | None], outcome: Outcome, reason: str
+    ) -> None:
+        pending = set(work.pending)
+        given_up = [place for place in places if place is not None and place in pending]
+        with self._news:
+            work.settle(given_up, outcome, reason, self._since_s())
+            self._news.notify_all()
+        for place in given_up:
+            key = work.rows[place].key
+            if outcome is not Outcome.FAILED:
+                self._post(ClientId(key.client), notes.withdrawn(key, reason))
+            self._uploads.drop(key)
+
+    def _withdraw(self, work: OpenWork, keep: set[Key], reason: str) -> None:
+        for row in work.rows:
+            if row.key not in keep and not row.reported:
+                self._post(ClientId(row.key.client), notes.withdrawn(row.key, reason))
+                self._uploads.drop(row.key)
+
+    def _since_s(self) -> float:
+        """Seconds that counted since the work was opened."""
+        return self._clock.now_s() - self._opened_s
+
+    def _refuse(self, key: Key, reason: str) -> None:
+        self._post(ClientId(key.client), notes.refused(key, reason))
+
+    def _refuse_from_thread(self, key: Key, reason: str) -> None:
+        self._loop.call_soon_threadsafe(self._refuse, key, reason)
+        self._loop.call_soon_threadsafe(self._uploads.drop, key)
+
+    def _population(self, clients: Mapping[ClientId, int]) -> None:
+        self._clients = clients
+        for told in self.on_population:
+            told()

@@ -1,0 +1,133 @@
+"""One client's session: notes out in order, notes in, and the time at which its token ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+from flnb.core.clock import SYSTEM_CLOCK
+from flnb.core.ids import ClientId
+from flnb.transport import Limits
+from flnb.transport.v1 import federation_pb2 as pb
+
+log = logging.getLogger(__name__)
+
+_WAITING_NOTES = 1000
+"""More unsent notes than this, and the client is taken for gone."""
+_RENEW_AT = 2 / 3
+
+
+class Session:
+    """One client while it is here; lives on the coordinator's loop.
+
+    Args:
+        client: Its name.
+        expires_at: When its token ends; seconds since 1970.
+        send: Sends one note.
+        limits: Bounds.
+    """
+
+    def __init__(
+        self,
+        client: ClientId,
+        expires_at: float,
+        send: Callable[[pb.CoordinatorNote], Awaitable[None]],
+        limits: Limits,
+    ) -> None:
+        self.client = client
+        self.layout_hash = ""
+        """Known after its hello."""
+        self.public_key = b""
+        self.left = False
+        """Whether it said that it goes."""
+        self.working = False
+        self._expires_at, self._send, self._limits = expires_at, send, limits
+        self._asked_to_renew = False
+        self._notes: asyncio.Queue[pb.CoordinatorNote | None] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._over = asyncio.Event()
+
+    @property
+    def state(self) -> str:
+        """`idle` or `training`."""
+        return "training" if self.working else "idle"
+
+    def post(self, note: pb.CoordinatorNote) -> None:
+        """Send a note when its turn comes."""
+        if self._notes.qsize() > _WAITING_NOTES:
+            self._over.set()
+        self._notes.put_nowait(note)
+
+    def end(self, reason: str, *, for_good: bool) -> None:
+        """Say goodbye and end."""
+        goodbye = pb.Goodbye(reason=reason, for_good=for_good)
+        self._notes.put_nowait(pb.CoordinatorNote(goodbye=goodbye))
+        self._notes.put_nowait(None)
+
+    def must_renew(self, now_s: float) -> bool:
+        """Whether the client should be asked, now, to prove again who it is; ends a late one."""
+        if now_s >= self._expires_at:
+            self.end("the access token has expired", for_good=False)
+            return False
+        renew_at = self._expires_at - (1 - _RENEW_AT) * self._limits.token_lifetime_s
+        if self._asked_to_renew or now_s < renew_at:
+            return False
+        self._asked_to_renew = True
+        return True
+
+    def renewed(self, token: str, lifetime_s: float) -> None:
+        """The client has proved again who it is."""
+        self._expires_at = SYSTEM_CLOCK.now().timestamp() + lifetime_s
+        self._asked_to_renew = False
+        note = pb.Token(access_token=token, lifetime_s=lifetime_s)
+        self.post(pb.CoordinatorNote(token=note))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the session; it ends with it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    async def serve(
+        self,
+        notes: AsyncIterator[pb.ClientNote],
+        heard: Callable[[Session, pb.ClientNote], Awaitable[None]],
+    ) -> None:
+        """Read and write notes until one side ends it.
+
+        Raises:
+            FLBaseError: What `heard` raised.
+        """
+        reading = asyncio.create_task(self._read(notes, heard))
+        writing = asyncio.create_task(self._write())
+        over = asyncio.create_task(self._over.wait())
+        everything = {reading, writing, over}
+        try:
+            await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()
+            elif writing.done():
+                writing.result()
+        finally:
+            for task in (*everything, *self._tasks):
+                task.cancel()
+            await asyncio.wait(everything)
+
+    async def _read(
+        self,
+        notes: AsyncIterator[pb.ClientNote],
+        heard: Callable[[Session, pb.ClientNote], Awaitable[None]],
+    ) -> None:
+        async for note in notes:
+            await heard(self, note)
+
+    async def _write(self) -> None:
+        while (note := await self._notes.get()) is not None:
+            await self._send(note)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a note of client %s could not be dealt with", self.client, exc_info=error)

@@ -1,0 +1,324 @@
+"""The client's end of the wire: one channel to one coordinator.
+
+What the coordinator refuses is raised here with its class and its words. What breaks is an
+`UnreachableError`: a link does not try again by itself, its owner does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import grpc
+from google.protobuf.message import Message
+from grpc import aio
+
+from flnb import __version__
+from flnb.core.errors import FLBaseError, IntegrityError, PlanError, UnreachableError
+from flnb.transport.certs import Certified
+from flnb.transport.convert import PROTOCOL, SERVICE, decoded, host_of, is_loopback, told
+from flnb.transport.identity import Identity
+from flnb.transport.limits import Limits, client_options
+from flnb.transport.v1 import federation_pb2 as pb
+
+Anything = TypeVar("Anything", bound=Message)
+Result = TypeVar("Result")
+Status = tuple[grpc.StatusCode, str, dict[str, str | bytes]]
+
+if TYPE_CHECKING:
+    AnyCall = aio.Call
+    Headers = aio.Metadata
+    Asking = aio.UnaryUnaryMultiCallable[bytes, bytes]
+    Starting = aio.UnaryStreamMultiCallable[bytes, bytes]
+    Stream = aio.StreamStreamCall[bytes, bytes]
+    Upload = aio.StreamUnaryCall[bytes, bytes]
+else:
+    AnyCall = Headers = Stream = Any  # gRPC's own classes cannot be checked while it runs
+
+_CORE_ERROR = "Internal error from Core"
+_STATUS_TRIES, _STATUS_TRY_S = 200, 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A right to call, for a while."""
+
+    token: str
+    lifetime_s: float
+
+
+class Link:
+    """A client's channel to its coordinator; made and used on one running loop.
+
+    Args:
+        address: `host:port`.
+        certificate: The authority that signs the coordinator's certificate (PEM). Only on
+            loopback may there be none.
+        limits: Bounds of what the coordinator may send.
+        own: The client's own certificate, for coordinators that ask for one.
+
+    Raises:
+        PlanError: Not an address, or no certificate for one that others can listen to.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        certificate: bytes | None = None,
+        limits: Limits | None = None,
+        *,
+        own: Certified | None = None,
+    ) -> None:
+        self.address, self._limits = address, limits or Limits()
+        host = host_of(address)
+        options = client_options(self._limits, through_proxy=not is_loopback(host))
+        if certificate is None:
+            if not is_loopback(host):
+                raise PlanError(
+                    f"no certificate for {address}", hint="ask for an invite that carries one"
+                )
+            self._channel = aio.insecure_channel(address, options)
+        else:
+            pair = (own.key_pem, own.certificate_pem) if own else (None, None)
+            credentials = grpc.ssl_channel_credentials(certificate, *pair)
+            self._channel = aio.secure_channel(address, credentials, options)
+
+    async def join(self, token: str, identity: Identity) -> tuple[str, str]:
+        """Bind a key to the name in an invite; the same key may do so again.
+
+        Args:
+            token: From the invite.
+            identity: The key.
+
+        Returns:
+            Names of the client and the lab.
+
+        Raises:
+            AccessRefusedError: The token is not good.
+            TokenExpiredError: The invite is too old.
+            FLBaseError: Another version of the protocol.
+            UnreachableError: Nobody answers, or it is busy: try again.
+        """
+        request = pb.JoinRequest(
+            protocol=PROTOCOL,
+            version=__version__,
+            token=token,
+            public_key=identity.public,
+            signature=identity.sign("flnb-join", token.encode()),
+        )
+        reply = await self._ask("Join", request, pb.JoinReply)
+        return reply.client, reply.lab
+
+    async def sign_in(self, client: str, lab: str, identity: Identity) -> Access:
+        """Get an access token for a signed challenge.
+
+        Raises:
+            AccessRefusedError: The client is not known, or was revoked.
+            FLBaseError: Another version of the protocol.
+            UnreachableError: Nobody answers, or it is busy: try again.
+        """
+        asked = pb.ChallengeRequest(protocol=PROTOCOL, client=client)
+        challenge = await self._ask("Challenge", asked, pb.ChallengeReply)
+        signature = identity.sign("flnb-sign-in", lab.encode(), challenge.nonce)
+        request = pb.SignInRequest(client=client, nonce=challenge.nonce, signature=signature)
+        reply = await self._ask("SignIn", request, pb.SignInReply)
+        return Access(reply.access_token, reply.lifetime_s)
+
+    def session(self, token: str) -> SessionCall:
+        """Open the session; whether it is taken shows with the first note."""
+        call: Stream = self._channel.stream_stream(_method("Session"))(metadata=_bearer(token))
+        return SessionCall(call, self.address)
+
+    async def fetch(
+        self, token: str, digest: bytes, chunks: Sequence[int]
+    ) -> AsyncGenerator[bytes, None]:
+        """Fetch chunks of a version; they are not checked here.
+
+        Args:
+            token: Access token.
+            digest: Of the version.
+            chunks: Places, in the order wanted.
+
+        Yields:
+            One chunk for each place.
+
+        Raises:
+            NotFoundError: The version is not there any more.
+            AccessRefusedError: The token is not good, or no longer.
+            IntegrityError: A place is not one of the version's.
+            UnreachableError: The connection broke: fetch what is missing again.
+        """
+        request = pb.FetchRequest(digest=digest, chunks=chunks).SerializeToString()
+        start: Starting = self._channel.unary_stream(_method("Fetch"))
+        call = start(request, metadata=_bearer(token))
+        ending = _Ending(call, self.address)
+        try:
+            for got in range(len(chunks) + 1):
+                async with ending.in_our_words():
+                    data = await call.read()
+                if (last := got == len(chunks)) or not isinstance(data, bytes):
+                    if last and data is aio.EOF:
+                        return
+                    raise IntegrityError(f"asked for {len(chunks)} chunks, got {got} or more")
+                yield data
+        finally:
+            call.cancel()
+
+    async def send(
+        self,
+        token: str,
+        assignment: pb.AssignmentId,
+        chunks: Sequence[int],
+        data: Callable[[int], bytes],
+    ) -> int:
+        """Send chunks of an update.
+
+        Args:
+            token: Access token.
+            assignment: What the update is for.
+            chunks: Places of the chunks that are wanted.
+            data: Gives the chunk at a place.
+
+        Returns:
+            How many were taken: all.
+
+        Raises:
+            IntegrityError: A chunk is not the one that was signed.
+            NotFoundError: Nobody waits for this update.
+            AccessRefusedError: The token is not good, or no longer.
+            StorageFullError: The coordinator's disk is full.
+            UnreachableError: The connection broke: offer the update again.
+        """
+        request = pb.SendRequest(assignment=assignment, chunks=chunks)
+        call: Upload = self._channel.stream_unary(_method("Send"))(metadata=_bearer(token))
+        try:
+            async with _Ending(call, self.address).in_our_words():
+                await call.write(request.SerializeToString())
+                for place in chunks:
+                    await call.write(data(place))
+                await call.done_writing()
+                return decoded(pb.SendReply, await call).chunks
+        finally:
+            call.cancel()
+
+    async def close(self) -> None:
+        """End everything that is open on this link."""
+        await self._channel.close()
+
+    async def _ask(self, method: str, request: Message, kind: type[Anything]) -> Anything:
+        ask: Asking = self._channel.unary_unary(_method(method))
+        call = ask(request.SerializeToString(), timeout=2 * self._limits.sign_in_timeout_s)
+        async with _Ending(call, self.address).in_our_words():
+            return decoded(kind, await call)
+
+
+class SessionCall:
+    """A client's session. One task may read, any number may write.
+
+    A task that is cancelled while it reads or writes ends the session with it: gRPC does so.
+    """
+
+    def __init__(self, call: Stream, address: str) -> None:
+        self._call, self._closed = call, False
+        self._ending = _Ending(call, address)
+        self._writing = asyncio.Lock()
+
+    async def write(self, note: pb.ClientNote) -> None:
+        """Say something to the coordinator.
+
+        Raises:
+            FLBaseError: The session has ended, with this reason.
+        """
+        async with self._writing, self._ending.in_our_words():
+            await self._call.write(note.SerializeToString())
+
+    def __aiter__(self) -> AsyncIterator[pb.CoordinatorNote]:
+        """What the coordinator says, until it ends the session.
+
+        Raises:
+            FLBaseError: The session has ended, with this reason.
+        """
+        return self
+
+    async def __anext__(self) -> pb.CoordinatorNote:
+        try:
+            async with self._ending.in_our_words():
+                raw = await self._call.read()
+        except FLBaseError:
+            if self._closed:
+                raise StopAsyncIteration from None
+            raise
+        if not isinstance(raw, bytes):
+            raise StopAsyncIteration
+        return decoded(pb.CoordinatorNote, raw)
+
+    async def close(self) -> None:
+        """Leave: say that no more comes, wait a moment for the coordinator, then hang up."""
+        self._closed = True
+        with contextlib.suppress(FLBaseError, TimeoutError):
+            async with self._ending.in_our_words():
+                await self._call.done_writing()
+                async with asyncio.timeout(1.0):
+                    await self._call.code()
+        self._call.cancel()
+
+
+class _Ending:
+    """How a call ends.
+
+    When something is just being written then, grpcio 1.85 puts an error of its own making in the
+    place of the status that was sent, before or after that arrives; so both moments are looked at.
+    """
+
+    def __init__(self, call: AnyCall, address: str) -> None:
+        self._call, self._address = call, address
+        self._status: Status | None = None
+        call.add_done_callback(self._look)
+
+    @contextlib.asynccontextmanager
+    async def in_our_words(self) -> AsyncIterator[None]:
+        """Raise what the coordinator raised."""
+        try:
+            yield
+        except (aio.AioRpcError, aio.UsageError, asyncio.InvalidStateError):
+            raise await self._error() from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise UnreachableError(f"the link to {self._address} was closed") from None
+
+    async def _error(self) -> FLBaseError:
+        for _ in range(_STATUS_TRIES):
+            if self._status is not None:
+                break
+            await asyncio.sleep(_STATUS_TRY_S)
+            self._look(self._call)
+        return told(*(self._status or (grpc.StatusCode.UNKNOWN, "", {})), self._address)
+
+    def _look(self, call: AnyCall) -> None:
+        if self._status is None and call.done():
+            details = _at_once(call.details()) or ""
+            if details != _CORE_ERROR:
+                beside = dict(_at_once(call.trailing_metadata()))
+                self._status = _at_once(call.code()), details, beside
+
+
+def _at_once(value: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine that has nothing to wait for."""
+    try:
+        value.send(None)
+    except StopIteration as done:
+        return cast("Result", done.value)
+    raise AssertionError("a call that has ended knows how")
+
+
+def _method(name: str) -> str:
+    return f"/{SERVICE}/{name}"
+
+
+def _bearer(token: str) -> Headers:
+    return aio.Metadata(("authorization", f"Bearer {token}"))

@@ -1,0 +1,48 @@
+"""Two tasks: one whose model fits a chunk and has everything, one of several chunks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from torch import nn
+
+from flnb.datasets import Split
+from flnb.tasks import Task
+from tests.client.coordinators import CLIENT, Coordinator
+from tests.engines.cohorts import make_task
+
+
+class Wide(nn.Module):
+    """270,000 parameters: five chunks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(6, 30_000), nn.ReLU(), nn.Linear(30_000, 2))
+
+    def forward(self, batch):
+        return self.layers(batch)
+
+
+@pytest.fixture(scope="session")
+def task():
+    """Batch norm, dropout, an integer buffer; eight clients with examples, none of our name."""
+    return make_task()
+
+
+@pytest.fixture(scope="session")
+def wide():
+    random = np.random.default_rng(3)
+    x = random.normal(size=(24, 6)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    split = Split.of({CLIENT: range(24)})
+    return Task(model=Wide, train=(x, y), split=split, metrics=(), name="wide")
+
+
+@pytest.fixture
+def coordinator():
+    return Coordinator()
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "home"

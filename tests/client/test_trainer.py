@@ -1,0 +1,122 @@
+"""Which functions a coordinator may name, and that clients of one process keep their bits."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+
+from flnb.client.trainer import LocalTrainer, allowed_half
+from flnb.core import ClientHalf, ClientId, Local, RunId, Work
+from flnb.core.errors import TaskError
+from flnb.tensors import CohortSum
+from flnb.training import local_sgd
+from tests.client.test_bits import of_engine
+
+OWN = ("flnb.",)
+
+
+def own_half(resident, base, work, client):
+    """A half of a package that is not flnb."""
+    return local_sgd(resident, base, work, client)
+
+
+class Callable:
+    def __call__(self, *_):
+        raise AssertionError("not a function")
+
+
+an_object = Callable()
+taken_from_elsewhere = threading.settrace
+
+
+def half(entry):
+    return ClientHalf(entry, Local())
+
+
+def test_a_half_of_flnb_may_be_run():
+    assert allowed_half(half("flnb.training:local_sgd"), OWN) is local_sgd
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "os:system",
+        "shutil:rmtree",
+        "flnbx.training:local_sgd",
+        "flnb.store.disk:shutil.rmtree",
+        "flnb.store.disk:free_bytes.__globals__",
+        "flnb.training.local",
+        "flnb.training.local:",
+        "flnb.client.state:fcntl",
+        "flnb.client.hand:Hand",
+        "flnb.client.backoff:asyncio",
+        "flnb.coordinator.loop:Coroutine",
+        "flnb.tensors.spool:sha256",
+        "flnb.client.session:suppress",
+        "flnb.client.ownership:dataclass",
+        f"{__name__}:own_half",
+        "flnb.training:no_such_half",
+        "flnb.no_such_room:local_sgd",
+    ],
+)
+def test_nothing_else_may_be_run(entry):
+    with pytest.raises(TaskError):
+        allowed_half(half(entry), OWN)
+
+
+@pytest.mark.parametrize("prefix", [f"{__name__}.", __name__, __name__.partition(".")[0]])
+def test_the_owner_of_a_client_may_allow_more(prefix):
+    assert allowed_half(half(f"{__name__}:own_half"), (*OWN, prefix)) is own_half
+
+
+@pytest.mark.parametrize("name", ["an_object", "taken_from_elsewhere"])
+def test_also_there_only_functions_that_are_written_there_are_run(name):
+    with pytest.raises(TaskError, match="does not run"):
+        allowed_half(half(f"{__name__}:{name}"), (*OWN, __name__))
+
+
+def test_a_module_that_is_not_allowed_is_not_even_imported():
+    import sys
+
+    assert "this" not in sys.modules
+    with pytest.raises(TaskError, match=r"runs functions of flnb\. only"):
+        allowed_half(half("this:s"), OWN)
+    assert "this" not in sys.modules
+
+
+def test_clients_of_one_process_keep_their_bits(task):
+    # The network has dropout, and torch has one generator for the whole process.
+    model = task.initial_model(11)
+    names = [ClientId("c000"), ClientId("c001"), ClientId("c005")]
+    expected = {name: of_engine(task, model, clients=(name,)).sums for name in names}
+    local = Local(lr=0.05, momentum=0.9, batch_size=8)
+    right = []
+
+    def train(name):
+        trainer = LocalTrainer(task, OWN)
+        work = Work(
+            run=RunId("run"),
+            seed=7,
+            round=3,
+            attempt=0,
+            stage="train",
+            clients=(name,),
+            half=ClientHalf("flnb.training:local_sgd", local),
+            weighting="examples",
+        )
+        for _ in range(10):
+            result = trainer(model, work)
+            sums = CohortSum(task.layout)
+            sums.fold(result.update, result.n_examples)
+            ours, theirs = sums.mean(), expected[name].mean()
+            right.append(ours.values.tobytes() == theirs.values.tobytes())
+
+    threads = [threading.Thread(target=train, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert right == [True] * 30
+    assert torch.get_num_threads() == 1
