@@ -24,8 +24,8 @@ from flnb.transport.manifest import CHUNK_BYTES, Manifest
 Fetch = Callable[[Sequence[int]], AsyncGenerator[bytes, None]]
 """Gives the chunks at these places, in this order."""
 
-_BATCH = 4
-"""Chunks that are checked and written in one go: a hop to a thread costs as much as half a chunk."""
+_BATCH = 8
+"""Chunks that may wait while those before them are hashed and written."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,18 +81,28 @@ class Bases:
         self._hands.shutdown(wait=True)
 
     async def _fill(self, manifest: Manifest, missing: list[int], fetch: Fetch) -> None:
-        loop = asyncio.get_running_loop()
-        places = iter(missing)
-        writing: asyncio.Future[None] | None = None
-        async with aclosing(_batches(fetch(missing))) as batches:
-            async for batch in batches:
-                # Chunks arrive while those before them are hashed, and no more than that.
-                if writing is not None:
-                    await writing
-                here = list(islice(places, len(batch)))
-                writing = loop.run_in_executor(self._hands, self._write, manifest, here, batch)
-        if writing is not None:
-            await writing
+        places, waiting = iter(missing), list[bytes]()
+
+        def write() -> asyncio.Future[None]:
+            here, batch = list(islice(places, len(waiting))), waiting.copy()
+            waiting.clear()
+            loop = asyncio.get_running_loop()
+            written = loop.run_in_executor(self._hands, self._write, manifest, here, batch)
+            written.add_done_callback(_looked_at)
+            return written
+
+        writing = write()
+        try:
+            async with aclosing(fetch(missing)) as chunks:
+                async for data in chunks:
+                    waiting.append(data)
+                    if writing.done() or len(waiting) == _BATCH:
+                        await writing
+                        writing = write()
+        finally:
+            # Also when this is given up, for on a bad line every chunk counts.
+            both = writing, write()
+        await asyncio.gather(*both)
         if next(places, None) is not None:
             raise IntegrityError("the coordinator sent fewer chunks than it was asked for")
 
@@ -123,12 +133,16 @@ class Bases:
     def _write(self, manifest: Manifest, places: list[int], batch: list[bytes]) -> None:
         if len(places) != len(batch):
             raise IntegrityError("the coordinator sent more chunks than it was asked for")
+        wrong = []
         with self._partial.open("r+b") as file:
             for place, data in zip(places, batch, strict=True):
-                if not manifest.check(place, data):
-                    raise IntegrityError(f"chunk {place} of the version was changed on its way")
-                file.seek(manifest.span(place).start)
-                file.write(data)
+                if manifest.check(place, data):
+                    file.seek(manifest.span(place).start)
+                    file.write(data)
+                else:
+                    wrong.append(place)
+        if wrong:
+            raise IntegrityError(f"chunk {wrong[0]} of the version was changed on its way")
 
     def _adopt(self, manifest: Manifest) -> _Kept:
         # Whoever still trains on the version before has its memory, and keeps it. Without a file in
@@ -152,13 +166,7 @@ def _opened(file: Path) -> _Kept:
     return _Kept(Manifest.of(data.data), data)
 
 
-async def _batches(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[list[bytes], None]:
-    batch: list[bytes] = []
-    async with aclosing(chunks):
-        async for data in chunks:
-            batch.append(data)
-            if len(batch) == _BATCH:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
+def _looked_at(written: asyncio.Future[None]) -> None:
+    """Let asyncio know that nobody need be told of the error of a transfer that was given up."""
+    if not written.cancelled():
+        written.exception()

@@ -14,7 +14,7 @@ from typing import Any
 from flnb import __version__
 from flnb.client.bases import Bases
 from flnb.client.desk import Desk, Member, failed, n_payload_bytes
-from flnb.client.events import ClientEvent, Tell
+from flnb.client.events import ClientEvent, Kind, Tell
 from flnb.client.outbox import Held, key_of
 from flnb.client.ownership import About
 from flnb.client.transfers import Transfers
@@ -224,8 +224,7 @@ class Session:
         if (taking := self._taking.pop(key_of(id_), None)) is not None:
             taking.cancel()
         self._desk.withdraw(id_)
-        text = f"round {id_.round} is not wanted any more: {withdrawn.reason}"
-        self._tell(ClientEvent("withdrawn", text, id_.run, id_.round))
+        self._tell_of(id_, "withdrawn", f"round {id_.round} is not wanted: {withdrawn.reason}")
 
     # --- updates --------------------------------------------------------------------------------
 
@@ -249,29 +248,27 @@ class Session:
             self._say(held.offer())
             return
         text = f"sent the update for round {id_.round} ({n_bytes / 1e6:.1f} MB)"
-        self._tell(ClientEvent("sent", text, id_.run, id_.round, n_bytes=n_bytes))
+        self._tell_of(id_, "sent", text, n_bytes)
 
     def _judged(self, verdict: pb.Verdict) -> None:
         id_ = verdict.assignment
-        run, number = id_.run, id_.round
         self._transfers.over(id_)
         if verdict.kind == pb.Verdict.RECEIVED:
-            text = f"the update for round {number} was received"
-            self._tell(ClientEvent("received", text, run, number))
+            self._tell_of(id_, "received", f"the update for round {id_.round} was received")
         elif verdict.kind == pb.Verdict.SETTLED:
             self._desk.outbox.forget(id_)
-            self._tell(ClientEvent("settled", f"round {number} is saved", run, number))
+            self._tell_of(id_, "settled", f"round {id_.round} is saved")
         elif verdict.kind == pb.Verdict.REFUSED:
             self._desk.outbox.forget(id_)
-            text = f"the update for round {number} was refused: {verdict.reason}"
-            self._tell(ClientEvent("refused", text, run, number))
-
-    # --- within ---------------------------------------------------------------------------------
+            text = f"the update for round {id_.round} was refused: {verdict.reason}"
+            self._tell_of(id_, "refused", text)
 
     def _fail(self, assignment: pb.AssignmentId, reason: str) -> None:
         self._say(failed(assignment, reason))
-        text = f"round {assignment.round} failed here: {reason}"
-        self._tell(ClientEvent("failed", text, assignment.run, assignment.round))
+        self._tell_of(assignment, "failed", f"round {assignment.round} failed here: {reason}")
+
+    def _tell_of(self, about: pb.AssignmentId, kind: Kind, text: str, n_bytes: int = 0) -> None:
+        self._tell(ClientEvent(kind, text, about.run, about.round, n_bytes=n_bytes))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._group.create_task(work)
@@ -292,15 +289,13 @@ class Session:
 
 def _first_of(several: BaseExceptionGroup[BaseException]) -> BaseException:
     """The most telling of several errors that ended a session at once."""
-    found: list[BaseException] = []
-    left: list[BaseException] = [several]
-    while left:
-        error = left.pop()
-        if isinstance(error, BaseExceptionGroup):
-            left.extend(error.exceptions)
-        else:
-            found.append(error)
-    return min(found, key=_rank)
+    return min(_leaves(several), key=_rank)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
 
 
 def _rank(error: BaseException) -> int:

@@ -152,7 +152,7 @@ class Place:
 class Inviting:
     """Remote clients of a coordinator; `Coordinator` inherits it."""
 
-    lab: Any
+    lab: Lab
     _desk: _Desk | None = None
 
     def _thread(self) -> LoopThread:

@@ -136,7 +136,7 @@ class Lab:
         return True
 
     def sql(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
-        """Ask the tables `runs rounds assignments updates metrics events`.
+        """Ask the tables `runs clients rounds assignments updates metrics events`.
 
         Args:
             query: Exactly one SELECT.

@@ -217,8 +217,10 @@ class Metrics:
             cursor.execute("BEGIN TRANSACTION")
             try:
                 yield cursor
-            except BaseException:
+            except BaseException as error:
                 self._runs = []
+                if isinstance(error, duckdb.FatalException):
+                    self.close()  # a full disk at a checkpoint: it answers nothing any more
                 raise
 
     def _open(self) -> duckdb.DuckDBPyConnection:

@@ -127,6 +127,12 @@ class Registry:
             connection.execute(change.values(revoked_at=now, reason=reason))
             _end_invites(connection, name, now)
 
+    def revoked(self) -> dict[str, str]:
+        """Every client that is shut out, with the reason."""
+        query = select(_clients.c.name, _clients.c.reason).where(_clients.c.revoked_at.is_not(None))
+        with self._database.reading() as connection:
+            return dict(connection.execute(query))
+
     def seen(self, name: str, now: datetime, n_examples: int, about: Mapping[str, Any]) -> None:
         """Write that a client is here.
 

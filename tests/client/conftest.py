@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from torch import nn
 
 from flnb.datasets import Split
 from flnb.tasks import Task
+from flnb.tensors import Update
+from flnb.training import LocalResult
 from tests.client.coordinators import CLIENT, Coordinator
 from tests.engines.cohorts import make_task
 
@@ -46,3 +50,26 @@ def coordinator():
 @pytest.fixture
 def home(tmp_path):
     return tmp_path / "home"
+
+
+class Counting:
+    """A training that is counted, can be held up, and adds one to everything."""
+
+    def __init__(self) -> None:
+        self.works = []
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def __call__(self, base, work):
+        self.works.append(work)
+        assert self.go_on.wait(20.0)
+        ones = np.ones(base.layout.n_values, np.float32)
+        update = Update(base.layout, ones, base.integers)
+        return LocalResult(update, n_examples=5, loss=0.5, train_s=0.1)
+
+
+@pytest.fixture
+def training():
+    train = Counting()
+    yield train
+    train.go_on.set()

@@ -7,12 +7,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-import numpy as np
-
 from flnb.client import Client
 from flnb.core import Local
 from flnb.core.errors import AccessRefusedError, NotFoundError, TokenExpiredError, UnreachableError
-from flnb.datasets import Split
 from flnb.tasks import Task
 from flnb.tensors import Model
 from flnb.transport.identity import verify
@@ -217,10 +214,15 @@ def play(scene: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(scene())
 
 
+def run_until_error(client: Client) -> None:
+    """Run a client that ends by itself."""
+    asyncio.run(asyncio.wait_for(client.arun(), SOON_S))
+
+
 async def until(true: Callable[[], object]) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(SOON_S):
-        while not true():
+        while not true():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -250,12 +252,6 @@ def checked(offer: pb.Offer, public: bytes) -> pb.Envelope:
     """The envelope of an offer, once its signature is found good."""
     assert verify(public, offer.signature, "flnb-update", offer.envelope)
     return pb.Envelope.FromString(offer.envelope)
-
-
-def split_like(task: Task, name: str) -> Task:
-    """The task with all its examples at one client of that name."""
-    everything = np.arange(len(task.data.train))
-    return Task(model=task.model, data=task.data, split=Split.of({name: everything}))
 
 
 def _raise_next(errors: list[BaseException]) -> None:

@@ -116,11 +116,13 @@ def test_a_transfer_that_broke_goes_on_also_in_the_next_process(bases):
             raise UnreachableError("cut")
 
     source = Source(version(1), breaks)
+    first = bases()
     with pytest.raises(UnreachableError):
-        obtain(bases(), source)
+        obtain(first, source)
+    first.close()
     source.before = lambda place: None
     assert obtain(bases(), source) == source.data
-    assert source.asked[1] == [8, 9, 10]
+    assert source.asked[1] == [9, 10]
     assert source.closed == 2
 
 
@@ -132,6 +134,7 @@ def test_a_wrong_chunk_is_named_and_fetched_again(bases):
     source.before = lambda place: None
     assert obtain(one, source) == source.data
     assert source.asked[1][0] == 6
+    assert 7 not in source.asked[1] or source.asked[1] == list(range(6, N_CHUNKS))
 
 
 @pytest.mark.parametrize("places", [range(N_CHUNKS - 1), [*range(N_CHUNKS), 0]])
@@ -154,7 +157,7 @@ def test_one_that_is_given_up_does_not_write_into_the_next(bases):
         for stop_after in range(1, 12):
             task = asyncio.create_task(one.obtain(first.manifest, b"", first.fetch))
             for _ in range(3 * stop_after):
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.0001)
             task.cancel()
             await asyncio.wait([task])
             got = await one.obtain(second.manifest, b"", second.fetch)

@@ -18,25 +18,22 @@ from flnb.store import StateStore
 from tests.e2e.crash_subject import task as subject
 from tests.e2e.victims import Nursery, await_
 
-SELDOM = 10_000
-"""A `commit_every` that no run comes to."""
+FAR = 10_000
+"""A round that no run comes to."""
 NAME = "twice"
 VICTIM = f"""
 import os, signal, sys, time
 import flnb
 from flnb.store import StateStore
 from tests.e2e.crash_subject import task
-
 lab, plan, last = sys.argv[1], flnb.Plan.from_yaml(sys.argv[2]), int(sys.argv[3])
 close_round = StateStore.close_round
-
 def close_and_stop(state, closing):
     closed = close_round(state, closing)
     if closing.round == last:
         os.kill(os.getpid(), signal.SIGSTOP)  # other threads may take a moment to hear of it
         time.sleep(600)
     return closed
-
 StateStore.close_round = close_and_stop
 coordinator, digits = flnb.Coordinator(lab).start(), task(clients=6)
 coordinator.simulate(digits, workers=0)
@@ -81,17 +78,15 @@ def failing(owner, method, error, when):
 
 
 def workers_that_die_in(round_number, population):
-    error = WorkerDiedError("client c000: 4 workers died over this")
+    error = WorkerDiedError("c000")
     return failing(population.engine, "begin", error, lambda work, _: work.round == round_number)
 
 
 def journal_without_room_for(kind, round_number, state):
-    error = StorageFullError("the journal", 0)
-
     def when(_run, round_, _attempt, step, _payload):
         return (round_, step) == (round_number, kind)
 
-    return failing(state, "journal", error, when)
+    return failing(state, "journal", StorageFullError("the journal", 0), when)
 
 
 def closed_rounds(run):
@@ -107,11 +102,10 @@ def check_saved(run, lab, round_number):
     assert run.model().sha256() == run.parameters_sha256
 
 
-@pytest.mark.parametrize("commit_every", [2, SELDOM])
+@pytest.mark.parametrize("commit_every", [2, FAR])
 def test_a_run_that_too_few_clients_pause_saves_its_last_round(coord, plan, task, commit_every):
     coord.simulate(task, workers=0, drop=0.2)
-    three_of_four = plan.replace(rounds=6, need=3, commit_every=commit_every)
-    run = coord.run(three_of_four, task)
+    run = coord.run(plan.replace(rounds=6, need=3, commit_every=commit_every), task)
     with pytest.raises(InsufficientClientsError, match="round 4 needs 3 updates"):
         run.wait(60)
     check_saved(run, coord.lab, 3)
@@ -120,10 +114,10 @@ def test_a_run_that_too_few_clients_pause_saves_its_last_round(coord, plan, task
 
 
 def test_a_run_that_an_error_pauses_saves_its_last_round_and_goes_on(coord, plan, task):
-    seldom = plan.replace(commit_every=SELDOM)
-    undisturbed = coord.run(seldom, task).wait(60)
+    unsaved = plan.replace(commit_every=FAR)
+    undisturbed = coord.run(unsaved, task).wait(60)
     with workers_that_die_in(3, coord.simulate(task, workers=0)):
-        run = coord.run(seldom, task)
+        run = coord.run(unsaved, task)
         with pytest.raises(WorkerDiedError):
             run.wait(60)
     check_saved(run, coord.lab, 2)
@@ -134,7 +128,7 @@ def test_a_run_that_an_error_pauses_saves_its_last_round_and_goes_on(coord, plan
 def test_a_snapshot_that_comes_late_is_shown_with_its_round(coord, plan, task):
     views = []
     with workers_that_die_in(3, coord.simulate(task, workers=0)):
-        run = coord.run(plan.replace(commit_every=SELDOM), task)
+        run = coord.run(plan.replace(commit_every=FAR), task)
         run.on_change(views.append)
         with pytest.raises(WorkerDiedError):
             run.wait(60)
@@ -162,15 +156,14 @@ def test_a_late_snapshot_of_an_earlier_round_changes_that_row_and_nothing_else(c
 
 @pytest.mark.parametrize("kind", ["assigned", "answered"])
 def test_no_round_closes_without_its_journal_and_resume_does_it_again(coord, plan, task, kind):
-    seldom = plan.replace(commit_every=SELDOM)
-    undisturbed = coord.run(seldom, task).wait(60)
+    unsaved = plan.replace(commit_every=FAR)
+    undisturbed = coord.run(unsaved, task).wait(60)
     with journal_without_room_for(kind, 3, coord.lab.store.state):
-        run = coord.run(seldom, task)
+        run = coord.run(unsaved, task)
         with pytest.raises(StorageFullError, match="no space left at the journal"):
             run.wait(60)
         check_saved(run, coord.lab, 2)
         assert closed_rounds(run) == [1, 2]
-        assert "no space left at the journal" in run.view.error
     assert run.resume().wait(60).parameters_sha256 == undisturbed.parameters_sha256
     assert closed_rounds(run) == [1, 2, 3, 4]
     assert coord.lab.store.state.journal_of_open_round(run.id) == []
@@ -218,7 +211,7 @@ def test_a_stop_does_not_mind_a_journal_that_cannot_be_written(
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize(("commit_every", "kept"), [(SELDOM, 0), (3, 3)])
+@pytest.mark.parametrize(("commit_every", "kept"), [(FAR, 0), (3, 3)])
 def test_rounds_that_a_crash_left_unsaved_come_again_by_the_changed_plan(
     stopped_after, plan, tmp_path, commit_every, kept
 ):
@@ -252,19 +245,17 @@ def test_a_run_that_two_resume_at_once_is_driven_once(coord, plan, task, monkeyp
     engine, begun = coord.simulate(task, workers=0).engine, []
     begin = engine.begin
     monkeypatch.setattr(engine, "begin", lambda *do: begun.append(do[0].round) or begin(*do))
-    run = coord.run(plan.replace(rounds=SELDOM), task, name=NAME).pause().wait(60)
-    labs = [coord.lab, flnb.open(coord.lab.path)]
+    coord.run(plan.replace(rounds=FAR), task, name=NAME).pause().wait(60)
     prepare, slow = coordinating.resumed_job, threading.Event()  # never set
     monkeypatch.setattr(coordinating, "resumed_job", lambda *job: slow.wait(0.1) or prepare(*job))
     with ThreadPoolExecutor(2) as pool:
+        labs = (coord.lab, flnb.open(coord.lab.path))
         first, second = pool.map(lambda lab: lab.resume(NAME), labs)
     first.pause().wait(60)
     assert begun == list(range(1, first.view.round + 1)), "no round is handed out twice"
     first.resume(rounds=len(begun) + 1).wait(60)
     assert second.wait(60).view is first.view
     assert (second.status, closed_rounds(second)) == (Status.FINISHED, begun)
-    asked = [each.verb for each in coord.lab.store.state.operations(run.id)]
-    assert asked == ["start", "pause", "resume", "resume", "pause", "resume"]
 
 
 def test_who_resumes_while_another_thread_takes_the_lab_gets_its_coordinator(
@@ -272,7 +263,7 @@ def test_who_resumes_while_another_thread_takes_the_lab_gets_its_coordinator(
 ):
     with flnb.Coordinator(tmp_path / "lab") as coord:
         coord.simulate(task, workers=0)
-        coord.run(plan.replace(rounds=SELDOM), task, name=NAME).pause().wait(60)
+        coord.run(plan.replace(rounds=FAR), task, name=NAME).pause().wait(60)
     labs = [flnb.open(tmp_path / "lab") for _ in range(2)]
     interrupted, held = StateStore.interrupted, threading.Event()
 
@@ -291,15 +282,13 @@ def test_who_resumes_while_another_thread_takes_the_lab_gets_its_coordinator(
             assert first.result(20).view is second.view
 
 
-def test_a_lab_whose_holder_ends_while_it_is_asked_is_taken_by_who_asked(
-    stopped_after, plan, tmp_path
-):
+def test_who_asks_a_holder_that_ends_takes_the_lab_and_goes_on(stopped_after, plan, tmp_path):
     victim = stopped_after(2, plan)
     lab = flnb.open(tmp_path / "lab")
     state = lab.store.state
     with ThreadPoolExecutor(1) as pool:
         resuming = pool.submit(lab.resume, NAME)
-        await_(state.pending_commands, "nobody was asked")
+        await_(lambda: resuming.done() or state.pending_commands(), "nobody was asked")
         (asked,) = state.pending_commands()
         assert not resuming.done()
         victim.kill()

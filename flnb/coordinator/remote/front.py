@@ -16,9 +16,9 @@ from google.protobuf.message import DecodeError
 from flnb.coordinator.remote.participants import RemoteClients
 from flnb.coordinator.remote.patience import TICK_S, LoopClock
 from flnb.coordinator.remote.session import Session
-from flnb.coordinator.remote.work import Key
+from flnb.coordinator.remote.work import MAX_EXAMPLES, Key
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import AccessRefusedError, NotFoundError, TokenExpiredError
+from flnb.core.errors import AccessRefusedError, NotFoundError, StoreError, TokenExpiredError
 from flnb.core.ids import ClientId
 from flnb.store import ClientRecord, LabStore, StateStore
 from flnb.tensors import Spool
@@ -70,7 +70,9 @@ class Front:
     def state_of(self, client: ClientId) -> str:
         """What a client is doing: `idle`, `training` or `offline`."""
         session = self._sessions.get(client)
-        return session.state if session is not None else "offline"
+        if session is None or not session.layout_hash:
+            return "offline"
+        return "training" if self.clients_of(session.layout_hash).works(client) else "idle"
 
     def committed(self, run: str, round_number: int) -> None:
         """A round and all before it are in a commit."""
@@ -112,7 +114,7 @@ class Front:
         if not verify(request.public_key, request.signature, "flnb-join", request.token.encode()):
             raise AccessRefusedError("the request to join is not signed by the key that it names")
         registry, now = self._store.state, SYSTEM_CLOCK.now()
-        before = await self._in_io(_known, registry, token_hash(request.token))
+        before = await self._in_io(_holder_of, registry, token_hash(request.token))
         record: ClientRecord = await self._in_io(
             registry.join, token_hash(request.token), request.public_key, now
         )
@@ -190,14 +192,16 @@ class Front:
             raise AccessRefusedError("the first note of a session is a hello")
         remote = self.clients_of(session.layout_hash)
         remote.alive(client)
-        if kind == "alive":
-            session.working = note.alive.HasField("working_on")
-        elif kind == "failure":
+        if kind == "failure":
             remote.fail(client, Key.of(note.failure.assignment), note.failure.traceback)
         elif kind == "offer":
             await self._offered(session, remote, note.offer)
 
     async def _hello(self, session: Session, hello: pb.Hello) -> None:
+        if not 1 <= hello.n_examples <= MAX_EXAMPLES:
+            raise AccessRefusedError(
+                f"a client with {hello.n_examples:,} examples cannot take part"
+            )
         held = {Key.of(one) for one in hello.held}
         about = {"task": hello.task, "version": hello.version, "code": hello.code_digest}
         now = SYSTEM_CLOCK.now()
@@ -266,9 +270,22 @@ class Front:
                     session.post(pb.CoordinatorNote(renew=pb.Renew(nonce=nonce)))
             for remote in tuple(self._remotes.values()):
                 remote.tick()
+            if self._sessions:
+                await self._see_revoked()
+
+    async def _see_revoked(self) -> None:
+        """End sessions of clients that were revoked, by this process or another one."""
+        try:
+            revoked: dict[str, str] = await self._in_io(self._store.state.revoked)
+        except StoreError:
+            log.exception("nobody knows who was revoked")  # asked again in a moment
+            return
+        for name, reason in revoked.items():
+            if ClientId(name) in self._sessions:
+                self.expel(ClientId(name), f"{name} was revoked: {reason}")
 
 
-def _known(registry: StateStore, hashed: str) -> ClientRecord | None:
+def _holder_of(registry: StateStore, hashed: str) -> ClientRecord | None:
     """Who holds the name of an invite now, if anybody."""
     for invite in registry.invites():
         if invite.token_hash == hashed:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from flnb.core.errors import IntegrityError
+from flnb.core.errors import IntegrityError, StorageFullError, StoreError
 from flnb.tensors import Layout, Spool, SpoolFile, Staging
 from flnb.transport import Manifest
 
@@ -53,11 +53,14 @@ class Intake:
             manifest: Its chunks.
             hands: Threads that hash and write.
             complete: Called on the loop once it is whole and on the disk.
+
+        Raises:
+            StoreError: It is larger than the whole spool.
+            StorageFullError: The disk is full.
         """
-        while not spool.fits(layout):  # noqa: ASYNC110  # the spool is used from several threads
-            await asyncio.sleep(_PAUSE_S)
-        loop = asyncio.get_running_loop()
-        staging = await loop.run_in_executor(hands, spool.receive, update_id, layout, note)
+        staging = None
+        while staging is None:
+            staging = await _room(spool, update_id, layout, note, hands)
         return cls(staging, manifest, hands, complete)
 
     @property
@@ -105,3 +108,18 @@ class Intake:
             return False
         self._staging.write(self.manifest.span(place).start, data)
         return True
+
+
+async def _room(
+    spool: Spool, update_id: str, layout: Layout, note: Mapping[str, Any], hands: ThreadPoolExecutor
+) -> Staging | None:
+    """Take room in the spool as soon as there seems to be some; None if another was faster."""
+    while not spool.fits(layout, update_id=update_id, note=note):  # noqa: ASYNC110  # filled from threads
+        await asyncio.sleep(_PAUSE_S)
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.run_in_executor(hands, spool.receive, update_id, layout, note)
+    except StorageFullError:
+        raise
+    except StoreError:
+        return None

@@ -18,7 +18,7 @@ from flnb.coordinator.remote.patience import LoopClock
 from flnb.coordinator.remote.report import report
 from flnb.coordinator.remote.uploads import Uploads
 from flnb.coordinator.remote.work import Key, OpenWork, Received, Row, payload
-from flnb.core.errors import IntegrityError
+from flnb.core.errors import IntegrityError, StoreError
 from flnb.core.ids import ClientId
 from flnb.core.messages import CohortReport, Outcome, Work
 from flnb.tensors import Model, Spool
@@ -100,6 +100,11 @@ class RemoteClients:
         """Let go of the threads."""
         self.cancel()
         self._uploads.close()
+
+    def works(self, client: ClientId) -> bool:
+        """Whether an answer of this client is waited for."""
+        row = self._work.of(client) if self._work is not None else None
+        return row is not None and row.outcome is Outcome.PENDING
 
     # --- what clients do, on the loop -----------------------------------------------------------
 
@@ -216,8 +221,8 @@ class RemoteClients:
         key = work.rows[place].key
         try:
             missing = await self._uploads.open(work, place, envelope)
-        except IntegrityError as error:
-            log.warning("two updates for %s: %s", key, error)
+        except (IntegrityError, StoreError) as error:
+            log.warning("no update is taken for %s: %s", key, error)
             self._refuse(key, str(error))
             return
         if missing:

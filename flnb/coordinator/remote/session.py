@@ -42,17 +42,11 @@ class Session:
         self.public_key = b""
         self.left = False
         """Whether it said that it goes."""
-        self.working = False
         self._expires_at, self._send, self._limits = expires_at, send, limits
         self._asked_to_renew = False
         self._notes: asyncio.Queue[pb.CoordinatorNote | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
-
-    @property
-    def state(self) -> str:
-        """`idle` or `training`."""
-        return "training" if self.working else "idle"
 
     def post(self, note: pb.CoordinatorNote) -> None:
         """Send a note when its turn comes."""

@@ -24,30 +24,30 @@ DIGEST = b"d" * 32
 
 
 def work(n=3, **changes):
-    settings = dict(
-        run=RunId("run"),
-        seed=7,
-        round=4,
-        attempt=1,
-        stage="train",
-        clients=tuple(ClientId(f"c{i}") for i in range(n)),
-        half=ClientHalf("flnb.training.local:local_sgd", Local(epochs=1)),
-        weighting="examples",
-        generation=2,
-    )
+    settings = {
+        "run": RunId("run"),
+        "seed": 7,
+        "round": 4,
+        "attempt": 1,
+        "stage": "train",
+        "clients": tuple(ClientId(f"c{i}") for i in range(n)),
+        "half": ClientHalf("flnb.training.local:local_sgd", Local(epochs=1)),
+        "weighting": "examples",
+        "generation": 2,
+    }
     return OpenWork(Work(**settings | changes), BASE, DIGEST)
 
 
 def envelope(key, **changes):
     size = len(payload(BASE))
-    settings = dict(
-        assignment=key.message(),
-        base_digest=DIGEST,
-        update=pb.Manifest(n_bytes=size, hashes=b"h" * 32),
-        n_examples=12,
-        loss=0.5,
-        train_s=1.0,
-    )
+    settings = {
+        "assignment": key.message(),
+        "base_digest": DIGEST,
+        "update": pb.Manifest(n_bytes=size, hashes=b"h" * 32),
+        "n_examples": 12,
+        "loss": 0.5,
+        "train_s": 1.0,
+    }
     return pb.Envelope(**settings | changes)
 
 
