@@ -22,6 +22,14 @@ def own_half(resident, base, work, client):
     return local_sgd(resident, base, work, client)
 
 
+threads_seen = []
+
+
+def half_that_counts_threads(resident, base, work, client):
+    threads_seen.append(torch.get_num_threads())
+    return local_sgd(resident, base, work, client)
+
+
 class Callable:
     def __call__(self, *_):
         raise AssertionError("not a function")
@@ -47,6 +55,7 @@ def test_a_half_of_flnb_may_be_run():
         "flnbx.training:local_sgd",
         "flnb.store.disk:shutil.rmtree",
         "flnb.store.disk:free_bytes.__globals__",
+        "flnb.tasks.task:Task.fingerprint",
         "flnb.training.local",
         "flnb.training.local:",
         "flnb.client.state:fcntl",
@@ -71,6 +80,11 @@ def test_the_owner_of_a_client_may_allow_more(prefix):
     assert allowed_half(half(f"{__name__}:own_half"), (*OWN, prefix)) is own_half
 
 
+def test_a_name_that_only_begins_alike_is_another_module():
+    with pytest.raises(TaskError, match="does not run"):
+        allowed_half(half(f"{__name__}:own_half"), (*OWN, __name__[:-1]))
+
+
 @pytest.mark.parametrize("name", ["an_object", "taken_from_elsewhere"])
 def test_also_there_only_functions_that_are_written_there_are_run(name):
     with pytest.raises(TaskError, match="does not run"):
@@ -86,28 +100,43 @@ def test_a_module_that_is_not_allowed_is_not_even_imported():
     assert "this" not in sys.modules
 
 
+def work_for(name, entry="flnb.training:local_sgd"):
+    return Work(
+        run=RunId("run"),
+        seed=7,
+        round=3,
+        attempt=0,
+        stage="train",
+        clients=(name,),
+        half=ClientHalf(entry, Local(lr=0.05, momentum=0.9, batch_size=8)),
+        weighting="examples",
+    )
+
+
+def test_training_has_one_torch_thread_whatever_the_process_has(task):
+    trainer = LocalTrainer(task, (*OWN, __name__))
+    work = work_for(ClientId("c000"), f"{__name__}:half_that_counts_threads")
+    try:
+        torch.set_num_threads(2)
+        thread = threading.Thread(target=trainer, args=(task.initial_model(1), work))
+        thread.start()
+        thread.join()
+    finally:
+        torch.set_num_threads(1)
+    assert threads_seen == [1]
+
+
 def test_clients_of_one_process_keep_their_bits(task):
     # The network has dropout, and torch has one generator for the whole process.
     model = task.initial_model(11)
     names = [ClientId("c000"), ClientId("c001"), ClientId("c005")]
     expected = {name: of_engine(task, model, clients=(name,)).sums for name in names}
-    local = Local(lr=0.05, momentum=0.9, batch_size=8)
     right = []
 
     def train(name):
         trainer = LocalTrainer(task, OWN)
-        work = Work(
-            run=RunId("run"),
-            seed=7,
-            round=3,
-            attempt=0,
-            stage="train",
-            clients=(name,),
-            half=ClientHalf("flnb.training:local_sgd", local),
-            weighting="examples",
-        )
         for _ in range(10):
-            result = trainer(model, work)
+            result = trainer(model, work_for(name))
             sums = CohortSum(task.layout)
             sums.fold(result.update, result.n_examples)
             ours, theirs = sums.mean(), expected[name].mean()
@@ -119,4 +148,3 @@ def test_clients_of_one_process_keep_their_bits(task):
     for thread in threads:
         thread.join()
     assert right == [True] * 30
-    assert torch.get_num_threads() == 1

@@ -79,7 +79,7 @@ def simulated_sha(folder, model, wanted, n=2):
         return coordinator.run(wanted, learning).wait(60).parameters_sha256
 
 
-@pytest.mark.parametrize("model", ["softmax", "wide"])
+@pytest.mark.parametrize("model", [pytest.param("softmax", marks=pytest.mark.long), "wide"])
 def test_remote_clients_give_the_bits_of_simulated_ones(tmp_path, model):
     expected = simulated_sha(tmp_path / "simulated", model, plan())
     with flnb.Coordinator(tmp_path / "lab") as coordinator:
@@ -179,6 +179,7 @@ def test_a_failing_task_brings_its_traceback_home(tmp_path):
             process.wait(10)
 
 
+@pytest.mark.long
 def test_a_run_waits_for_its_clients_and_can_be_paused_meanwhile(tmp_path):
     with flnb.Coordinator(tmp_path / "lab") as coordinator:
         coordinator.listen()
@@ -207,7 +208,7 @@ def test_a_revoked_client_is_shut_out_and_hears_why(tmp_path):
         assert people["c000"].process.wait(10) != 0
 
 
-@pytest.mark.parametrize("phase", ["assigned", "received"])
+@pytest.mark.parametrize("phase", [pytest.param("assigned", marks=pytest.mark.long), "received"])
 def test_a_killed_coordinator_carries_on_with_the_same_bits(tmp_path, phase):
     """The clients stay; the next coordinator of the lab is found at the same address."""
     wanted = plan(rounds=5)

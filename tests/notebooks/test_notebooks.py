@@ -21,6 +21,11 @@ def second(tmp_path_factory):
     return execute("02_your_own_task", tmp_path_factory.mktemp("second"), rounds=10)
 
 
+@pytest.fixture(scope="module")
+def third(tmp_path_factory):
+    return execute("03_remote_clients", tmp_path_factory.mktemp("third"), rounds=4)
+
+
 def execute(name, folder, **parameters):
     output = folder / "out.ipynb"
     papermill.execute_notebook(
@@ -83,3 +88,11 @@ def test_notebooks_are_committed_without_outputs():
     for path in NOTEBOOKS.glob("*.ipynb"):
         notebook = nbformat.read(path, as_version=4)
         assert [cell.outputs for cell in notebook.cells if cell.get("outputs")] == []
+
+
+def test_the_third_notebook_brings_a_killed_client_back(third):
+    assert "finished" in cell_with(third, "run.live()").outputs[0].data["text/plain"]
+    table = shown(cell_with(third, "FROM assignments"))
+    assert table.count("hospital-a") == table.count("hospital-b") == 4
+    assert "lost" not in table
+    assert "left the study" in shown(cell_with(third, "coord.revoke"))

@@ -114,6 +114,9 @@ class MemoryHub:
                 reason = note.failure.traceback or note.WhichOneof("note")
                 if reason == "end":
                     return
+                if reason == "many":  # from many tasks at once, more than a connection holds
+                    big = pb.CoordinatorNote(goodbye=pb.Goodbye(reason="x" * 100_000))
+                    await asyncio.gather(*(send(big) for _ in range(50)))
                 await send(pb.CoordinatorNote(verdict=pb.Verdict(reason=reason)))
         finally:
             self.ended.append(claims.name)

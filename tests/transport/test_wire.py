@@ -233,6 +233,18 @@ async def test_notes_go_both_ways_in_order_until_the_coordinator_ends_the_sessio
     assert it.hub.ended == ["anna"]
 
 
+async def test_both_sides_may_say_many_things_at_once(wire, hello):
+    async with wire() as it:
+        session = it.link.session(it.hub.token())
+        await session.write(hello)
+        await asyncio.gather(*(session.write(note("y" * 100_000)) for _ in range(50)))
+        await session.write(note("many"))
+        await session.write(note("end"))
+        answers = [answer async for answer in session]
+    assert sum(answer.goodbye.reason == "x" * 100_000 for answer in answers) == 50
+    assert sum(answer.verdict.reason == "y" * 100_000 for answer in answers) == 50
+
+
 async def test_a_client_that_leaves_ends_its_session_in_peace(wire, hello):
     async with wire() as it:
         session = it.link.session(it.hub.token())
@@ -726,6 +738,9 @@ async def test_bytes_that_are_no_message_are_refused_in_words(wire):
                     status = await refused_with(call)
                 assert status.code() is grpc.StatusCode.INVALID_ARGUMENT
                 assert re.match("not a |no ", status.details())
+            async with raw_call(it, method, token=it.hub.token()) as call:
+                with pytest.raises(IntegrityError, match=r"no \w+ came"):
+                    await said(call, [])
         assert it.hub.asked == []
 
 

@@ -18,7 +18,7 @@ from flnb.coordinator.remote.patience import TICK_S, LoopClock
 from flnb.coordinator.remote.session import Session
 from flnb.coordinator.remote.work import MAX_EXAMPLES, Key
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import AccessRefusedError, NotFoundError, StoreError, TokenExpiredError
+from flnb.core.errors import AccessRefusedError, NotFoundError, TokenExpiredError
 from flnb.core.ids import ClientId
 from flnb.store import ClientRecord, LabStore, StateStore
 from flnb.tensors import Spool
@@ -262,24 +262,27 @@ class Front:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self._clock.tick()
-            wall_s = SYSTEM_CLOCK.now().timestamp()
-            for session in tuple(self._sessions.values()):
-                if session.must_renew(wall_s):
-                    nonce = self._new_nonce(session.client)
-                    session.post(pb.CoordinatorNote(renew=pb.Renew(nonce=nonce)))
-            for remote in tuple(self._remotes.values()):
-                remote.tick()
-            if self._sessions:
-                await self._see_revoked()
+            try:
+                self._look_round()
+                if self._sessions:
+                    await self._see_revoked()
+            except Exception:
+                log.exception("leases and deadlines were not looked at")  # they are, in a moment
+
+    def _look_round(self) -> None:
+        """Time has passed: see whose token, lease or deadline is over."""
+        self._clock.tick()
+        now_s = SYSTEM_CLOCK.now().timestamp()
+        for session in tuple(self._sessions.values()):
+            if session.must_renew(now_s):
+                nonce = self._new_nonce(session.client)
+                session.post(pb.CoordinatorNote(renew=pb.Renew(nonce=nonce)))
+        for remote in tuple(self._remotes.values()):
+            remote.tick()
 
     async def _see_revoked(self) -> None:
         """End sessions of clients that were revoked, by this process or another one."""
-        try:
-            revoked: dict[str, str] = await self._in_io(self._store.state.revoked)
-        except StoreError:
-            log.exception("nobody knows who was revoked")  # asked again in a moment
-            return
+        revoked: dict[str, str] = await self._in_io(self._store.state.revoked)
         for name, reason in revoked.items():
             if ClientId(name) in self._sessions:
                 self.expel(ClientId(name), f"{name} was revoked: {reason}")
