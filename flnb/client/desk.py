@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,8 @@ from flnb.training import LocalResult, user_traceback
 from flnb.transport.identity import Identity
 from flnb.transport.manifest import Manifest
 from flnb.transport.v1 import federation_pb2 as pb
+
+log = logging.getLogger(__name__)
 
 _FAILURES = 8
 """Failures that are remembered; an older one is found out again by failing again."""
@@ -99,6 +102,7 @@ class Desk:
         self._current, self._withdrawn = assignment, False
         self._free.clear()
         self._working = asyncio.create_task(self._work(assignment, base), name="flnb-client-work")
+        self._working.add_done_callback(_look_at)
 
     def withdraw(self, assignment: pb.AssignmentId) -> None:
         """Nobody wants this any more; what is signed already is kept until it is settled."""
@@ -169,6 +173,11 @@ class Desk:
         self._failures[key_of(assignment)] = failure
         if len(self._failures) > _FAILURES:
             del self._failures[next(iter(self._failures))]
+
+
+def _look_at(working: asyncio.Task[None]) -> None:
+    if not working.cancelled() and (error := working.exception()) is not None:
+        log.error("what was trained could not be put away", exc_info=error)
 
 
 def failed(assignment: pb.AssignmentId, reason: str) -> pb.ClientNote:

@@ -1,15 +1,19 @@
-"""Which examples are this client's, and the task that it trains on them."""
+"""Which examples are this client's, the task that it trains on them, and what it says of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from flnb import __version__
 from flnb.core import ClientId
 from flnb.core.errors import DataError
 from flnb.datasets import Split
 from flnb.tasks import Task
+from flnb.transport.convert import PROTOCOL
+from flnb.transport.v1 import federation_pb2 as pb
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,23 @@ class About:
     layout_hash: str
     code_digest: str
     n_examples: int
+
+    def hello(self, held: Sequence[pb.AssignmentId]) -> pb.ClientNote:
+        """The first note of a session.
+
+        Args:
+            held: Signed updates on the disk whose fate is not known.
+        """
+        hello = pb.Hello(
+            protocol=PROTOCOL,
+            version=__version__,
+            task=self.task,
+            layout_hash=self.layout_hash,
+            code_digest=self.code_digest,
+            n_examples=self.n_examples,
+            held=held,
+        )
+        return pb.ClientNote(hello=hello)
 
 
 def about(task: Task, own: Task) -> About:

@@ -11,7 +11,6 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from flnb import __version__
 from flnb.client.bases import Bases
 from flnb.client.desk import Desk, Member, failed, n_payload_bytes
 from flnb.client.events import ClientEvent, Kind, Tell
@@ -20,7 +19,7 @@ from flnb.client.ownership import About
 from flnb.client.transfers import Transfers
 from flnb.client.wire import Call, Wire
 from flnb.core.errors import AccessRefusedError, FLBaseError
-from flnb.transport.convert import PROTOCOL
+from flnb.transport.manifest import check_places
 from flnb.transport.v1 import federation_pb2 as pb
 
 _MOST_WAITING = 16
@@ -82,7 +81,8 @@ class Session:
         call = self._wire.session(self.token)
         self._desk.report = self._say
         try:
-            await call.write(self._hello())
+            held = [one.assignment for one in self._desk.outbox.held]
+            await call.write(self._about.hello(held))
             async with self._group:
                 self._spawn(self._write(call))
                 try:
@@ -104,19 +104,6 @@ class Session:
             await asyncio.wait_for(self._notes.join(), _LEAVE_S)
 
     # --- notes ----------------------------------------------------------------------------------
-
-    def _hello(self) -> pb.ClientNote:
-        about = self._about
-        hello = pb.Hello(
-            protocol=PROTOCOL,
-            version=__version__,
-            task=about.task,
-            layout_hash=about.layout_hash,
-            code_digest=about.code_digest,
-            n_examples=about.n_examples,
-            held=[held.assignment for held in self._desk.outbox.held],
-        )
-        return pb.ClientNote(hello=hello)
 
     def _say(self, note: pb.ClientNote) -> None:
         self._notes.put_nowait(note)
@@ -232,10 +219,10 @@ class Session:
         id_, key = wanted.assignment, key_of(wanted.assignment)
         if (held := self._desk.outbox.find(id_)) is None:
             self._fail(id_, "this update is not kept here any more")
-        elif not wanted.chunks:
+        elif not (chunks := check_places(wanted.chunks, held.manifest.chunk_count)):
             self._say(held.offer())
         elif key not in self._sending:
-            self._spawn_as(self._sending, key, self._send(held, list(wanted.chunks)))
+            self._spawn_as(self._sending, key, self._send(held, chunks))
 
     async def _send(self, held: Held, chunks: list[int]) -> None:
         id_, n_bytes = held.assignment, held.manifest.n_bytes

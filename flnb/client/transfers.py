@@ -13,6 +13,7 @@ from flnb.client.bases import Bases
 from flnb.client.outbox import Held, key_of
 from flnb.client.wire import Wire
 from flnb.core.errors import (
+    FLBaseError,
     IntegrityError,
     RoundStateError,
     StoreError,
@@ -76,13 +77,14 @@ class Transfers:
             coordinator says what it lacks then.
 
         Raises:
-            FLBaseError: The coordinator does not want it, or nothing moves.
+            FLBaseError: Nothing moves.
         """
         patience = self._patience.setdefault(key_of(held.assignment), Patience(STUCK_S))
         patience.still(len(chunks))
         try:
             taken = await self._wire.send(self._token(), held.assignment, chunks, held.chunk)
-        except _PASSING:
+        except FLBaseError:
+            # Also "nobody waits for it": what is so is what the coordinator answers to an offer.
             if patience.over:
                 raise
             taken = 0

@@ -30,7 +30,7 @@ from flnb.transport.certs import fingerprint
 _VERSION = 1
 _START = re.compile(r"flnb(\d{1,9})\.")
 _WHOLE = re.compile(r"flnb1\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{8})")
-_STRAY = re.compile(r"[\s\u00ad\u200b-\u200f\u2060\ufeff]+")
+_STRAY = re.compile(r"[\s\0\u00ad\u200b-\u200f\u2060\ufeff]+")
 """What mail and chat put into long lines: white space, some of it of no width."""
 _QUOTES = "\"'`<>“”‘’„«»"
 _MOST_BYTES = 32 * 1024
@@ -86,7 +86,7 @@ class Invite:
             True
         """
         facts = {name: getattr(self, name) for name in _FIELDS}
-        head = json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode()
+        head = json.dumps(facts, separators=(",", ":")).encode()
         certificate = b"" if self.certificate is None else _der(self.certificate)
         # JSON has no line break of its own, so the first one ends it.
         body = _base64(zlib.compress(head + b"\n" + certificate, 9))
@@ -107,7 +107,7 @@ class Invite:
         if not _START.match(text) or os.path.isfile(text_or_path):
             text = _tidy(_content(Path(text_or_path)))
         facts, certificate = _unpacked(_body(text))
-        if any(name not in facts for name in _FIELDS):
+        if any(not isinstance(facts.get(name), str) for name in _FIELDS):
             raise PlanError("the invite is incomplete", hint=_AGAIN)
         return cls(**{name: facts[name] for name in _FIELDS}, certificate=certificate)
 
@@ -139,7 +139,9 @@ def _tidy(text: str) -> str:
 def _content(path: Path) -> str:
     try:
         with path.expanduser().open("rb") as file:
-            return file.read(2 * _MOST_BYTES).decode("utf-8", "replace")
+            # An invite is ASCII. What is not comes from an editor or a shell: marks at the beginning,
+            # or a second byte for every character.
+            return file.read(2 * _MOST_BYTES).decode("ascii", "ignore")
     except (OSError, ValueError, RuntimeError) as error:
         # A line that lost its beginning looks like a path; it is a secret, so it is not repeated.
         known = len(str(path)) <= 40 or "/" in str(path)

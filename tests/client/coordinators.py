@@ -64,6 +64,7 @@ class Line:
     async def write(self, note: pb.ClientNote) -> None:
         if self.ended:
             raise self.ended
+        await asyncio.sleep(0.002)
         self._in.put_nowait(pb.ClientNote.FromString(note.SerializeToString()))
 
     def __aiter__(self) -> AsyncIterator[pb.CoordinatorNote]:

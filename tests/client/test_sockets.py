@@ -15,6 +15,7 @@ from flnb.transport import Claims, Limits, Server, verify
 from flnb.transport.certs import Authority
 from flnb.transport.invite import Invite
 from flnb.transport.manifest import Manifest, Package
+from flnb.transport.tokens import Role
 from flnb.transport.v1 import federation_pb2 as pb
 from tests.client.coordinators import (
     CLIENT,
@@ -46,7 +47,7 @@ class Hub:
     async def claims(self, token):
         if token not in self.tokens:
             raise TokenExpiredError("too old")
-        return Claims(CLIENT, "client", token, 2e9, "k", LAB)
+        return Claims(CLIENT, Role.CLIENT, token, 2e9, "k", LAB)
 
     async def join(self, request, peer):
         if not verify(request.public_key, request.signature, "flnb-join", request.token.encode()):

@@ -135,6 +135,23 @@ def test_an_update_that_is_not_kept_any_more_is_not_waited_for(wide, coordinator
     play(scene)
 
 
+def test_places_that_an_update_does_not_have_end_the_session_and_not_the_client(
+    wide, coordinator, home, training
+):
+    client = FakeClient(coordinator, wide, home, train=training)
+
+    async def scene():
+        async with running(client):
+            line = await coordinator.line()
+            line.say(assignment=(work := assignment(coordinator.keep(wide.initial_model(1)))))
+            await line.hear("offer")
+            line.say(wanted={"assignment": work.id, "chunks": [5]})
+            await coordinator.line()
+        assert "chunk 5 of a vector of 5" in client.said("reconnecting")[0]
+
+    play(scene)
+
+
 def test_a_version_that_is_gone_is_reported(wide, coordinator, home):
     async def scene():
         async with running(FakeClient(coordinator, wide, home)):

@@ -125,6 +125,7 @@ def test_a_client_that_is_killed_comes_back_as_itself_and_the_bits_stay(tmp_path
         assert [row.client for row in coordinator.clients] == ["c000", "c001"]
 
 
+@pytest.mark.long
 def test_a_round_closes_by_quorum_without_a_killed_client(tmp_path):
     wanted = plan(rounds=3, invite=3, need=2, close="quorum")
     names = ["c000", "c001", "c002"]
@@ -143,6 +144,7 @@ def test_a_round_closes_by_quorum_without_a_killed_client(tmp_path):
         assert run.status is Status.FINISHED
 
 
+@pytest.mark.long
 def test_whoever_is_not_here_at_the_deadline_is_late(tmp_path):
     wanted = plan(rounds=1, need=1, deadline_s=2.0)
     with flnb.Coordinator(tmp_path / "lab") as coordinator:
@@ -156,6 +158,7 @@ def test_whoever_is_not_here_at_the_deadline_is_late(tmp_path):
         assert "not here after 2 s" in outcomes.loc["c001", "reason"]
 
 
+@pytest.mark.long
 def test_a_failing_task_brings_its_traceback_home(tmp_path):
     learning = task("softmax", 2)
     with flnb.Coordinator(tmp_path / "lab") as coordinator:

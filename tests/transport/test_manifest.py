@@ -40,7 +40,15 @@ def test_a_chunk_passes_only_where_it_belongs():
     assert manifest.check(0, first)
     assert manifest.check(2, memoryview(last))
     flipped = bytes([first[0] ^ 1]) + first[1:]
-    wrong = [(0, flipped), (1, first), (2, last + b"\0"), (2, b""), (3, last), (-1, last)]
+    wrong = [
+        (0, flipped),
+        (1, first),
+        (2, last + b"\0"),
+        (2, b""),
+        (3, last),
+        (-1, last),
+        (-2, data[manifest.span(1)]),
+    ]
     assert not any(manifest.check(place, chunk) for place, chunk in wrong)
 
 

@@ -162,7 +162,7 @@ async def test_trouble_of_the_coordinator_is_logged_there_and_told_without_detai
 async def test_a_call_that_is_cancelled_within_does_not_leave_the_client_waiting(wire, identity):
     async with wire() as it:
         it.hub.fault = asyncio.CancelledError()
-        with pytest.raises(UnreachableError):
+        with pytest.raises(UnreachableError, match="the call was ended"):
             await it.link.join("welcome", identity)
 
 
@@ -278,6 +278,10 @@ async def test_a_session_that_is_refused_says_why(wire, hello):
             [_ async for _ in session]
         with pytest.raises(AccessRefusedError, match="a viewer has no session"):
             await session.write(hello)
+        it.hub.fault = AccessRefusedError("a viewer has no session")
+        async with raw_call(it, "Session", token=it.hub.token()) as call:
+            await call.write(hello.SerializeToString())
+            assert (await refused_with(call)).code() is grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_a_session_begins_with_a_hello(wire):
