@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flnb import tasks
+    from flnb.client import Client
     from flnb.coordinator import Coordinator, Lab, Run
     from flnb.coordinator.start import open, quickstart
     from flnb.core import Evaluation, Local, Plan
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from flnb.tasks import Task
 
 _HOMES = {
+    "Client": "flnb.client",
     "Coordinator": "flnb.coordinator",
     "Dirichlet": "flnb.datasets",
     "Evaluation": "flnb.core",
@@ -67,6 +69,7 @@ _HOMES = {
 __version__ = "0.1.0"
 __all__ = [
     "IID",
+    "Client",
     "Coordinator",
     "Dirichlet",
     "Evaluation",

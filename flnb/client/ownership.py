@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flnb import __version__
+from flnb.client.trainer import TURN
 from flnb.core import ClientId
 from flnb.core.errors import DataError
 from flnb.datasets import Split
@@ -43,19 +44,26 @@ class About:
         return pb.ClientNote(hello=hello)
 
 
-def about(task: Task, own: Task) -> About:
-    """Describe what a client trains; takes as long as reading all of the data once.
+def prepared(task: Task, client: ClientId) -> tuple[Task, About]:
+    """Make a client's task and describe it; takes as long as reading all of the data once.
 
     Args:
-        task: As it was given.
-        own: What `as_client` made of it.
+        task: The task where this client runs.
+        client: The name under which it joined.
+
+    Raises:
+        DataError: The client has no examples.
+        TaskError: The model cannot be trained.
     """
-    return About(
-        task=task.name,
-        layout_hash=task.layout.hash,
-        code_digest=task.fingerprint().code,
-        n_examples=int(own.split.sizes.sum()),
-    )
+    own = as_client(task, client)
+    with TURN:  # modules are built
+        described = About(
+            task=task.name,
+            layout_hash=own.layout.hash,
+            code_digest=task.fingerprint().code,
+            n_examples=int(own.split.sizes.sum()),
+        )
+    return own, described
 
 
 def as_client(task: Task, client: ClientId) -> Task:

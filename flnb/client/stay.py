@@ -10,7 +10,7 @@ from flnb.client.bases import Bases
 from flnb.client.desk import Desk, Member
 from flnb.client.events import ClientEvent, Tell
 from flnb.client.outbox import Outbox
-from flnb.client.ownership import About, about, as_client
+from flnb.client.ownership import About, prepared
 from flnb.client.session import Session
 from flnb.client.state import Home, Joined
 from flnb.client.trainer import LocalTrainer, Train
@@ -85,8 +85,7 @@ class Stay:
             DataError: There are no examples.
         """
         _check_home(self._home, self._invite)
-        own = await asyncio.to_thread(as_client, self._task, self._member.client)
-        facts = await asyncio.to_thread(about, self._task, own)
+        own, facts = await asyncio.to_thread(prepared, self._task, self._member.client)
         train = self._train or LocalTrainer(own, self._allowed)
         outbox = Outbox(self._home.outbox)
         desk = self._desk = Desk(self._member, own.layout, train, outbox, self._tell)

@@ -20,8 +20,9 @@ Train = Callable[[Model, Work], LocalResult]
 
 OWN_HALVES = ("flnb.",)
 
-# Torch's generator is one for the whole process: two clients that train in one process take turns.
-_TURN = threading.Lock()
+TURN = threading.Lock()
+"""Held by whoever seeds torch's generator, which is one for the whole process: clients of one
+process train, and build modules, in turns."""
 
 
 class LocalTrainer:
@@ -44,7 +45,7 @@ class LocalTrainer:
         """
         (client,) = work.clients
         half = allowed_half(work.half, self._allowed)
-        with _TURN:
+        with TURN:
             # How a sum is split over threads changes its bits; simulated clients have one as well.
             torch.set_num_threads(1)
             if self._resident is None:

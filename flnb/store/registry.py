@@ -131,7 +131,7 @@ class Registry:
         """Every client that is shut out, with the reason."""
         query = select(_clients.c.name, _clients.c.reason).where(_clients.c.revoked_at.is_not(None))
         with self._database.reading() as connection:
-            return dict(connection.execute(query))
+            return {row.name: row.reason for row in connection.execute(query)}
 
     def seen(self, name: str, now: datetime, n_examples: int, about: Mapping[str, Any]) -> None:
         """Write that a client is here.

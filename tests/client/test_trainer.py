@@ -7,7 +7,8 @@ import threading
 import pytest
 import torch
 
-from flnb.client.trainer import LocalTrainer, allowed_half
+from flnb.client.ownership import prepared
+from flnb.client.trainer import TURN, LocalTrainer, allowed_half
 from flnb.core import ClientHalf, ClientId, Local, RunId, Work
 from flnb.core.errors import TaskError
 from flnb.tensors import CohortSum
@@ -124,6 +125,19 @@ def test_training_has_one_torch_thread_whatever_the_process_has(task):
     finally:
         torch.set_num_threads(1)
     assert threads_seen == [1]
+
+
+def test_a_client_that_begins_does_not_disturb_one_that_trains(task):
+    made = []
+    begins = threading.Thread(target=lambda: made.append(prepared(task, ClientId("c000"))))
+    with TURN:
+        begins.start()
+        begins.join(0.3)
+        assert not made
+    begins.join()
+    own, about = made[0]
+    assert (about.layout_hash, about.n_examples) == (task.layout.hash, 10)
+    assert own.clients == {"c000": 10}
 
 
 def test_clients_of_one_process_keep_their_bits(task):

@@ -334,3 +334,12 @@ def test_sql_never_sees_a_key_or_a_token(joined, tmp_path):
     assert b"hospital-b" in written
     for hidden in (KEY, KEY.hex().encode(), secret.encode()):
         assert hidden not in written
+
+
+def test_whoever_is_shut_out_is_listed_with_the_reason_until_invited_again(joined):
+    assert joined.revoked() == {}
+    joined.revoke_client("hospital-a", "key stolen", after(3))
+    assert joined.revoked() == {"hospital-a": "key stolen"}
+    joined.add_invite(invite(token="second", made=4))
+    joined.join("second", OTHER_KEY, after(5))
+    assert joined.revoked() == {}

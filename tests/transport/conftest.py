@@ -114,6 +114,8 @@ class MemoryHub:
                 reason = note.failure.traceback or note.WhichOneof("note")
                 if reason == "end":
                     return
+                if reason == "stay":
+                    await asyncio.Event().wait()
                 if reason == "many":  # from many tasks at once, more than a connection holds
                     big = pb.CoordinatorNote(goodbye=pb.Goodbye(reason="x" * 100_000))
                     await asyncio.gather(*(send(big) for _ in range(50)))

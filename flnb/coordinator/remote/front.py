@@ -207,6 +207,7 @@ class Front:
         now = SYSTEM_CLOCK.now()
         registry = self._store.state
         record: ClientRecord = await self._in_io(registry.client, session.client)
+        _check_welcome(record)
         session.public_key = record.public_key
         await self._in_io(registry.seen, session.client, now, hello.n_examples, about)
         welcome = pb.Welcome(alive_every_s=self._limits.alive_every_s, lease_s=self._limits.lease_s)
@@ -242,8 +243,7 @@ class Front:
             record: ClientRecord = await self._in_io(self._store.state.client, client)
         except NotFoundError:
             raise AccessRefusedError(f"no client {client!r} has joined this lab") from None
-        if record.revoked_at is not None:
-            raise AccessRefusedError(f"client {client!r} was revoked: {record.reason}")
+        _check_welcome(record)
         lab = self._store.id.encode()
         if not verify(record.public_key, signature, "flnb-sign-in", lab, nonce):
             raise AccessRefusedError(f"the challenge is not signed by the key of {client!r}")
@@ -286,6 +286,11 @@ class Front:
         for name, reason in revoked.items():
             if ClientId(name) in self._sessions:
                 self.expel(ClientId(name), f"{name} was revoked: {reason}")
+
+
+def _check_welcome(record: ClientRecord) -> None:
+    if record.revoked_at is not None:
+        raise AccessRefusedError(f"client {record.name!r} was revoked: {record.reason}")
 
 
 def _holder_of(registry: StateStore, hashed: str) -> ClientRecord | None:
