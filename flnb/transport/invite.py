@@ -62,7 +62,7 @@ class Invite:
     def __post_init__(self) -> None:
         for name in _FIELDS:
             value = getattr(self, name)
-            if not isinstance(value, str) or not 0 < len(value) <= _MOST_CHARACTERS:
+            if not 0 < len(value) <= _MOST_CHARACTERS:
                 raise PlanError(f"the {name} of an invite has 1 to {_MOST_CHARACTERS} characters")
             if not value.isprintable():
                 raise PlanError(f"the {name} of an invite has signs that cannot be shown")
