@@ -13,7 +13,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 # How flnb/transport/v1 is made; the check makes it again and compares.
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iflnb/transport/v1=proto/flnb/v1
-MESSAGES := flnb/transport/v1/federation
+MESSAGES := flnb/transport/v1/federation.proto flnb/transport/v1/control.proto
 
 .PHONY: help demo test test-long check bench bench-papers proto
 
@@ -35,12 +35,12 @@ check: .venv/.installed-dev  ## format, lint, types, import direction, dead code
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vulture
-	@made=$$(mktemp -d) && $(PROTOC) --python_out=$$made --pyi_out=$$made $(MESSAGES).proto \
+	@made=$$(mktemp -d) && $(PROTOC) --python_out=$$made --pyi_out=$$made $(MESSAGES) \
 		&& diff -r --exclude=__pycache__ $$made/flnb/transport/v1 flnb/transport/v1 \
 		|| { echo "flnb/transport/v1 does not fit proto/: make proto"; exit 1; }
 
 proto: .venv/.installed-dev  ## make the messages of flnb/transport/v1 from proto/
-	$(PROTOC) --python_out=. --pyi_out=. $(MESSAGES).proto
+	$(PROTOC) --python_out=. --pyi_out=. $(MESSAGES)
 
 bench: .venv/.installed-dev .bench-env/.installed  ## figures, each beside its peer or its physical limit
 	@status=0; for group in main algorithms; do $(BIN)/python -m benchmarks $$group || status=$$?; done; exit $$status

@@ -8,38 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
 from flnb import __version__
-from flnb.core.errors import FLBaseError, IntegrityError, PlanError, UnreachableError
+from flnb.core.errors import FLBaseError, IntegrityError
 from flnb.transport.certs import Certified
-from flnb.transport.convert import PROTOCOL, SERVICE, decoded, host_of, is_loopback, told
+from flnb.transport.convert import PROTOCOL, SERVICE, decoded
+from flnb.transport.ending import Ending, bearer, open_channel
 from flnb.transport.identity import Identity
-from flnb.transport.limits import Limits, client_options
+from flnb.transport.limits import Limits
 from flnb.transport.v1 import federation_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
-Result = TypeVar("Result")
-Status = tuple[grpc.StatusCode, str, dict[str, str | bytes]]
 
 if TYPE_CHECKING:
-    AnyCall = aio.Call
-    Headers = aio.Metadata
     Asking = aio.UnaryUnaryMultiCallable[bytes, bytes]
     Starting = aio.UnaryStreamMultiCallable[bytes, bytes]
     Stream = aio.StreamStreamCall[bytes, bytes]
     Upload = aio.StreamUnaryCall[bytes, bytes]
 else:
-    AnyCall = Headers = Stream = Any  # gRPC's own classes cannot be checked while it runs
-
-_CORE_ERROR = "Internal error from Core"
-_STATUS_TRIES, _STATUS_TRY_S = 200, 0.005
+    Stream = Any  # gRPC's own classes cannot be checked while it runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +66,7 @@ class Link:
         own: Certified | None = None,
     ) -> None:
         self.address, self._limits = address, limits or Limits()
-        host = host_of(address)
-        options = client_options(self._limits, through_proxy=not is_loopback(host))
-        if certificate is None:
-            if not is_loopback(host):
-                raise PlanError(
-                    f"no certificate for {address}", hint="ask for an invite that carries one"
-                )
-            self._channel = aio.insecure_channel(address, options)
-        else:
-            pair = (own.key_pem, own.certificate_pem) if own else (None, None)
-            credentials = grpc.ssl_channel_credentials(certificate, *pair)
-            self._channel = aio.secure_channel(address, credentials, options)
+        self._channel = open_channel(address, certificate, self._limits, own)
 
     async def join(self, token: str, identity: Identity) -> tuple[str, str]:
         """Bind a key to the name in an invite; the same key may do so again.
@@ -129,7 +111,7 @@ class Link:
 
     def session(self, token: str) -> SessionCall:
         """Open the session; whether it is taken shows with the first note."""
-        call: Stream = self._channel.stream_stream(_method("Session"))(metadata=_bearer(token))
+        call: Stream = self._channel.stream_stream(_method("Session"))(metadata=bearer(token))
         return SessionCall(call, self.address)
 
     async def fetch(
@@ -153,8 +135,8 @@ class Link:
         """
         request = pb.FetchRequest(digest=digest, chunks=chunks).SerializeToString()
         start: Starting = self._channel.unary_stream(_method("Fetch"))
-        call = start(request, metadata=_bearer(token))
-        ending = _Ending(call, self.address)
+        call = start(request, metadata=bearer(token))
+        ending = Ending(call, self.address)
         try:
             for got in range(len(chunks) + 1):
                 async with ending.in_our_words():
@@ -193,9 +175,9 @@ class Link:
             UnreachableError: The connection broke: offer the update again.
         """
         request = pb.SendRequest(assignment=assignment, chunks=chunks)
-        call: Upload = self._channel.stream_unary(_method("Send"))(metadata=_bearer(token))
+        call: Upload = self._channel.stream_unary(_method("Send"))(metadata=bearer(token))
         try:
-            async with _Ending(call, self.address).in_our_words():
+            async with Ending(call, self.address).in_our_words():
                 await call.write(request.SerializeToString())
                 for place in chunks:
                     await call.write(data(place))
@@ -211,7 +193,7 @@ class Link:
     async def _ask(self, method: str, request: Message, kind: type[Anything]) -> Anything:
         ask: Asking = self._channel.unary_unary(_method(method))
         call = ask(request.SerializeToString(), timeout=2 * self._limits.sign_in_timeout_s)
-        async with _Ending(call, self.address).in_our_words():
+        async with Ending(call, self.address).in_our_words():
             return decoded(kind, await call)
 
 
@@ -223,7 +205,7 @@ class SessionCall:
 
     def __init__(self, call: Stream, address: str) -> None:
         self._call, self._closed = call, False
-        self._ending = _Ending(call, address)
+        self._ending = Ending(call, address)
         self._writing = asyncio.Lock()
 
     async def write(self, note: pb.ClientNote) -> None:
@@ -266,59 +248,5 @@ class SessionCall:
         self._call.cancel()
 
 
-class _Ending:
-    """How a call ends.
-
-    When something is just being written then, grpcio 1.85 puts an error of its own making in the
-    place of the status that was sent, before or after that arrives; so both moments are looked at.
-    """
-
-    def __init__(self, call: AnyCall, address: str) -> None:
-        self._call, self._address = call, address
-        self._status: Status | None = None
-        call.add_done_callback(self._look)
-
-    @contextlib.asynccontextmanager
-    async def in_our_words(self) -> AsyncIterator[None]:
-        """Raise what the coordinator raised."""
-        try:
-            yield
-        except (aio.AioRpcError, aio.UsageError, asyncio.InvalidStateError):
-            raise await self._error() from None
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise UnreachableError(f"the link to {self._address} was closed") from None
-
-    async def _error(self) -> FLBaseError:
-        for _ in range(_STATUS_TRIES):
-            if self._status is not None:
-                break
-            await asyncio.sleep(_STATUS_TRY_S)
-            self._look(self._call)
-        return told(*(self._status or (grpc.StatusCode.UNKNOWN, "", {})), self._address)
-
-    def _look(self, call: AnyCall) -> None:
-        if self._status is None and call.done():
-            details = _at_once(call.details()) or ""
-            if details != _CORE_ERROR:
-                beside = dict(_at_once(call.trailing_metadata()))
-                self._status = _at_once(call.code()), details, beside
-
-
-def _at_once(value: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine that has nothing to wait for."""
-    try:
-        value.send(None)
-    except StopIteration as done:
-        return cast("Result", done.value)
-    raise AssertionError("a call that has ended knows how")
-
-
 def _method(name: str) -> str:
     return f"/{SERVICE}/{name}"
-
-
-def _bearer(token: str) -> Headers:
-    return aio.Metadata(("authorization", f"Bearer {token}"))

@@ -27,8 +27,8 @@ from flnb.core.errors import (
 )
 from flnb.transport import CHUNK_BYTES, Authority, Limits, Link, Manifest, Server
 from flnb.transport.convert import PROTOCOL, REASON_KEY, check_protocol, refusal, told
+from flnb.transport.ending import Ending
 from flnb.transport.limits import Allowance
-from flnb.transport.link import _Ending
 from flnb.transport.v1 import federation_pb2 as pb
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +65,7 @@ async def refused_with(call):
 
 async def said(call, messages):
     """Say some messages and hear what a link would hear."""
-    async with _Ending(call, "the server").in_our_words():
+    async with Ending(call, "the server").in_our_words():
         for message in messages:
             await call.write(message)
         await call.done_writing()

@@ -1,0 +1,118 @@
+"""The caller's end of the service `Control`: ask, or listen, with a token in every call.
+
+What the coordinator refuses is raised here with its class and its words. What breaks is an
+`UnreachableError`: a link does not try again by itself, its owner does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from google.protobuf.message import Message
+from grpc import aio
+
+from flnb import __version__
+from flnb.transport.certs import Certified
+from flnb.transport.control import SERVICE
+from flnb.transport.convert import PROTOCOL, decoded
+from flnb.transport.ending import Ending, bearer, open_channel
+from flnb.transport.limits import Limits
+from flnb.transport.v1 import control_pb2 as pb
+
+Anything = TypeVar("Anything", bound=Message)
+
+if TYPE_CHECKING:
+    Asking = aio.UnaryUnaryMultiCallable[bytes, bytes]
+    Starting = aio.UnaryStreamMultiCallable[bytes, bytes]
+
+_ANSWER_S = 600.0
+"""A task that is made anew may have to read a lot first; a dead connection shows sooner."""
+
+
+class ControlLink:
+    """A channel to a coordinator for a person's program; made and used on one running loop.
+
+    Args:
+        address: `host:port`.
+        certificate: The authority that signs the coordinator's certificate (PEM). Only on
+            loopback may there be none.
+        token: Gives the access token of each call.
+        limits: Bounds of what the coordinator may send.
+        own: The caller's own certificate, for coordinators that ask for one.
+
+    Raises:
+        PlanError: Not an address, or no certificate for one that others can listen to.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        certificate: bytes | None,
+        token: Callable[[], str],
+        *,
+        limits: Limits | None = None,
+        own: Certified | None = None,
+    ) -> None:
+        self.address, self._token = address, token
+        self._channel = open_channel(address, certificate, limits or Limits(), own)
+
+    async def status(self) -> pb.StatusReply:
+        """Ask who answers, and compare versions.
+
+        Raises:
+            AccessRefusedError: The token is not good.
+            FLBaseError: Another version of the protocol.
+            UnreachableError: Nobody answers.
+        """
+        request = pb.StatusRequest(protocol=PROTOCOL, version=__version__)
+        return await self.ask("Status", request, pb.StatusReply)
+
+    async def ask(self, method: str, request: Message, kind: type[Anything]) -> Anything:
+        """Ask for one message.
+
+        Raises:
+            FLBaseError: What the coordinator raised.
+            UnreachableError: Nobody answers, or the connection broke.
+        """
+        ask: Asking = self._channel.unary_unary(f"/{SERVICE}/{method}")
+        raw = request.SerializeToString()
+        call = ask(raw, timeout=_ANSWER_S, metadata=bearer(self._token()))
+        async with Ending(call, self.address).in_our_words():
+            return decoded(kind, await call)
+
+    async def listen(self, method: str, request: Message) -> AsyncGenerator[bytes, None]:
+        """Ask for a stream of raw messages.
+
+        Yields:
+            Each of them.
+
+        Raises:
+            FLBaseError: What the coordinator raised.
+            UnreachableError: Nobody answers, or the connection broke.
+        """
+        start: Starting = self._channel.unary_stream(f"/{SERVICE}/{method}")
+        call = start(request.SerializeToString(), metadata=bearer(self._token()))
+        ending = Ending(call, self.address)
+        try:
+            while True:
+                async with ending.in_our_words():
+                    data: Any = await call.read()
+                if not isinstance(data, bytes):
+                    return  # gRPC's sign for the end
+                yield data
+        finally:
+            call.cancel()
+
+    async def whole(self, method: str, request: Message) -> bytes:
+        """Ask for raw chunks, and put them together.
+
+        Raises:
+            FLBaseError: What the coordinator raised.
+            UnreachableError: Nobody answers, or the connection broke.
+        """
+        return b"".join([chunk async for chunk in self.listen(method, request)])
+
+    async def close(self) -> None:
+        """End everything that is open on this link."""
+        await self._channel.close()

@@ -1,0 +1,111 @@
+"""The client's side of any call: a channel to a coordinator, and how calls end in our words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import grpc
+from grpc import aio
+
+from flnb.core.errors import FLBaseError, PlanError, UnreachableError
+from flnb.transport.certs import Certified
+from flnb.transport.convert import host_of, is_loopback, told
+from flnb.transport.limits import Limits, client_options
+
+Result = TypeVar("Result")
+Status = tuple[grpc.StatusCode, str, dict[str, str | bytes]]
+
+if TYPE_CHECKING:
+    AnyCall = aio.Call
+    Headers = aio.Metadata
+else:
+    AnyCall = Headers = Any  # gRPC's own classes cannot be checked while it runs
+
+_CORE_ERROR = "Internal error from Core"
+_STATUS_TRIES, _STATUS_TRY_S = 200, 0.005
+
+
+def open_channel(
+    address: str, certificate: bytes | None, limits: Limits, own: Certified | None = None
+) -> aio.Channel:
+    """Open a channel; nothing is said yet.
+
+    Args:
+        address: `host:port`.
+        certificate: The authority that signs the coordinator's certificate (PEM). Only on
+            loopback may there be none.
+        limits: Bounds of what the coordinator may send.
+        own: The caller's own certificate, for coordinators that ask for one.
+
+    Raises:
+        PlanError: Not an address, or no certificate for one that others can listen to.
+    """
+    host = host_of(address)
+    options = client_options(limits, through_proxy=not is_loopback(host))
+    if certificate is None:
+        if not is_loopback(host):
+            raise PlanError(
+                f"no certificate for {address}", hint="ask for an invite that carries one"
+            )
+        return aio.insecure_channel(address, options)
+    pair = (own.key_pem, own.certificate_pem) if own else (None, None)
+    credentials = grpc.ssl_channel_credentials(certificate, *pair)
+    return aio.secure_channel(address, credentials, options)
+
+
+def bearer(token: str) -> Headers:
+    """The header that says who calls."""
+    return aio.Metadata(("authorization", f"Bearer {token}"))
+
+
+class Ending:
+    """How a call ends.
+
+    When something is just being written then, grpcio 1.85 puts an error of its own making in the
+    place of the status that was sent, before or after that arrives; so both moments are looked at.
+    """
+
+    def __init__(self, call: AnyCall, address: str) -> None:
+        self._call, self._address = call, address
+        self._status: Status | None = None
+        call.add_done_callback(self._look)
+
+    @contextlib.asynccontextmanager
+    async def in_our_words(self) -> AsyncIterator[None]:
+        """Raise what the coordinator raised."""
+        try:
+            yield
+        except (aio.AioRpcError, aio.UsageError, asyncio.InvalidStateError):
+            raise await self._error() from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise UnreachableError(f"the link to {self._address} was closed") from None
+
+    async def _error(self) -> FLBaseError:
+        for _ in range(_STATUS_TRIES):
+            if self._status is not None:
+                break
+            await asyncio.sleep(_STATUS_TRY_S)
+            self._look(self._call)
+        return told(*(self._status or (grpc.StatusCode.UNKNOWN, "", {})), self._address)
+
+    def _look(self, call: AnyCall) -> None:
+        if self._status is None and call.done():
+            details = _at_once(call.details()) or ""
+            if details != _CORE_ERROR:
+                beside = dict(_at_once(call.trailing_metadata()))
+                self._status = _at_once(call.code()), details, beside
+
+
+def _at_once(value: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine that has nothing to wait for."""
+    try:
+        value.send(None)
+    except StopIteration as done:
+        return cast("Result", done.value)
+    raise AssertionError("a call that has ended knows how")
