@@ -3,10 +3,11 @@
 Here is what survives a crash and how. The state database is the only commit point; the metrics
 are a projection of it, and a commit of the history counts only once a closing names it. Nothing
 here knows what a round or a model means: it stores columns and flat arrays. Read `labstore.py`
-first, then `state.py` (with its parts `requests.py` and `registry.py`), `records.py` and
+first, then `state.py` (with its parts `requests.py`, `registry.py` and `tokens.py`), `records.py` and
 `tables.py`.
 """
 
+from flnb.store.aggregates import aggregates
 from flnb.store.history import History
 from flnb.store.labstore import LabStore
 from flnb.store.lease import Holder, Lease
@@ -21,6 +22,7 @@ from flnb.store.records import (
     JournalRecord,
     Operation,
     RunRecord,
+    TokenRecord,
 )
 from flnb.store.state import StateStore
 from flnb.store.table import Table
@@ -49,4 +51,6 @@ __all__ = [
     "Table",
     "TableSpec",
     "Ticket",
+    "TokenRecord",
+    "aggregates",
 ]

@@ -208,3 +208,17 @@ class ClientRecord:
     """How many examples it had when it was seen last."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """JSON that it told of itself: version, task, machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """That a person was given an access token; without such a row a token is worth nothing."""
+
+    id: str
+    """The token's own identity; the token itself is written nowhere."""
+    name: str
+    """Whose it is; a person may have several."""
+    role: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None

@@ -204,3 +204,15 @@ invites = Table(
     Column("revoked_at", Moment),
     Index("invites_of_client", "client"),
 )
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("name"),
+    _text("role"),
+    _moment("created_at"),
+    _moment("expires_at"),
+    Column("revoked_at", Moment),
+    Index("tokens_of_name", "name"),
+)

@@ -22,9 +22,10 @@ from flnb.store.database import Database
 from flnb.store.records import Closing, FailedAttempt, Forgotten, Head, JournalRecord, RunRecord
 from flnb.store.registry import Registry
 from flnb.store.requests import Requests
+from flnb.store.tokens import Tokens
 
 
-class StateStore(Requests, Registry):
+class StateStore(Requests, Registry, Tokens):
     """The state database of a lab.
 
     Every method that writes raises `StorageFullError` when the disk is full; nothing is written
@@ -45,6 +46,7 @@ class StateStore(Requests, Registry):
         database = Database(path, clock, create=create)
         Requests.__init__(self, database, clock)
         Registry.__init__(self, database, clock)
+        Tokens.__init__(self, database, clock)
 
     @property
     def lab_id(self) -> str:
