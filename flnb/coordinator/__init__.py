@@ -5,9 +5,10 @@ Here are the lab, the coordinator and the run as people hold them. How rounds go
 round from draw to close. Then `closer.py`: what makes a round durable.
 """
 
+from flnb.coordinator.client_list import ClientList, ClientRow, clients_of
 from flnb.coordinator.coordinator import Coordinator, coordinator_of
 from flnb.coordinator.details import RoundDetails
-from flnb.coordinator.inviting import ClientList, ClientRow, Invitation, clients_of, invite_by_lab
+from flnb.coordinator.invitations import Invitation, invite_by_lab
 from flnb.coordinator.lab import Lab, RunList
 from flnb.coordinator.population import Population, Simulation
 from flnb.coordinator.run import Run

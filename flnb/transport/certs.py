@@ -10,9 +10,6 @@ clients (mutual TLS). Keys are ECDSA on P-256, which every TLS library takes.
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,11 +25,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from flnb.core.clock import SYSTEM_CLOCK, Clock
 from flnb.core.errors import PlanError, StoreError
+from flnb.transport.hosts import general_name
 from flnb.transport.identity import key_pem, load_key, write_once
 
-_CERTIFICATE, _KEY = "ca.pem", "ca-key.pem"
+_CERTIFICATE, KEY_FILE = "ca.pem", "ca-key.pem"
 _AUTHORITY_DAYS = 3650
-_LEAF_DAYS = 397
+LEAF_DAYS = 397
 """Some TLS libraries refuse servers whose certificate lives for more than 398 days."""
 _BACKDATED = timedelta(days=1)
 """A client whose clock is slow must not find a new certificate to be one of the future."""
@@ -40,7 +38,6 @@ _SIGNS_DATA = x509.KeyUsage(True, *[False] * 8)
 _SIGNS_CERTIFICATES = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
 _RESTORE = "restore it from a copy; a new authority needs another folder, and new invites"
 _Keys = tuple[ec.EllipticCurvePrivateKey, ec.EllipticCurvePrivateKey]
-_HOST = re.compile(r"(?=.{1,253}$)(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.(?!$)|$))+")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -117,15 +114,24 @@ class Authority:
             StoreError: There is none, it is damaged, or others can read its key.
         """
         path = Path(folder) / _CERTIFICATE
-        try:
-            certificate = _read(path.read_bytes())
-        except OSError as error:
-            found = f"there is no certificate authority in {folder} ({error.strerror})"
-            raise StoreError(found, hint="look at the path; flnb certs init makes one") from error
-        key = load_key(Path(folder) / _KEY, ec.EllipticCurvePrivateKey, hint=_RESTORE)
+        certificate = _read(cls.certificate_in(folder))
+        key = load_key(Path(folder) / KEY_FILE, ec.EllipticCurvePrivateKey, hint=_RESTORE)
         if certificate.public_key() != key.public_key():
             raise StoreError(f"{path} and the key beside it do not fit", hint=_RESTORE)
         return cls(certificate, key, clock)
+
+    @staticmethod
+    def certificate_in(folder: Path | str) -> bytes:
+        """The certificate of a folder's authority, as PEM; its key may be elsewhere.
+
+        Raises:
+            StoreError: There is none.
+        """
+        try:
+            return (Path(folder) / _CERTIFICATE).read_bytes()
+        except OSError as error:
+            found = f"there is no certificate authority in {folder} ({error.strerror})"
+            raise StoreError(found, hint="look at the path; flnb certs init makes one") from error
 
     @classmethod
     def open_or_create(cls, folder: Path | str, name: str, *, clock: Clock = SYSTEM_CLOCK) -> Self:
@@ -153,7 +159,7 @@ class Authority:
         """When it ends (UTC), and with it all that it signed."""
         return self._certificate.not_valid_after_utc
 
-    def issue(self, hosts: Sequence[str], days: int = _LEAF_DAYS) -> ServerCertificate:
+    def issue(self, hosts: Sequence[str], days: int = LEAF_DAYS) -> ServerCertificate:
         """Make a certificate, with a new key, for a server.
 
         Args:
@@ -165,13 +171,13 @@ class Authority:
             StoreError: The authority itself has expired.
         """
         hosts = [hosts] if isinstance(hosts, str) else hosts
-        names = list(dict.fromkeys(map(_general_name, hosts)))
+        names = list(dict.fromkeys(map(general_name, hosts)))
         if not names:
             raise PlanError("a server's certificate needs at least one host")
         san, usage = x509.SubjectAlternativeName(names), ExtendedKeyUsageOID.SERVER_AUTH
         return ServerCertificate(*self._issue("flnb coordinator", usage, days, san))
 
-    def issue_client(self, name: str, days: int = _LEAF_DAYS) -> Certified:
+    def issue_client(self, name: str, days: int = LEAF_DAYS) -> Certified:
         """Make a certificate, with a new key, for a client.
 
         Args:
@@ -191,16 +197,9 @@ class Authority:
         life = ends - certificate.not_valid_before_utc - _BACKDATED
         # One that ends with its authority would not live longer for being issued again.
         ending = ends - self._clock.now() < life / 3 and ends < self.expires_at
-        if not ending and self._signed(certificate):
+        if not ending and signed_by(issued.certificate_pem, self.certificate):
             return 0
         return max(1, round(life / timedelta(days=1)))
-
-    def _signed(self, certificate: x509.Certificate) -> bool:
-        try:
-            certificate.verify_directly_issued_by(self._certificate)
-        except (ValueError, TypeError, InvalidSignature):
-            return False
-        return True
 
     def _issue(
         self,
@@ -238,6 +237,19 @@ def fingerprint(certificate_pem: bytes) -> str:
     return _read(certificate_pem).fingerprint(hashes.SHA256()).hex(":").upper()
 
 
+def signed_by(certificate_pem: bytes, authority_pem: bytes) -> bool:
+    """Tell whether an authority signed a certificate.
+
+    Raises:
+        StoreError: One of them is not a certificate.
+    """
+    try:
+        _read(certificate_pem).verify_directly_issued_by(_read(authority_pem))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
 def _make(folder: Path, name: str, clock: Clock) -> bool:
     """Make an authority unless there is one; its certificate comes last, so it is never half there.
 
@@ -246,8 +258,8 @@ def _make(folder: Path, name: str, clock: Clock) -> bool:
     if (folder / _CERTIFICATE).exists():
         return False
     subject, now = _name(name), clock.now()
-    write_once(folder / _KEY, key_pem(ec.generate_private_key(ec.SECP256R1())))
-    key = load_key(folder / _KEY, ec.EllipticCurvePrivateKey, hint=_RESTORE)
+    write_once(folder / KEY_FILE, key_pem(ec.generate_private_key(ec.SECP256R1())))
+    key = load_key(folder / KEY_FILE, ec.EllipticCurvePrivateKey, hint=_RESTORE)
     certificate = (
         _builder(subject, subject, (key, key), now, now + timedelta(days=_AUTHORITY_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -277,20 +289,6 @@ def _name(text: str) -> x509.Name:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
     except ValueError as error:
         raise PlanError(f"{text!r} is not a name", hint="it has 1 to 64 characters") from error
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    bare = host.removeprefix("[").removesuffix("]").partition("%")[0]
-    with contextlib.suppress(ValueError):
-        return x509.IPAddress(ipaddress.ip_address(bare))
-    try:
-        name = host.removesuffix(".").encode("idna").decode().lower()
-    except UnicodeError:
-        name = ""
-    if not _HOST.fullmatch(name) or name.rpartition(".")[2].isdigit():
-        hint = "give a name or an address, without scheme and port"
-        raise PlanError(f"{host!r} is not a host", hint=hint)
-    return x509.DNSName(name)
 
 
 def _read(certificate_pem: bytes) -> x509.Certificate:

@@ -141,9 +141,23 @@ def load_key(path: Path, kind: type[Any], *, hint: str) -> Any:
     Raises:
         StoreError: No file, one that others can read, or one that holds no such key.
     """
-    data = _read_private(path)
+    return read_key(read_private(path), path, kind, hint=hint)
+
+
+def read_key(pem: bytes, path: Path, kind: type[Any], *, hint: str) -> Any:
+    """Read a private key of one kind from what a file holds.
+
+    Args:
+        pem: The key, in PEM.
+        path: The file, for people.
+        kind: Class of the key.
+        hint: What to do when it is something else.
+
+    Raises:
+        StoreError: It is no such key.
+    """
     try:
-        key = load_pem_private_key(data, password=None)
+        key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise StoreError(f"{path} holds no key that can be read", hint=hint) from error
     if not isinstance(key, kind):
@@ -175,14 +189,39 @@ def write_once(path: Path, data: bytes, *, mode: int = 0o600) -> bool:
             draft.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written: {error.strerror}",
-            hint="look at the rights and the free space of its folder, or name another one",
-        ) from error
+        raise _unwritable(path, error) from error
     return written
 
 
-def _read_private(path: Path) -> bytes:
+def write_over(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read: whole or not at all, synced, over one that is there.
+
+    Args:
+        path: The file; its folder is made when it is missing, for its owner alone.
+        data: What it holds.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            _write_synced(draft, data, 0o600)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def read_private(path: Path) -> bytes:
+    """Read a small file that only its owner may read, such as a key.
+
+    Raises:
+        StoreError: No file, one that cannot be read, or one that others can reach.
+    """
     try:
         with path.open("rb") as file:
             # Asked of the open file: what the path names may change in between.
@@ -200,6 +239,13 @@ def _read_private(path: Path) -> bytes:
             hint=f"chmod 600 {shlex.quote(str(path))}; if somebody may have copied it, make another",
         )
     return data
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path} cannot be written: {error.strerror}",
+        hint="look at the rights and the free space of its folder, or name another one",
+    )
 
 
 def _message(context: str, parts: tuple[bytes, ...]) -> bytes:

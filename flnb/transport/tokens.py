@@ -6,11 +6,8 @@ Signing keys have names: after a change older tokens can still be read while the
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import math
-import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -25,10 +22,9 @@ from jwt.types import Options
 
 from flnb.core.clock import SYSTEM_CLOCK, Clock
 from flnb.core.errors import AccessRefusedError, PlanError, TokenExpiredError, did_you_mean
-from flnb.core.seeds import SecretRoot
 
 _ALGORITHM = "HS256"
-_KEY_BYTES = 32
+KEY_BYTES = 32
 _MOST_CHARACTERS = 4096
 """Ours have about 400; nothing longer is looked into."""
 _SIGNATURE = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
@@ -37,7 +33,7 @@ one token; signs outside the alphabet, which decoders skip, must not either."""
 _LAST_SECOND = 1e12
 _CLAIMS = ["iss", "aud", "sub", "exp", "iat", "jti", "scope"]
 _STRICT: Options = {"require": _CLAIMS, "strict_aud": True}
-_MAKE_ONE = "make one with: openssl rand -hex 32"
+MAKE_ONE = "make one with: openssl rand -hex 32"
 _SIGN_IN_AGAIN = "sign in again; a client does so by itself"
 
 
@@ -109,7 +105,7 @@ class TokenIssuer:
         self, keys: Mapping[str, bytes], lab: str, *, current: str, clock: Clock = SYSTEM_CLOCK
     ) -> None:
         for name, key in keys.items():
-            _check_key(f"signing key {name!r}", key)
+            check_key(f"signing key {name!r}", key)
         if current not in keys:
             raise PlanError(f"no signing key {current!r}", hint=did_you_mean(current, keys))
         self._keys, self._current = dict(keys), current
@@ -205,64 +201,24 @@ class TokenIssuer:
         return Claims(name, Role(role), token_id, expires_s, key_id, self._lab)
 
 
-def signing_keys(
-    secret: SecretRoot, environment: Mapping[str, str] = os.environ
-) -> dict[str, bytes]:
-    """Find the signing keys of a lab; the first one is the one to sign with.
-
-    `JWT_SECRET` in the environment wins over a key from the lab's secret. After a change the key
-    of before can stay readable for a while as `JWT_SECRET_PREVIOUS`.
+def check_key(called: str, key: bytes) -> None:
+    """Look whether a key is long enough, and one for signing.
 
     Args:
-        secret: The lab's secret root.
-        environment: Where to look first.
-
-    Returns:
-        Keys by a name that changes with the key, and tells nothing of it.
+        called: What to call it in an error; the key itself is never shown.
+        key: The key.
 
     Raises:
-        PlanError: A key of the environment has fewer than 32 characters.
-
-    Examples:
-        >>> lab = SecretRoot(bytes(32))
-        >>> len(signing_keys(lab, {})), len(signing_keys(lab, {"JWT_SECRET": "x" * 32}))
-        (1, 1)
+        PlanError: It is not.
     """
-    text = environment.get("JWT_SECRET")
-    keys = [_derived(secret) if text is None else _given("JWT_SECRET", text)]
-    if (older := environment.get("JWT_SECRET_PREVIOUS")) is not None:
-        keys.append(_given("JWT_SECRET_PREVIOUS", older))
-    return {_key_name(key): key for key in keys}
-
-
-def _derived(secret: SecretRoot) -> bytes:
-    parts = (secret.derive(purpose="access-tokens", part=part) for part in range(4))
-    # As digits: raw bytes could look like a key of another kind to the library.
-    return "".join(f"{part:016x}" for part in parts).encode()
-
-
-def _given(variable: str, text: str) -> bytes:
-    if len(text) < _KEY_BYTES:
-        found = f"{variable} has {len(text)} characters, at least {_KEY_BYTES} are needed"
-        raise PlanError(found, hint=f"{_MAKE_ONE}, or unset it")
-    key = text.encode("utf-8", "surrogateescape")
-    _check_key(variable, key)
-    return key
-
-
-def _key_name(key: bytes) -> str:
-    return hmac.new(key, b"flnb-key-name", hashlib.sha256).hexdigest()[:8]
-
-
-def _check_key(called: str, key: bytes) -> None:
-    if len(key) < _KEY_BYTES:
-        found = f"{called} has {len(key)} bytes, at least {_KEY_BYTES} are needed"
-        raise PlanError(found, hint=_MAKE_ONE)
+    if len(key) < KEY_BYTES:
+        found = f"{called} has {len(key)} bytes, at least {KEY_BYTES} are needed"
+        raise PlanError(found, hint=MAKE_ONE)
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(key)
     except jwt.InvalidKeyError as error:
         found = f"{called} is a key of another kind, a certificate or JSON; a secret is needed"
-        raise PlanError(found, hint=_MAKE_ONE) from error
+        raise PlanError(found, hint=MAKE_ONE) from error
 
 
 def _seconds(claims: dict[str, Any], claim: str) -> float:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from flnb.core.errors import AccessRefusedError, PlanError, TokenExpiredError
 from flnb.core.seeds import SecretRoot
 from flnb.transport.identity import key_pem
-from flnb.transport.tokens import ROLES, Role, TokenIssuer, allows, signing_keys
+from flnb.transport.signing import signing_keys
+from flnb.transport.tokens import ROLES, Role, TokenIssuer, allows
 
 KEY, OLD_KEY = b"k" * 32, b"o" * 40
 STEPS = ["viewer", "operator", "admin"]

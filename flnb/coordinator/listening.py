@@ -1,0 +1,168 @@
+"""Where a coordinator listens, and how: what the lab remembers, what was asked, the open desk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flnb.core.clock import SYSTEM_CLOCK
+from flnb.core.errors import PlanError
+
+if TYPE_CHECKING:
+    from flnb.coordinator.remote.front import Front
+    from flnb.store import LabStore
+    from flnb.transport import Server
+    from flnb.transport.handshake import Shown
+    from flnb.transport.tls_folder import TlsFolder
+
+_PLACE = "listen.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and how a lab's coordinator listens; remembered in the lab."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls: bool = False
+    tls_dir: str = ""
+    """Folder of the certificates; empty is the lab's own, where what is missing is made."""
+    mutual_tls: bool = False
+    """Whether only clients with a certificate of the authority get through."""
+
+    @classmethod
+    def of(cls, lab: Path) -> Place:
+        """Read what the lab remembers."""
+        file = lab / _PLACE
+        return cls(**json.loads(file.read_text())) if file.exists() else cls()
+
+    def save(self, lab: Path) -> None:
+        """Let the lab remember it."""
+        draft = lab / f".{_PLACE}"
+        draft.write_text(json.dumps(asdict(self)))
+        draft.replace(lab / _PLACE)
+
+    @property
+    def address(self) -> str:
+        """Where clients connect to."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        """For people."""
+        how = "mutual TLS" if self.mutual_tls else "TLS" if self.tls else "no TLS"
+        return f"{self.address} ({how}{f' of {self.tls_dir}' if self.tls_dir else ''})"
+
+    def is_met_by(self, there: Place) -> bool:
+        """Whether whoever listens there does what this place asks for; port 0 is any port."""
+        return replace(self, port=self.port or there.port) == there
+
+    def asked(
+        self,
+        host: str | None,
+        port: int | None,
+        *,
+        tls: bool | None,
+        tls_dir: Path | str | None,
+        mutual_tls: bool | None,
+    ) -> Place:
+        """This place with what was asked for; None is left as it is.
+
+        Raises:
+            PlanError: Certificates are asked for, and no encryption.
+        """
+        place = self
+        if host is not None and host != self.host:
+            place = Place(host, tls=not _is_loopback(host))
+            if place.tls:
+                place = replace(place, tls_dir=self.tls_dir, mutual_tls=self.mutual_tls)
+        if tls is False:
+            if tls_dir or mutual_tls:
+                raise PlanError(
+                    "certificates were named for a coordinator that shall not encrypt",
+                    hint="leave tls=False out",
+                )
+            place = replace(place, tls=False, tls_dir="", mutual_tls=False)
+        if tls or tls_dir or mutual_tls:
+            place = replace(place, tls=True)
+        if tls_dir:
+            place = replace(place, tls_dir=str(Path(tls_dir).absolute()))
+        if mutual_tls is not None:
+            place = replace(place, mutual_tls=mutual_tls)
+        return place if port is None else replace(place, port=port)
+
+    def certificates(self, lab: Path) -> TlsFolder | None:
+        """The folder of the certificates; None where nothing is encrypted."""
+        from flnb.transport.tls_folder import TlsFolder
+
+        return TlsFolder(self.tls_dir or lab / "tls") if self.tls else None
+
+
+@dataclass(slots=True)
+class Desk:
+    """What exists while the coordinator listens."""
+
+    server: Server
+    front: Front
+    place: Place
+    """With the port that was taken."""
+
+
+async def open_desk(store: LabStore, place: Place, in_io: Callable[..., Awaitable[Any]]) -> Desk:
+    """Open a port for remote clients; on the coordinator's loop.
+
+    Args:
+        store: The lab's store.
+        place: Where and how.
+        in_io: Does blocking work in the lab's one thread for databases.
+
+    Raises:
+        PlanError: Not encrypted and not on loopback, the port is taken, the certificate is for
+            other hosts, or on a public address others could know the key that signs tokens.
+        StoreError: A certificate is missing or no longer good.
+    """
+    from flnb.coordinator.remote.front import Front
+    from flnb.transport import Limits, Server
+    from flnb.transport.signing import check_secret_file, signing_keys
+    from flnb.transport.tokens import TokenIssuer
+
+    if not _is_loopback(place.host):
+        check_secret_file(store.path / "secret", place.host)
+    shown = await asyncio.to_thread(_certificate, store, place)
+    folder = place.certificates(store.path)
+    client_ca = folder.certificate if folder is not None and place.mutual_tls else None
+    keys = signing_keys(store.secret)
+    limits = Limits()
+    issuer = TokenIssuer(keys, store.id, current=next(iter(keys)), clock=SYSTEM_CLOCK)
+    front = Front(store, issuer, limits, in_io)
+    server = Server(front, limits)
+    try:
+        port = await server.start(place.host, place.port, shown, client_ca)
+    except BaseException:
+        await front.close()
+        raise
+    return Desk(server, front, replace(place, port=port))
+
+
+def _certificate(store: LabStore, place: Place) -> Shown | None:
+    """What shows the newest certificate; of folders that were named, nothing is invented."""
+    from flnb.transport.handshake import Newest
+
+    folder = place.certificates(store.path)
+    if folder is None:
+        return None
+    first = (
+        folder.server_for(place.host)
+        if place.tls_dir
+        else folder.own_server_for(place.host, f"flnb lab {store.id}")
+    )
+    return Newest(folder, place.host, first)
+
+
+def _is_loopback(host: str) -> bool:
+    from flnb.transport.convert import is_loopback  # brings gRPC
+
+    return is_loopback(host)
