@@ -42,6 +42,12 @@ def join(
         Path | None,
         typer.Option(metavar="DIR", help="Where the client keeps its key and its updates."),
     ] = None,
+    cert: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="This client's certificate and key, where the coordinator asks."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train with the data that is here, for a coordinator elsewhere; ^C leaves.
@@ -56,7 +62,7 @@ def join(
         else:
             output.say(event.text)
 
-    Client(invite, _task(task, data), home=home, on_event=show).run()
+    Client(invite, _task(task, data), home=home, certificate=cert, on_event=show).run()
 
 
 @app.command(epilog="Example: flnb client invite hospital-a --expires 2h")
@@ -76,9 +82,16 @@ def invite(
     made = invite_by_lab(existing(lab), client, expires)
     if as_json:
         output.data(
-            {"client": client, "expires_at": made.expires_at.isoformat(), "invite": made.text}
+            {
+                "client": client,
+                "expires_at": made.expires_at.isoformat(),
+                "invite": made.text,
+                "certificate": str(made.certificate) if made.certificate else None,
+            }
         )
         return
+    if made.certificate:
+        output.say(f"hand {made.certificate} over, by another way than the line below")
     output.say(f"{client} can join until {made.expires_at:%Y-%m-%d %H:%M} UTC; run there:")
     typer.echo(made.command)
 

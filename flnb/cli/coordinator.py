@@ -27,6 +27,19 @@ def serve(
         typer.Option(help="Address to listen at, as clients name it; else the remembered one."),
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
+    tls_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-dir", metavar="DIR", help="Certificates that flnb certs made; else the lab's."
+        ),
+    ] = None,
+    mutual_tls: Annotated[
+        bool | None,
+        typer.Option(
+            "--mutual-tls/--no-mutual-tls",
+            help="Let in only clients with a certificate of the authority.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Hold a lab and listen for remote clients until ^C or SIGTERM.
@@ -37,7 +50,7 @@ def serve(
     from flnb.coordinator import Coordinator
 
     with Coordinator(lab) as coordinator:
-        address = coordinator.listen(host, port)
+        address = coordinator.listen(host, port, tls_dir=tls_dir, mutual_tls=mutual_tls)
         if as_json:
             output.line({"address": address, "lab": str(coordinator.lab.path)})
         else:

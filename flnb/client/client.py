@@ -14,7 +14,11 @@ from flnb.client.state import Home, default_home
 from flnb.client.stay import Stay
 from flnb.client.trainer import OWN_HALVES, Train
 from flnb.client.wire import Wire
+from flnb.core import SYSTEM_CLOCK
+from flnb.core.errors import StoreError
 from flnb.tasks import Task
+from flnb.transport.certified_file import read_certified
+from flnb.transport.certs import Certified
 from flnb.transport.invite import Invite
 from flnb.transport.link import Link
 
@@ -41,6 +45,8 @@ class Client:
         allow_halves: Beginnings of module names, such as `mypackage.`, whose functions the
             coordinator may name as client halves beside those of flnb.
         patience_s: For how long nobody need answer at first; later it tries for ever.
+        certificate: File with the client's certificate and key, where the coordinator asks for one
+            (mutual TLS). It is read for every connection: a newer file may take its place.
 
     Raises:
         PlanError: The invite cannot be read.
@@ -56,10 +62,12 @@ class Client:
         train: Train | None = None,
         allow_halves: Sequence[str] = (),
         patience_s: float = 60.0,
+        certificate: Path | str | None = None,
     ) -> None:
         self._invite = invite if isinstance(invite, Invite) else Invite.parse(invite)
         self._task, self._train, self._patience_s = task, train, patience_s
         self._allowed = (*OWN_HALVES, *allow_halves)
+        self._certificate = Path(certificate) if certificate else None
         self._tell = teller(on_event)
         self.home = Path(home) if home else default_home(self._invite.lab, self._invite.client)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -89,10 +97,11 @@ class Client:
         Raises:
             AccessRefusedError: The coordinator does not want this client; the reason is its own.
             UnreachableError: Nobody answered at first, for as long as the patience.
-            StoreError: Another process is this client, or its folder cannot be used.
+            StoreError: Another process is this client, or its folder or certificate cannot be used.
             TaskError: The model cannot be trained.
             DataError: There are no examples.
         """
+        self._own()  # a wrong file is no reason to try again
         self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
         if self._stopping:  # before it began
             self._wake.set()
@@ -138,7 +147,19 @@ class Client:
             running.result()
 
     def _open_wire(self) -> Wire:
-        return Link(self._invite.address, self._invite.certificate)
+        return Link(self._invite.address, self._invite.certificate, own=self._own())
+
+    def _own(self) -> Certified | None:
+        """The certificate of this client, if it was given one."""
+        if self._certificate is None:
+            return None
+        own = read_certified(self._certificate, Certified)
+        if SYSTEM_CLOCK.now() >= own.expires_at:
+            raise StoreError(
+                f"the certificate {self._certificate} expired on {own.expires_at:%Y-%m-%d}",
+                hint="ask whoever runs the coordinator for the renewed file",
+            )
+        return own
 
     def _main(self, done: Future[None]) -> None:
         try:

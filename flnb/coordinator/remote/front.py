@@ -208,6 +208,10 @@ class Front:
         registry = self._store.state
         record: ClientRecord = await self._in_io(registry.client, session.client)
         _check_welcome(record)
+        if session.token_from < record.joined_at.timestamp():
+            # Whoever held the key before may still have a token, and a new coordinator knows of no
+            # session that it should have ended.
+            raise TokenExpiredError(f"{record.name} has joined anew since this token was given")
         session.public_key = record.public_key
         await self._in_io(registry.seen, session.client, now, hello.n_examples, about)
         welcome = pb.Welcome(alive_every_s=self._limits.alive_every_s, lease_s=self._limits.lease_s)

@@ -48,6 +48,11 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
 
+    @property
+    def token_from(self) -> float:
+        """When the token of this session was given; seconds since 1970."""
+        return self._expires_at - self._limits.token_lifetime_s
+
     def post(self, note: pb.CoordinatorNote) -> None:
         """Send a note when its turn comes."""
         if self._notes.qsize() > _WAITING_NOTES:
