@@ -9,9 +9,10 @@ from flnb.coordinator.client_list import ClientList, ClientRow, clients_of
 from flnb.coordinator.coordinator import Coordinator, coordinator_of
 from flnb.coordinator.details import RoundDetails
 from flnb.coordinator.invitations import Invitation, invite_by_lab
-from flnb.coordinator.lab import Lab, RunList
+from flnb.coordinator.lab import Lab
 from flnb.coordinator.population import Population, Simulation
 from flnb.coordinator.run import Run
+from flnb.coordinator.run_list import RunList
 
 __all__ = [
     "ClientList",

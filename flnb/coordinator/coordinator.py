@@ -19,6 +19,7 @@ from flnb.coordinator.drive import Drive
 from flnb.coordinator.hosting import Hosting
 from flnb.coordinator.jobs import end_resting, first_version, new_record, resumed_job
 from flnb.coordinator.lab import Lab
+from flnb.coordinator.local import LocalRun
 from flnb.coordinator.loop import LoopThread
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.run import Run
@@ -197,7 +198,8 @@ class Coordinator(Hosting):
                 if not changes and self._takes(drive, ResumeAsked()):
                     self.note(run.id, "resume")
                     # What the caller holds may be from before the run was driven here.
-                    return Run(self.lab, self.lab.store.state.run(run.id), drive.picture)
+                    record = self.lab.store.state.run(run.id)
+                    return Run(LocalRun(self.lab, record, drive.picture))
                 if changes and not run.status.over:
                     raise RoundStateError(
                         f"run {run.name!r} is {run.status}: its plan changes only while it rests",
@@ -236,7 +238,7 @@ class Coordinator(Hosting):
         self._drives[job.record.id] = drive
         picture.on_start(job.plan.rounds)
         self._thread().submit(drive.go())
-        return Run(self.lab, job.record, picture)
+        return Run(LocalRun(self.lab, job.record, picture))
 
     def _takes(self, drive: Drive, fact: Fact) -> bool:
         """Pass a command on; False if the run rests or is about to."""

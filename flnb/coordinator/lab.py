@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.commands import DONE
+from flnb.coordinator.following import Following
+from flnb.coordinator.local import LocalRun
 from flnb.coordinator.picture import Picture
+from flnb.coordinator.run_list import RunList
 from flnb.core import cards
 from flnb.core.errors import LabHeldError, RoundStateError, StoreError
+from flnb.core.ids import RunId
 from flnb.core.plan import Plan
 from flnb.core.view import RunView, Status
 from flnb.store import LabStore, RunRecord, Table
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from flnb.coordinator.coordinator import Coordinator
     from flnb.coordinator.run import Run
     from flnb.tasks import Task
@@ -34,6 +37,8 @@ class Lab:
 
     def __init__(self, store: LabStore) -> None:
         self.store = store
+        self._following: dict[RunId, Following] = {}
+        self._lock = threading.Lock()
         self._known_runs = len(store.state.runs())
 
     @classmethod
@@ -85,7 +90,33 @@ class Lab:
         record = self.store.state.run(name)
         coordinator = self.coordinator
         live = coordinator.picture(record.id) if coordinator is not None else None
-        return Run(self, record, live or self.picture(record))
+        return Run(LocalRun(self, record, live or self.picture(record)))
+
+    def attach(self, name: str) -> Run:
+        """Find a run again, such as after the kernel was restarted, and follow it.
+
+        Its picture moves also when another process drives it, and `live`, `wait` and `pause` work.
+        `run` finds it as well, but its picture stays until it is shown or waited for.
+
+        Raises:
+            NotFoundError: There is none; the nearest name is offered.
+        """
+        run = self.run(name)
+        if isinstance(run.source, LocalRun):
+            run.source.follow()
+        return run
+
+    def run_of(self, run_id: RunId) -> Run:
+        """The run of an identity; what a list asks."""
+        return self.run(run_id)
+
+    def following(self, record: RunRecord) -> Following:
+        """The one follower of a run that another process drives; started when first asked for."""
+        with self._lock:
+            known = self._following.get(record.id)
+            if known is None or known.done.done():
+                known = self._following[record.id] = Following(self, record, known)
+            return known
 
     def resume(
         self,
@@ -157,7 +188,23 @@ class Lab:
     def picture(self, record: RunRecord) -> Picture:
         """The present picture of a run, from its row and its closed rounds."""
         closings = {closing.round: closing for closing in self.store.state.summaries(record.id)}
-        return Picture(_first_view(self, record), (closings[key] for key in sorted(closings)))
+        return Picture(self.first_view(record), (closings[key] for key in sorted(closings)))
+
+    def first_view(self, record: RunRecord) -> RunView:
+        """The picture of a run before any of its rounds."""
+        status = Status(record.status)
+        if not status.over and self.store.holder is None:
+            status = Status.INTERRUPTED  # whoever drove it is gone
+        return RunView(
+            name=record.name,
+            branch=record.branch,
+            generation=record.generation,
+            status=status,
+            rounds=Plan.from_yaml(record.plan_yaml).rounds,
+            started_at=record.created_at,
+            error=record.error or "",
+            lab=str(self.path),
+        )
 
     def __repr__(self) -> str:
         """One line, from memory."""
@@ -171,55 +218,3 @@ class Lab:
             "coordinator": repr(coordinator) if coordinator else "none in this process",
         }
         return cards.bundle(repr(self), cards.card(f"Lab {self.path.name}", facts))
-
-
-class RunList(Sequence["Run"]):
-    """Runs of a lab, newest first; shows its first eight."""
-
-    def __init__(self, lab: Lab, records: Sequence[RunRecord]) -> None:
-        self._lab, self._records = lab, tuple(records)
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def __getitem__(self, index: Any) -> Any:
-        """A run, or a list of them."""
-        if isinstance(index, slice):
-            return RunList(self._lab, self._records[index])
-        return self._lab.run(self._records[index].id)
-
-    def __iter__(self) -> Iterator[Run]:
-        return (self._lab.run(record.id) for record in self._records)
-
-    def df(self) -> pd.DataFrame:
-        """The table `runs`, as a DataFrame."""
-        return self._lab.sql("SELECT * FROM runs ORDER BY created_at DESC").df()
-
-    def __repr__(self) -> str:
-        """Names and states of the first eight, from memory."""
-        lines = [f"{record.name}  {record.status}" for record in self._records[:8]]
-        return "\n".join([f"{len(self)} runs", *lines])
-
-    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
-        rows = [
-            (record.name, cards.badge(record.status), record.task_name)
-            for record in self._records[:8]
-        ]
-        table = cards.table(("run", "status", "task"), rows, left=3)
-        return cards.bundle(repr(self), cards.framed(cards.quiet(f"{len(self)} runs"), table))
-
-
-def _first_view(lab: Lab, record: RunRecord) -> RunView:
-    status = Status(record.status)
-    if not status.over and lab.store.holder is None:
-        status = Status.INTERRUPTED  # whoever drove it is gone
-    return RunView(
-        name=record.name,
-        branch=record.branch,
-        generation=record.generation,
-        status=status,
-        rounds=Plan.from_yaml(record.plan_yaml).rounds,
-        started_at=record.created_at,
-        error=record.error or "",
-        lab=str(lab.path),
-    )

@@ -54,10 +54,10 @@ class Picture:
     def on_state(self, state: RoundsState, open_round: OpenRound | None) -> None:
         """The machine took a step."""
         if open_round is None:
-            self._show(replace(self.view, phase=state.phase, status=state.status))
+            self.show(replace(self.view, phase=state.phase, status=state.status))
             return
         outcomes = {outcome: open_round.count(outcome) for outcome in Outcome}
-        self._show(
+        self.show(
             replace(
                 self.view,
                 status=state.status,
@@ -80,17 +80,23 @@ class Picture:
                 replace(row, commit=commit) if row.round == closing.round else row
                 for row in self.view.rows
             )
-            self._show(replace(self.view, rows=rows))
+            self.show(replace(self.view, rows=rows))
 
     def on_start(self, rounds: int) -> None:
         """The run begins or goes on; the plan may have changed meanwhile."""
-        self._show(replace(self.view, status=Status.RUNNING, rounds=rounds, error=""))
+        self.show(replace(self.view, status=Status.RUNNING, rounds=rounds, error=""))
 
     def on_status(self, status: Status, error: FLBaseError | None = None) -> None:
         """The run began, rests or is over."""
-        self._show(replace(self.view, status=status, error=str(error or "")))
+        self.show(replace(self.view, status=status, error=str(error or "")))
 
-    def _show(self, view: RunView) -> None:
+    def begin_again(self, view: RunView) -> None:
+        """Forget all rounds: they are done again."""
+        self._seen = 0
+        self.show(view)
+
+    def show(self, view: RunView) -> None:
+        """Replace the picture, and tell whoever watches if it looks different."""
         if view != self.view:
             self.view = view
             self._tell()

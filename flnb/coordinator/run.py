@@ -6,23 +6,16 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from flnb.coordinator.details import AttemptDetails, RoundDetails
-from flnb.coordinator.jobs import end_resting
-from flnb.coordinator.picture import Picture
+from flnb.coordinator.source import RunSource
 from flnb.core import cards, progress
-from flnb.core.errors import FLBaseError, NotFoundError, RoundStateError
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
 from flnb.core.view import RunView, Status
-from flnb.rounds import PauseAsked, StopAsked
-from flnb.store import RunRecord, Table
-from flnb.tensors import Layout, Model
-
-if TYPE_CHECKING:
-    from flnb.coordinator.lab import Lab
+from flnb.store import FailedAttempt, Table
+from flnb.tensors import Model
 
 SECOND_INTERRUPT_S = 2.0
 
@@ -30,40 +23,43 @@ SECOND_INTERRUPT_S = 2.0
 class Run:
     """One run of a plan over a task.
 
-    Made by `Coordinator.run`, `Lab.run` and `Lab.resume`. Everything that shows it reads `view`,
-    which is in memory; only `metrics`, `events`, `round(n)` and `model()` read the lab.
+    Made by `Coordinator.run`, `Lab.attach` and `Lab.resume`, here or through `flnb.connect`.
+    Everything that shows it reads `view`, which is in memory; only `metrics`, `events`, `rounds`,
+    `round(n)` and `model()` ask the lab.
+
+    Args:
+        source: Whoever knows the run.
     """
 
-    def __init__(self, lab: Lab, record: RunRecord, picture: Picture) -> None:
-        self._lab, self._record, self._picture = lab, record, picture
+    def __init__(self, source: RunSource) -> None:
+        self.source = source
         self._display: progress.Progress | None = None
         self._unwatch: Callable[[], None] | None = None
 
     @property
     def id(self) -> RunId:
         """Opaque, unique for ever."""
-        return self._record.id
+        return self.source.id
 
     @property
     def name(self) -> str:
         """What people call it; unique in its lab."""
-        return self._record.name
+        return self.source.name
 
     @property
     def plan(self) -> Plan:
         """The plan it follows."""
-        return Plan.from_yaml(self._record.plan_yaml)
+        return Plan.from_yaml(self.source.plan_yaml)
 
     @property
     def view(self) -> RunView:
         """The present picture, from memory."""
-        return self._picture.view
+        return self.source.view
 
     @property
     def driven_here(self) -> bool:
         """Whether the coordinator of this process drives it."""
-        coordinator = self._lab.coordinator
-        return coordinator is not None and coordinator.drives(self.id)
+        return self.source.here
 
     @property
     def status(self) -> Status:
@@ -74,11 +70,13 @@ class Run:
 
     def pause(self) -> Self:
         """Finish the open round, save, then rest. Does nothing to a run that rests already."""
-        return self._tell(PauseAsked(), "pause")
+        self.source.pause()
+        return self
 
     def stop(self) -> Self:
         """End the run: the open round is given up, what is closed stays."""
-        return self._tell(StopAsked(), "stop")
+        self.source.stop()
+        return self
 
     def resume(self, **changes: Any) -> Self:
         """Go on from the last closed round.
@@ -92,22 +90,9 @@ class Run:
             RoundStateError: The run is finished or was stopped, or goes on and cannot be changed.
             FingerprintError: The task is no longer the one of the start.
         """
-        resumed = self._lab.resume(self, changes=changes)
-        before, self._picture = self._picture, resumed._picture
-        self._record = resumed._record
-        if self._display is not None and self._picture is not before:
+        before, self.source = self.source, self.source.resume(changes)
+        if self._display is not None and self.source is not before:
             self._follow(self._display)  # it was drawn before the run was driven here
-        return self
-
-    def _tell(self, fact: PauseAsked | StopAsked, verb: str) -> Self:
-        coordinator, store = self._lab.coordinator, self._lab.store
-        if coordinator is not None:
-            coordinator.end(self.id) if verb == "stop" else coordinator.tell(self.id, fact)
-        elif store.holder is not None:
-            store.state.enqueue_command(self.id, verb)
-        elif verb == "stop":
-            with store.lease("stop"):
-                end_resting(store, self.id, self._picture)
         return self
 
     # --- waiting for it -------------------------------------------------------------------------
@@ -125,7 +110,7 @@ class Run:
             FLBaseError: Why the run paused by itself or failed, such as `InsufficientClientsError`.
             TimeoutError: It was still running after `timeout_s`.
         """
-        future = self._future()
+        future = self.source.done()
         if self._display is None:
             self.live()
         try:
@@ -140,7 +125,7 @@ class Run:
     def __await__(self) -> Generator[Any, None, Self]:
         """Wait without blocking the kernel's loop; cancelling cancels the wait only."""
         # The shield keeps a cancelled cell from cancelling the future that others wait on.
-        error = yield from asyncio.shield(asyncio.wrap_future(self._future())).__await__()
+        error = yield from asyncio.shield(asyncio.wrap_future(self.source.done())).__await__()
         self._show_last()
         if error is not None:
             raise error
@@ -155,19 +140,6 @@ class Run:
             self.wait()
         else:
             self.pause()
-
-    def _future(self) -> Future[FLBaseError | None]:
-        coordinator = self._lab.coordinator
-        if coordinator is None or not coordinator.drives(self.id):
-            done: Future[FLBaseError | None] = Future()
-            if self.status in {Status.RUNNING, Status.PAUSING}:
-                raise RoundStateError(
-                    f"run {self.name!r} is driven by another process",
-                    hint=f"flnb runs watch {self.name}, or lab.run({self.name!r}).status",
-                )
-            done.set_result(None)
-            return done
-        return coordinator.done(self.id)
 
     def _detach(self) -> Self:
         _say(f"{self.name} is still training; run.pause() rests it (^C again within 2 s does)")
@@ -186,36 +158,34 @@ class Run:
 
     def live(self) -> None:
         """Show the run while it goes: a frame in a notebook, a table in a terminal, else lines."""
-        coordinator = self._lab.coordinator
-        later = coordinator.later if coordinator is not None else None
-        self._display = progress.here(later=later)
+        self._display = progress.here(later=self.source.later)
         self._follow(self._display)
 
     def _follow(self, display: progress.Progress) -> None:
         if self._unwatch is not None:
             self._unwatch()  # one frame moves: that of the cell that asked last
         # Watched first, so that no picture falls between the first one and the next.
-        self._unwatch = self._picture.watch(lambda view: display.show(view, final=view.status.over))
+        self._unwatch = self.source.watch(lambda view: display.show(view, final=view.status.over))
         display.show(self.view, final=self.status.over)
 
     def on_change(self, callback: Callable[[RunView], None]) -> Callable[[], None]:
         """Call back with every new picture, mostly on the coordinator's thread; returns the end."""
-        return self._picture.watch(callback)
+        return self.source.watch(callback)
 
     @property
     def metrics(self) -> Table:
         """Tidy metrics: run, branch, generation, round, scope, metric, value."""
-        return self._select("metrics", "round, scope, metric")
+        return self.source.table("metrics", "round, scope, metric")
 
     @property
     def events(self) -> Table:
         """What happened in each round, in order."""
-        return self._select("events", "round, position")
+        return self.source.table("events", "round, position")
 
     @property
     def rounds(self) -> Table:
         """One row per closed round."""
-        return self._select("rounds", "round")
+        return self.source.table("rounds", "round")
 
     def round(self, number: int) -> RoundDetails | AttemptDetails:
         """Look into one round: a closed one, or one whose attempts failed so far.
@@ -223,13 +193,10 @@ class Run:
         Raises:
             NotFoundError: There is no such round yet.
         """
-        closing = self._lab.store.state.closing(self.id, number)
-        if closing is None:
-            attempts = self._lab.store.state.attempts(self.id)
-            if mine := [attempt for attempt in attempts if attempt.round == number]:
-                return AttemptDetails(self.name, mine[-1])
-            raise NotFoundError("closed round", number, [f"1 to {self.view.round}"])
-        return RoundDetails(self.name, closing)
+        found = self.source.closing(number)
+        if isinstance(found, FailedAttempt):
+            return AttemptDetails(self.name, found)
+        return RoundDetails(self.name, found)
 
     def model(self) -> Model:
         """The newest version that is in history, as one flat vector with its layout.
@@ -237,25 +204,12 @@ class Run:
         Raises:
             NotFoundError: Nothing was committed yet.
         """
-        snapshot = self._lab.store.state.head(self.id).snapshot
-        if snapshot is None:
-            raise NotFoundError("committed round of run", self.name)
-        groups = self._lab.store.history.read(snapshot, ("parameters", "integers"))
-        layout = Layout.from_json(self._record.layout)
-        return Model(layout, groups["parameters"], groups["integers"])
+        return self.source.model()
 
     @property
     def parameters_sha256(self) -> str:
         """Digest of the newest version that is in history; "" before the first."""
-        closing = self._lab.store.state.head(self.id).closing
-        return (closing.parameters_sha256 or "") if closing else ""
-
-    def _select(self, table: str, order: str) -> Table:
-        return self._lab.sql(
-            f"SELECT * FROM {table} WHERE run = '{self.name}' ORDER BY {order}",  # noqa: S608  # a run's name is checked when it is made
-            rows=10_000_000,
-            timeout_s=60.0,
-        )
+        return self.source.parameters_sha256
 
     def __repr__(self) -> str:
         """One line, from memory."""

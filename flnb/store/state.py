@@ -247,12 +247,12 @@ class StateStore(Requests, Registry, Tokens):
         """
         return self._pages(run, after)
 
-    def summaries(self, run: RunId) -> Iterator[Closing]:
+    def summaries(self, run: RunId, *, after: int = 0) -> Iterator[Closing]:
         """Closed rounds of a run by position, as `closings`, but quick however many the clients.
 
         Their counts and metrics are there; assignments, updates and events are left out.
         """
-        return self._pages(run, summary=True)
+        return self._pages(run, after, summary=True)
 
     def forgotten(self) -> list[Forgotten]:
         """What was taken back of closed rounds, by position."""

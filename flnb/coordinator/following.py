@@ -1,0 +1,83 @@
+"""Follows a run that another process drives, in the state database that both can read.
+
+It sees closed rounds and how the run stands; what the open round is doing is known to the process
+that drives it alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from flnb.coordinator.picture import Picture
+from flnb.core.errors import FLBaseError
+from flnb.core.view import Status
+from flnb.store import RunRecord
+
+if TYPE_CHECKING:
+    from flnb.coordinator.lab import Lab
+
+INTERVAL_S = 0.25
+
+log = logging.getLogger(__name__)
+
+
+class Following:
+    """The picture of one run, kept up to date by a thread until the run rests.
+
+    Args:
+        lab: The lab.
+        record: The run's row.
+        before: Followed the run to its last rest; those who watch its picture see on.
+    """
+
+    def __init__(self, lab: Lab, record: RunRecord, before: Following | None = None) -> None:
+        self.picture = before.picture if before else Picture(lab.first_view(record))
+        self.done: Future[FLBaseError | None] = Future()
+        """Resolves when the run rests, with what a person should know about it."""
+        self._lab, self._record = lab, record
+        self._plan_hash = before._plan_hash if before else record.plan_hash
+        self._position = before._position if before else 0
+        self._look()
+        name = f"flnb-follow-{record.name}"
+        threading.Thread(target=self._follow, name=name, daemon=True).start()
+
+    def _follow(self) -> None:
+        rest = threading.Event()
+        while not self.done.done():
+            rest.wait(INTERVAL_S)
+            try:
+                self._look()
+            except Exception as error:
+                # Whoever waits must not wait for ever; such as a lab that was moved away.
+                log.exception("run %s cannot be followed any more", self._record.name)
+                ended = FLBaseError(f"the run cannot be followed any more: {error}")
+                self.done.set_result(ended)
+
+    def _look(self) -> None:
+        state = self._lab.store.state
+        # The row before the rounds: of a run that rests, no round is missed.
+        record = state.run(self._record.id)
+        if record.plan_hash != self._plan_hash:
+            # With another plan, rounds that were never saved are done again.
+            self._plan_hash, self._position = record.plan_hash, 0
+            self.picture.begin_again(self._lab.first_view(record))
+        for closing in state.summaries(record.id, after=self._position):
+            self._position = closing.position
+            self.picture.on_closed(closing)
+        status = self._lab.first_view(record).status
+        error = _told(record.error) if status.over and status is not Status.INTERRUPTED else None
+        if self.picture.view.status is not status:
+            self.picture.on_status(status, error)
+        if status.over and not self.done.done():
+            self.done.set_result(error)
+
+
+def _told(text: str | None) -> FLBaseError | None:
+    """An error as it was when it was written down: message, then hint."""
+    if not text:
+        return None
+    message, _, hint = text.partition("\n→ ")
+    return FLBaseError(message, hint=hint)

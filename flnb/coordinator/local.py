@@ -1,0 +1,168 @@
+"""A run of a lab on this machine, whichever process drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from flnb.coordinator.jobs import end_resting
+from flnb.coordinator.picture import Picture
+from flnb.core.errors import FLBaseError, NotFoundError
+from flnb.core.ids import RunId
+from flnb.core.progress import Later
+from flnb.core.view import RunView
+from flnb.rounds import PauseAsked
+from flnb.store import Closing, FailedAttempt, RunRecord, Table
+from flnb.tensors import Layout, Model
+
+if TYPE_CHECKING:
+    from flnb.coordinator.coordinator import Coordinator
+    from flnb.coordinator.lab import Lab
+
+
+class LocalRun:
+    """A run of a lab, as `RunSource`.
+
+    Args:
+        lab: The lab.
+        record: The run's row, as it was read last.
+        picture: Where the run is shown.
+    """
+
+    def __init__(self, lab: Lab, record: RunRecord, picture: Picture) -> None:
+        self._lab, self._record, self._picture = lab, record, picture
+
+    @property
+    def id(self) -> RunId:
+        """See `RunSource`."""
+        return self._record.id
+
+    @property
+    def name(self) -> str:
+        """See `RunSource`."""
+        return self._record.name
+
+    @property
+    def plan_yaml(self) -> str:
+        """See `RunSource`."""
+        return self._record.plan_yaml
+
+    @property
+    def view(self) -> RunView:
+        """See `RunSource`."""
+        return self._picture.view
+
+    @property
+    def here(self) -> bool:
+        """See `RunSource`."""
+        return self._driver is not None
+
+    @property
+    def later(self) -> Later | None:
+        """See `RunSource`."""
+        coordinator = self._lab.coordinator
+        return coordinator.later if coordinator is not None else None
+
+    @property
+    def _driver(self) -> Coordinator | None:
+        """The coordinator of this process, if it drives the run or drove it to its rest."""
+        coordinator = self._lab.coordinator
+        drives = coordinator is not None and coordinator.drives(self.id)
+        return coordinator if drives else None
+
+    # --- the picture ----------------------------------------------------------------------------
+
+    def watch(self, watcher: Callable[[RunView], None]) -> Callable[[], None]:
+        """See `RunSource`."""
+        self.follow()
+        return self._picture.watch(watcher)
+
+    def done(self) -> Future[FLBaseError | None]:
+        """See `RunSource`."""
+        if (driver := self._driver) is not None:
+            return driver.done(self.id)
+        if (following := self.follow()) is not None:
+            return following
+        over: Future[FLBaseError | None] = Future()
+        over.set_result(None)
+        return over
+
+    def follow(self) -> Future[FLBaseError | None] | None:
+        """Keep the picture up to date while another process drives the run.
+
+        Returns:
+            Resolves when the run rests; None if no other process drives it.
+        """
+        if self._driver is not None:
+            return None
+        self._record = record = self._lab.store.state.run(self.id)
+        if not record.status.over and self._lab.store.holder is not None:
+            following = self._lab.following(record)
+            self._picture = following.picture
+            return following.done
+        if not self.view.status.over:  # it came to its rest unseen, or whoever drove it is gone
+            self._picture.show(self._lab.picture(record).view)
+        return None
+
+    # --- telling it -----------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """See `RunSource`."""
+        coordinator, store = self._lab.coordinator, self._lab.store
+        if coordinator is not None:
+            coordinator.tell(self.id, PauseAsked())
+        elif store.holder is not None:
+            store.state.enqueue_command(self.id, "pause")
+
+    def stop(self) -> None:
+        """See `RunSource`."""
+        coordinator, store = self._lab.coordinator, self._lab.store
+        if coordinator is not None:
+            coordinator.end(self.id)
+        elif store.holder is not None:
+            store.state.enqueue_command(self.id, "stop")
+        else:
+            with store.lease("stop"):
+                end_resting(store, self.id, self._picture)
+
+    def resume(self, changes: Mapping[str, Any]) -> LocalRun:
+        """See `RunSource`."""
+        resumed = self._lab.resume(self.id, changes=changes).source
+        assert isinstance(resumed, LocalRun), "runs of a lab are local"
+        return resumed
+
+    # --- looking things up ----------------------------------------------------------------------
+
+    def table(self, name: str, order: str) -> Table:
+        """See `RunSource`."""
+        return self._lab.sql(
+            f"SELECT * FROM {name} WHERE run = '{self.name}' ORDER BY {order}",  # noqa: S608  # a run's name is checked when it is made
+            rows=10_000_000,
+            timeout_s=60.0,
+        )
+
+    def closing(self, number: int) -> Closing | FailedAttempt:
+        """See `RunSource`."""
+        state = self._lab.store.state
+        closing = state.closing(self.id, number)
+        if closing is not None:
+            return closing
+        if mine := [attempt for attempt in state.attempts(self.id) if attempt.round == number]:
+            return mine[-1]
+        raise NotFoundError("closed round", number, [f"1 to {self.view.round}"])
+
+    def model(self) -> Model:
+        """See `RunSource`."""
+        snapshot = self._lab.store.state.head(self.id).snapshot
+        if snapshot is None:
+            raise NotFoundError("committed round of run", self.name)
+        groups = self._lab.store.history.read(snapshot, ("parameters", "integers"))
+        layout = Layout.from_json(self._record.layout)
+        return Model(layout, groups["parameters"], groups["integers"])
+
+    @property
+    def parameters_sha256(self) -> str:
+        """See `RunSource`."""
+        closing = self._lab.store.state.head(self.id).closing
+        return (closing.parameters_sha256 or "") if closing else ""

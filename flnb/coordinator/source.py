@@ -1,0 +1,97 @@
+"""What a run handle needs of whoever knows the run: a lab on this machine, or a service elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from flnb.core.errors import FLBaseError
+from flnb.core.ids import RunId
+from flnb.core.progress import Later
+from flnb.core.view import RunView
+from flnb.store import Closing, FailedAttempt, Table
+from flnb.tensors import Model
+
+
+class RunSource(Protocol):
+    """Where the picture of a run comes from, how it is told things, and who looks things up."""
+
+    @property
+    def id(self) -> RunId:
+        """Opaque, unique for ever."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def plan_yaml(self) -> str:
+        """The plan by which it goes now."""
+        ...
+
+    @property
+    def view(self) -> RunView:
+        """The last picture, from memory."""
+        ...
+
+    @property
+    def here(self) -> bool:
+        """Whether this process drives it."""
+        ...
+
+    @property
+    def later(self) -> Later | None:
+        """Calls something after a while, on a thread that may draw."""
+        ...
+
+    def watch(self, watcher: Callable[[RunView], None]) -> Callable[[], None]:
+        """Call `watcher` with every new picture; returns what ends that."""
+        ...
+
+    def done(self) -> Future[FLBaseError | None]:
+        """Resolves when the run rests, with what a person should know about it."""
+        ...
+
+    def pause(self) -> None:
+        """Ask it to rest after the open round; does nothing to one that rests."""
+        ...
+
+    def stop(self) -> None:
+        """Ask it to end; does nothing to one that is over."""
+        ...
+
+    def resume(self, changes: Mapping[str, Any]) -> RunSource:
+        """Let it go on.
+
+        Returns:
+            Where the run is found from now on.
+        """
+        ...
+
+    def table(self, name: str, order: str) -> Table:
+        """The rows of a table that are about this run."""
+        ...
+
+    def closing(self, number: int) -> Closing | FailedAttempt:
+        """A closed round, or the last failed attempt of one that is open.
+
+        Raises:
+            NotFoundError: There is no such round yet.
+        """
+        ...
+
+    def model(self) -> Model:
+        """The newest version that is in history.
+
+        Raises:
+            NotFoundError: Nothing was committed yet.
+        """
+        ...
+
+    @property
+    def parameters_sha256(self) -> str:
+        """Digest of that version; "" before the first."""
+        ...
