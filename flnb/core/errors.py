@@ -9,6 +9,7 @@ numbers), keeps the numbers as fields and says what to do in `hint`.
     │   └── FingerprintError      not the task that the run was started with
     ├── DataError                 a file or a split is missing or malformed: fix the data
     ├── RoundStateError           the command does not fit what the run is doing: look, then decide
+    │   └── HeadMovedError        somebody moved the head of the branch meanwhile: look again
     ├── InsufficientClientsError  too few usable updates: the run pauses and can go on
     ├── IntegrityError            an update that must not be folded in: that client is refused
     ├── WorkerDiedError           a worker process died and its work could not be done again
@@ -89,6 +90,18 @@ class RoundStateError(FLBaseError):
     """A command that does not fit what the run is doing."""
 
     exit_code = 3
+
+
+class HeadMovedError(RoundStateError):
+    """The head of a branch is not where it was when somebody looked; nothing was done."""
+
+    def __init__(self, branch: str, seen: tuple[int, int], now: tuple[int, int]) -> None:
+        super().__init__(
+            f"{branch} moved while you looked: it was at round {seen[1]} of generation {seen[0]}, "
+            f"now it is at round {now[1]} of generation {now[0]}; nothing was done",
+            hint="look at a fresh preview, then apply that one",
+        )
+        self.branch, self.seen, self.now = branch, seen, now
 
 
 class InsufficientClientsError(FLBaseError):

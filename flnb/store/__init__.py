@@ -8,9 +8,11 @@ first, then `state.py` (with its parts `requests.py`, `registry.py` and `tokens.
 """
 
 from flnb.store.aggregates import aggregates
+from flnb.store.generations import Request
 from flnb.store.history import History
 from flnb.store.labstore import LabStore
 from flnb.store.lease import Holder, Lease
+from flnb.store.lineage import Generation, Line, RoundKey, Segment
 from flnb.store.metrics import Metrics
 from flnb.store.records import (
     ClientRecord,
@@ -20,6 +22,7 @@ from flnb.store.records import (
     Head,
     InviteRecord,
     JournalRecord,
+    Named,
     Operation,
     RunRecord,
     TokenRecord,
@@ -36,6 +39,7 @@ __all__ = [
     "Column",
     "Command",
     "FailedAttempt",
+    "Generation",
     "Head",
     "History",
     "HistoryWriter",
@@ -44,9 +48,14 @@ __all__ = [
     "JournalRecord",
     "LabStore",
     "Lease",
+    "Line",
     "Metrics",
+    "Named",
     "Operation",
+    "Request",
+    "RoundKey",
     "RunRecord",
+    "Segment",
     "StateStore",
     "Table",
     "TableSpec",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from flnb.store import schema
 from flnb.store.columns import StoredColumns, encode, to_table
+from flnb.store.lineage import Line, RoundKey, Segment
 from flnb.store.records import Closing, Head
 from flnb.store.tables import BODIES
 
@@ -52,7 +54,7 @@ def from_row(row: Row[Any]) -> Closing:
 
 def write(connection: Connection, closing: Closing, row: dict[str, Any]) -> int:
     """Insert a closing, or fill in the snapshot of one that has none; returns its position."""
-    key = _is_round(closing.run, closing.branch, closing.generation, closing.round)
+    key = _is_key(RoundKey(closing.run, closing.generation, closing.round))
     stored = connection.execute(select(_table.c.position, _table.c.snapshot).where(key)).first()
     if stored is not None and (closing.snapshot is None or stored.snapshot is not None):
         return int(stored.position)
@@ -65,23 +67,17 @@ def write(connection: Connection, closing: Closing, row: dict[str, Any]) -> int:
     return position
 
 
-def page(
-    connection: Connection, run: str | None, after: int, *, summary: bool = False
-) -> list[Closing]:
+def page(connection: Connection, run: str | None, after: int) -> list[Closing]:
     """The next closings of a run, or of all, after a position."""
-    query = select(*(_SUMMARY if summary else _table.c)).where(_table.c.position > after)
+    query = select(_table).where(_table.c.position > after)
     query = query if run is None else query.where(_table.c.run == run)
     rows = connection.execute(query.order_by(_table.c.position).limit(_PAGE))
     return [from_row(row) for row in rows]
 
 
-def find(connection: Connection, run: str, branch: str, round_: int) -> Closing | None:
-    """The closing of a round, of its newest generation."""
-    columns = _table.c
-    query = select(_table).where(
-        columns.run == run, columns.branch == branch, columns.round == round_
-    )
-    row = connection.execute(query.order_by(columns.generation.desc()).limit(1)).first()
+def find(connection: Connection, key: RoundKey) -> Closing | None:
+    """The closing of one round of one generation."""
+    row = connection.execute(select(_table).where(_is_key(key))).first()
     return None if row is None else from_row(row)
 
 
@@ -93,20 +89,51 @@ def move_head(connection: Connection, closing: Closing) -> None:
     old, new = schema.heads.c, statement.excluded
     further = {name: _larger(old[name], new[name]) for name in ("round", "snapshot_round")}
     connection.execute(
-        statement.on_conflict_do_update(index_elements=["run", "branch"], set_=further)
+        statement.on_conflict_do_update(
+            index_elements=["run", "branch"],
+            set_=further,
+            where=old.generation == new.generation,  # a round that comes late moves no newer head
+        )
     )
 
 
-def head(connection: Connection, run: str, branch: str) -> Head:
-    """How far a branch of a run has come."""
+def head(connection: Connection, line: Line) -> Head:
+    """How far the branch of a line has come, and the last commit on its way there."""
     heads = schema.heads
-    of_branch = and_(heads.c.run == run, heads.c.branch == branch)
-    found = connection.execute(select(heads).where(of_branch)).first()
-    if found is None:
-        return Head(0, None)
-    named = _is_round(run, branch, found.generation, found.snapshot_round)
-    row = connection.execute(select(_table).where(named)).first()
-    return Head(found.round, None if row is None else from_row(row))
+    found = connection.scalar(select(heads.c.round).where(heads.c.run == line.newest.run))
+    for segment in reversed(line.segments):
+        if (closing := last_commit(connection, segment)) is not None:
+            return Head(found or 0, closing)
+    return Head(found or 0, None)
+
+
+def last_commit(connection: Connection, segment: Segment) -> Closing | None:
+    """The last round of a segment that has a commit."""
+    query = select(_table).where(of_segment(segment), _table.c.snapshot.is_not(None))
+    row = connection.execute(query.order_by(_table.c.round.desc()).limit(1)).first()
+    return None if row is None else from_row(row)
+
+
+def of_line(connection: Connection, line: Line, after: int = 0) -> Iterator[Closing]:
+    """Closings of a line by round, without what grows with the number of clients.
+
+    Args:
+        connection: To read them.
+        line: Which.
+        after: Only those with a higher position.
+    """
+    for segment in line.segments:
+        wanted = and_(of_segment(segment), _table.c.position > after)
+        query = select(*_SUMMARY).where(wanted).order_by(_table.c.round)
+        yield from map(from_row, connection.execute(query))
+
+
+def of_segment(segment: Segment) -> ColumnElement[bool]:
+    """Whether a closing belongs to a segment."""
+    columns = _table.c
+    mine = and_(columns.run == segment.run, columns.generation == segment.generation)
+    mine = and_(mine, columns.round > segment.after)
+    return mine if segment.last is None else and_(mine, columns.round <= segment.last)
 
 
 def forget(connection: Connection, run: Row[Any], after: int) -> None:
@@ -155,13 +182,10 @@ def forget_journal(
     connection.execute(delete(table).where(table.c.run == run, past | failed))
 
 
-def _is_round(run: str, branch: str, generation: int, round_: int | None) -> ColumnElement[bool]:
+def _is_key(key: RoundKey) -> ColumnElement[bool]:
     columns = _table.c
     return and_(
-        columns.run == run,
-        columns.branch == branch,
-        columns.generation == generation,
-        columns.round == round_,
+        columns.run == key.run, columns.generation == key.generation, columns.round == key.round
     )
 
 

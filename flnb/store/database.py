@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy import Column, Connection, Engine, create_engine, event, insert, inspect, select
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.schema import CreateColumn
 
 from flnb.core import Clock
 from flnb.core.errors import LabVersionError, NotFoundError, StoreError
@@ -104,6 +105,7 @@ class Database:
             with self.reading() as connection:
                 found = connection.execute(select(schema.lab.c.id, schema.lab.c.format)).first()
                 present = set(inspect(connection).get_table_names())
+                lacks = not present >= set(schema.metadata.tables) or _missing(connection)
         except DatabaseError as error:
             if "no such table" in str(error.orig):
                 return ""
@@ -113,9 +115,7 @@ class Database:
             ) from error
         if found is not None and found.format > schema.FORMAT:
             raise LabVersionError(str(self.path.parent), found.format, schema.FORMAT)
-        if found is None or not present >= set(schema.metadata.tables):
-            return ""
-        return str(found.id)
+        return "" if found is None or lacks else str(found.id)
 
     def _create(self, clock: Clock) -> str:
         with room_at(self.path, sqlite3.Error), self._engine.connect() as connection:
@@ -124,6 +124,9 @@ class Database:
             driver.cursor().execute("PRAGMA journal_mode=WAL")  # refused inside a transaction
         with self.writing() as connection:
             schema.metadata.create_all(connection)
+            for table, column in _missing(connection):
+                added = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {added}")
             known = connection.scalar(select(schema.lab.c.id))
             if known is not None:
                 return str(known)  # another process was faster
@@ -131,6 +134,18 @@ class Database:
             row = {"id": fresh, "format": schema.FORMAT, "created_at": clock.now()}
             connection.execute(insert(schema.lab), row)
         return fresh
+
+
+def _missing(connection: Connection) -> list[tuple[str, Column[Any]]]:
+    """Columns that the tables of an older lab do not have yet; all of them may be NULL."""
+    known = inspect(connection)
+    return [
+        (table.name, column)
+        for table in schema.metadata.sorted_tables
+        if len(there := {one["name"] for one in known.get_columns(table.name)}) < len(table.c)
+        for column in table.c
+        if column.name not in there
+    ]
 
 
 def _prepare(connection: Any, _record: Any) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from flnb.core import RunId, Status
+from flnb.store.lineage import RoundKey
 
 Columns = Mapping[str, Any]
 """Column name to a sequence (list, NumPy or Arrow array); all of one length."""
@@ -46,6 +47,13 @@ class RunRecord:
     """Raised by each roll back, so that late updates can be told."""
     error: str | None = None
     """Why the run is paused or failed, with its hint."""
+    protected: bool = False
+    """Whether its head may not be moved back."""
+
+    @property
+    def trunk_name(self) -> str:
+        """Name that all branches of a run share: what is before the `/` of a branch's own."""
+        return self.name.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +167,22 @@ class Operation:
     verb: str
     run: RunId | None = None
     reason: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """JSON: what exactly was done, such as from where to where a head was moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """That a round has a name, from this moment on and until the name is given to another one."""
+
+    name: str
+    """Without the `@` that people put before it."""
+    key: RoundKey
+    kind: str
+    """`alias` for a name that people move, `kept` for a head that was left behind."""
+    actor: str
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, insert, select, update
 
 from flnb.core import Clock, RunId
 from flnb.core.errors import NotFoundError
-from flnb.store import schema
+from flnb.store import log, schema
 from flnb.store.database import Database
 from flnb.store.records import Command, Operation
 
@@ -22,7 +24,21 @@ class Requests:
     def append_operation(self, operation: Operation) -> None:
         """Note for ever what somebody did."""
         with self._database.writing() as connection:
-            connection.execute(insert(schema.operations), asdict(operation))
+            log.append(connection, operation)
+
+    def log_head(self) -> tuple[int, str]:
+        """Place and digest of the newest operation; (0, "") before the first."""
+        with self._database.reading() as connection:
+            return log.head(connection)
+
+    def log_damage(self, known: Mapping[int, str]) -> str:
+        """Say where the log was changed or cut; empty when it is whole.
+
+        Args:
+            known: Place to digest of operations, as commits carry them.
+        """
+        with self._database.reading() as connection:
+            return log.first_damage(connection, known)
 
     def operations(self, run: RunId | None = None) -> list[Operation]:
         """What was done to one run or to all, oldest first."""
@@ -30,7 +46,7 @@ class Requests:
         query = select(*(table.c[field.name] for field in fields(Operation)))
         query = query if run is None else query.where(table.c.run == run)
         with self._database.reading() as connection:
-            return [Operation(*row) for row in connection.execute(query.order_by(table.c.position))]
+            return [_operation(row) for row in connection.execute(query.order_by(table.c.position))]
 
     def enqueue_command(self, run: RunId, verb: str) -> Command:
         """Ask the coordinator for something, from any process."""
@@ -77,3 +93,7 @@ class Requests:
         change = update(schema.commands).where(schema.commands.c.id == number)
         with self._database.writing() as connection:
             connection.execute(change.values(result=result))
+
+
+def _operation(row: Row[Any]) -> Operation:
+    return Operation(**{**row._mapping, "details": row.details or {}})

@@ -1,7 +1,7 @@
 """Tables of the state database, for SQLAlchemy.
 
-`FORMAT` rises when an older flnb could not read the tables any more. A table more does not: an
-older lab gets it when it is opened.
+`FORMAT` rises when an older flnb could not read the tables any more. A table or a column more does
+not: an older lab gets it when it is opened.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ runs = Table(
     _moment("created_at"),
     _moment("updated_at"),
     Column("error", Text),
+    Column("protected", Integer),
 )
 
 closings = Table(
@@ -124,6 +125,34 @@ forgotten = Table(
     _count("after"),
 )
 """Closings that were taken back: of that run, of later rounds, and of lower positions."""
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("run", Text, ForeignKey("runs.id"), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("base_run", Text, ForeignKey("runs.id")),
+    Column("base_generation", Integer),
+    Column("base_round", Integer),
+    Column("request", Text, nullable=False, unique=True),
+    *map(_text, ("actor", "reason")),
+    _moment("at"),
+)
+"""What each generation of a branch stands on; one that is missing stands on the first version."""
+
+names = Table(
+    "names",
+    metadata,
+    Column("position", Integer, primary_key=True),
+    _text("trunk"),
+    _text("name"),
+    _run(),
+    *map(_count, ("generation", "round")),
+    *map(_text, ("kind", "actor", "reason")),
+    _moment("at"),
+    Index("names_of_trunk", "trunk", "name"),
+)
+"""Names of rounds, never changed: the newest row of a name counts."""
 
 heads = Table(
     "heads",
@@ -166,6 +195,8 @@ operations = Table(
     _text("verb"),
     Column("run", Text),
     _text("reason"),
+    _json("details"),
+    Column("digest", Text),
 )
 
 commands = Table(

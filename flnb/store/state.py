@@ -17,15 +17,16 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from flnb.core import SYSTEM_CLOCK, Clock, RunId, Status, failpoints
 from flnb.core.errors import NotFoundError, StoreError
-from flnb.store import closing_rows, schema
+from flnb.store import closing_rows, generations, schema
 from flnb.store.database import Database
+from flnb.store.generations import Generations
 from flnb.store.records import Closing, FailedAttempt, Forgotten, Head, JournalRecord, RunRecord
 from flnb.store.registry import Registry
 from flnb.store.requests import Requests
 from flnb.store.tokens import Tokens
 
 
-class StateStore(Requests, Registry, Tokens):
+class StateStore(Requests, Registry, Tokens, Generations):
     """The state database of a lab.
 
     Every method that writes raises `StorageFullError` when the disk is full; nothing is written
@@ -47,6 +48,7 @@ class StateStore(Requests, Registry, Tokens):
         Requests.__init__(self, database, clock)
         Registry.__init__(self, database, clock)
         Tokens.__init__(self, database, clock)
+        Generations.__init__(self, database, clock)
 
     @property
     def lab_id(self) -> str:
@@ -231,10 +233,10 @@ class StateStore(Requests, Registry, Tokens):
         return replace(closing, position=position)
 
     def closing(self, run: RunId, round_: int) -> Closing | None:
-        """One closed round of a run's branch, None if it has not closed."""
-        branch = self.run(run).branch
+        """One closed round that leads to the head of a run's branch, None if it has not closed."""
         with self._database.reading() as connection:
-            return closing_rows.find(connection, run, branch, round_)
+            present = generations.line(connection, run)
+            return closing_rows.find(connection, present.key(round_)) if round_ > 0 else None
 
     def closings(self, run: RunId | None = None, *, after: int = 0) -> Iterator[Closing]:
         """Closed rounds of a run or of all runs, by position.
@@ -247,12 +249,18 @@ class StateStore(Requests, Registry, Tokens):
         """
         return self._pages(run, after)
 
-    def summaries(self, run: RunId, *, after: int = 0) -> Iterator[Closing]:
-        """Closed rounds of a run by position, as `closings`, but quick however many the clients.
+    def summaries(self, run: RunId, *, after: int = 0) -> list[Closing]:
+        """Closed rounds that lead to the head of a run's branch, quick however many the clients.
 
         Their counts and metrics are there; assignments, updates and events are left out.
+
+        Args:
+            run: The branch.
+            after: Only closings with a higher position.
         """
-        return self._pages(run, after, summary=True)
+        with self._database.reading() as connection:
+            present = generations.line(connection, run)
+            return list(closing_rows.of_line(connection, present, after))
 
     def forgotten(self) -> list[Forgotten]:
         """What was taken back of closed rounds, by position."""
@@ -261,12 +269,10 @@ class StateStore(Requests, Registry, Tokens):
             rows = connection.execute(select(table).order_by(table.c.position))
             return [Forgotten(*row) for row in rows]
 
-    def _pages(
-        self, run: RunId | None, after: int = 0, *, summary: bool = False
-    ) -> Iterator[Closing]:
+    def _pages(self, run: RunId | None, after: int = 0) -> Iterator[Closing]:
         while True:
             with self._database.reading() as connection:
-                page = closing_rows.page(connection, run, after, summary=summary)
+                page = closing_rows.page(connection, run, after)
             if not page:
                 return
             yield from page
@@ -284,13 +290,14 @@ class StateStore(Requests, Registry, Tokens):
         Raises:
             NotFoundError: There is no such run.
         """
-        branch = self.run(run).branch
         with self._database.reading() as connection:
-            return closing_rows.head(connection, run, branch)
+            return closing_rows.head(connection, generations.line(connection, run))
 
 
 def _run_record(row: Row[Any]) -> RunRecord:
-    return RunRecord(**{**row._mapping, "status": Status(row.status)})
+    return RunRecord(
+        **{**row._mapping, "status": Status(row.status), "protected": bool(row.protected)}
+    )
 
 
 def _failed_attempt(row: Row[Any]) -> FailedAttempt:

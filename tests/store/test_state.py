@@ -41,6 +41,22 @@ def test_a_file_that_is_something_else_is_refused(tmp_path):
     assert (tmp_path / "state.db").read_bytes().startswith(b"dear diary")
 
 
+def test_an_older_lab_gets_the_columns_it_lacks(state, tmp_path):
+    state.append_operation(Operation(datetime(2026, 1, 1, tzinfo=UTC), "ada", "start", "run001"))
+    state.close()
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        for table, column in (
+            ("operations", "digest"),
+            ("operations", "details"),
+            ("runs", "protected"),
+        ):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    older = StateStore(tmp_path / "state.db")
+    assert [operation.verb for operation in older.operations()] == ["start"]
+    assert older.run("run001").protected is False
+    older.close()
+
+
 def test_an_unknown_run_cannot_change_its_status(state):
     with pytest.raises(NotFoundError):
         state.set_status("nobody", Status.PAUSED)

@@ -1,0 +1,281 @@
+"""Heads that people move: forks, roll backs, and the names of what was left behind.
+
+Each move is one transaction, and the moment at which it has happened. Commits stay where they
+are: whoever restores a head reads the commit that the rows name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from flnb.core import Clock, RunId, Status
+from flnb.core.errors import HeadMovedError, NotFoundError, RoundStateError, StoreError
+from flnb.store import log, schema
+from flnb.store.database import Database
+from flnb.store.lineage import Generation, Line, RoundKey
+from flnb.store.records import Named, Operation, RunRecord
+
+ALIAS, KEPT = "alias", "kept"
+_generations, _names, _runs, _heads = schema.generations, schema.names, schema.runs, schema.heads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Who wants a head moved, and why; with a name of its own, so that it is done once."""
+
+    id: str
+    actor: str
+    reason: str
+
+
+class Generations:
+    """The part of the state that says what each branch stands on."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    def line(self, run: RunId) -> Line:
+        """The rounds that lead to the head of a branch.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        with self._database.reading() as connection:
+            return line(connection, run)
+
+    def generations(self, run: RunId | None = None) -> list[Generation]:
+        """Generations of one branch or of all that were begun by a fork or a roll back."""
+        query = select(_generations).order_by(_generations.c.at, _generations.c.run)
+        query = query if run is None else query.where(_generations.c.run == run)
+        with self._database.reading() as connection:
+            return [_generation(row) for row in connection.execute(query)]
+
+    def fork(self, record: RunRecord, base: RoundKey | None, request: Request) -> Generation:
+        """Write a new branch that stands on a round of another one; once if asked again.
+
+        Raises:
+            StoreError: There is a branch of that name.
+        """
+        with self._database.writing() as connection:
+            if (known := _asked_before(connection, request)) is not None:
+                return known
+            if connection.scalar(select(_runs.c.id).where(_runs.c.name == record.name)):
+                raise StoreError(
+                    f"the lab has a branch {record.name!r} already", hint="choose another name"
+                )
+            connection.execute(insert(_runs), asdict(record))
+            row = self._begin(connection, record.id, 1, base, request)
+            head = {"run": record.id, "branch": record.branch, "generation": 1, "round": row.after}
+            connection.execute(insert(_heads), head)
+            self._note(connection, "branch", row, {"name": record.name})
+            return row
+
+    def move_head(
+        self, run: RunId, seen: tuple[int, int], base: RoundKey | None, request: Request
+    ) -> Generation:
+        """Let a branch go on from another round, if its head is where it was seen.
+
+        The head that is left behind gets a name; the run rests.
+
+        Args:
+            run: The branch.
+            seen: Generation and round of the head that was looked at.
+            base: A round with a commit; None is the first version.
+            request: The same one twice is done once, and answered twice.
+
+        Raises:
+            HeadMovedError: The head is elsewhere; nothing was done.
+            RoundStateError: The branch is protected, or an alias names a round that would leave.
+            NotFoundError: There is no such run.
+        """
+        with self._database.writing() as connection:
+            if (known := _asked_before(connection, request)) is not None:
+                return known
+            record = _run(connection, run)
+            now = _head(connection, record)
+            if now != seen:
+                raise HeadMovedError(record.name, seen, now)
+            self._check_free(connection, record, base)
+            row = self._begin(connection, run, now[0] + 1, base, request)
+            left = RoundKey(run, *now)
+            if left.round:
+                kept = Named(f"before-rollback-{now[0]}", left, KEPT, *_who(request), row.at)
+                self._name(connection, record, kept)
+            of_run = _heads.c.run == run
+            change = {"generation": row.generation, "round": row.after, "snapshot_round": None}
+            connection.execute(update(_heads).where(of_run).values(change))
+            change = {"generation": row.generation, "status": Status.PAUSED, "error": None}
+            connection.execute(update(_runs).where(_runs.c.id == run).values(change))
+            journal = schema.journal
+            connection.execute(delete(journal).where(journal.c.run == run))
+            self._note(connection, "rollback", row, {"left": list(left), "base": base})
+            return row
+
+    # --- names ----------------------------------------------------------------------------------
+
+    def names(self, run: RunId) -> dict[str, Named]:
+        """Names of rounds of a run, on any of its branches, as they stand."""
+        return {one.name: one for one in self.names_over_time(run)}
+
+    def names_over_time(self, run: RunId, name: str | None = None) -> list[Named]:
+        """Every giving of a name, or of one name, oldest first.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        with self._database.reading() as connection:
+            found = _names_of(connection, _run(connection, run))
+        return [one for one in found if name in (None, one.name)]
+
+    def give_name(self, name: str, key: RoundKey, request: Request) -> Named:
+        """Let a name mean this round from now on.
+
+        Raises:
+            StoreError: The name is of a head that was left behind; it stays.
+            NotFoundError: There is no such run.
+        """
+        with self._database.writing() as connection:
+            record = _run(connection, key.run)
+            for one in _names_of(connection, record):
+                if one.name == name and one.kind == KEPT:
+                    raise StoreError(f"{name!r} names a head that was left behind, and stays")
+            given = Named(name, key, ALIAS, *_who(request), self._clock.now())
+            self._name(connection, record, given)
+            operation = Operation(given.at, request.actor, "alias", key.run, request.reason)
+            log.append(connection, replace(operation, details={"name": name, "key": list(key)}))
+            return given
+
+    def protect(self, run: RunId, request: Request, *, protected: bool = True) -> None:
+        """Let nobody move the head of a branch back, or again let them.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        with self._database.writing() as connection:
+            _run(connection, run)
+            connection.execute(
+                update(_runs).where(_runs.c.id == run).values(protected=int(protected))
+            )
+            verb = "protect" if protected else "unprotect"
+            at = self._clock.now()
+            log.append(connection, Operation(at, request.actor, verb, run, request.reason))
+
+    # --- within a transaction -------------------------------------------------------------------
+
+    def _begin(
+        self,
+        connection: Connection,
+        run: RunId,
+        generation: int,
+        base: RoundKey | None,
+        request: Request,
+    ) -> Generation:
+        actor, reason = _who(request)
+        row = Generation(
+            run=run,
+            generation=generation,
+            base=base,
+            request=request.id,
+            actor=actor,
+            reason=reason,
+            at=self._clock.now(),
+        )
+        base_columns = dict(
+            zip(("base_run", "base_generation", "base_round"), base or (), strict=False)
+        )
+        values = {
+            name: getattr(row, name)
+            for name in ("run", "generation", "request", "actor", "reason", "at")
+        }
+        connection.execute(insert(_generations), values | base_columns)
+        return row
+
+    def _name(self, connection: Connection, record: RunRecord, named: Named) -> None:
+        values = asdict(named) | named.key._asdict() | {"trunk": record.trunk_name}
+        del values["key"]
+        connection.execute(insert(_names), values)
+
+    def _note(
+        self, connection: Connection, verb: str, row: Generation, details: Mapping[str, Any]
+    ) -> None:
+        facts = dict(details) | {"generation": row.generation}
+        log.append(connection, Operation(row.at, row.actor, verb, row.run, row.reason, facts))
+
+    def _check_free(self, connection: Connection, record: RunRecord, base: RoundKey | None) -> None:
+        """Refuse a move that a protection or an alias forbids."""
+        if record.protected:
+            raise RoundStateError(
+                f"{record.name} is protected: its head is not moved back",
+                hint="run.protect(False) first, or run.branch(…) to try something else",
+            )
+        leaving = blocking(line(connection, record.id), base, _names_of(connection, record))
+        if leaving:
+            raise RoundStateError(
+                f"{', '.join(f'@{one.name} (round {one.key.round})' for one in leaving)} "
+                f"would leave {record.name}",
+                hint="give the alias to another round first",
+            )
+
+
+def blocking(present: Line, base: RoundKey | None, names: list[Named]) -> list[Named]:
+    """Aliases, as they stand, of rounds that a move to this base would take off the line."""
+    newest = {one.name: one for one in names}
+    kept = base.round if base else 0
+    return [
+        one
+        for one in newest.values()
+        if one.kind == ALIAS and one.key in present and one.key.round > kept
+    ]
+
+
+def line(connection: Connection, run: RunId) -> Line:
+    """The rounds that lead to the head of a branch, inside somebody's transaction."""
+    record = _run(connection, run)
+    rows = connection.execute(select(_generations))  # a fork's base may be on any branch
+    known = {(row.run, row.generation): row for row in map(_generation, rows)}
+    return Line.of(run, record.generation, known)
+
+
+def _run(connection: Connection, run: RunId) -> RunRecord:
+    row = connection.execute(select(_runs).where(_runs.c.id == run)).first()
+    if row is None:
+        raise NotFoundError("run", run)
+    changed = {"status": Status(row.status), "protected": bool(row.protected)}
+    return RunRecord(**{**row._mapping, **changed})
+
+
+def _head(connection: Connection, record: RunRecord) -> tuple[int, int]:
+    row = connection.execute(select(_heads).where(_heads.c.run == record.id)).first()
+    return (record.generation, 0) if row is None else (row.generation, row.round)
+
+
+def _names_of(connection: Connection, record: RunRecord) -> list[Named]:
+    query = select(_names).where(_names.c.trunk == record.trunk_name).order_by(_names.c.position)
+    return [_named(row) for row in connection.execute(query)]
+
+
+def _asked_before(connection: Connection, request: Request) -> Generation | None:
+    query = select(_generations).where(_generations.c.request == request.id)
+    row = connection.execute(query).first()
+    return None if row is None else _generation(row)
+
+
+def _generation(row: Row[Any]) -> Generation:
+    base = None
+    if row.base_run is not None:
+        base = RoundKey(row.base_run, row.base_generation, row.base_round)
+    names = ("run", "generation", "request", "actor", "reason", "at")
+    return Generation(base=base, **{name: getattr(row, name) for name in names})
+
+
+def _named(row: Row[Any]) -> Named:
+    key = RoundKey(row.run, row.generation, row.round)
+    return Named(row.name, key, row.kind, row.actor, row.reason, row.at)
+
+
+def _who(request: Request) -> tuple[str, str]:
+    return request.actor, request.reason
