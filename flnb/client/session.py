@@ -54,7 +54,8 @@ class Session:
     ) -> None:
         self.token = token
         """The newest access token."""
-        self.welcomed = False
+        self.welcomed = self.useful = False
+        """Whether it began, and whether an update got through."""
         self.dismissed = False
         """Whether the coordinator said that this client need not come back."""
         self._wire, self._member, self._about = wire, member, about
@@ -241,6 +242,7 @@ class Session:
         id_ = verdict.assignment
         self._transfers.over(id_)
         if verdict.kind == pb.Verdict.RECEIVED:
+            self.useful = True
             self._tell_of(id_, "received", f"the update for round {id_.round} was received")
         elif verdict.kind == pb.Verdict.SETTLED:
             self._desk.outbox.forget(id_)

@@ -28,7 +28,8 @@ from flnb.tasks import Task
 from flnb.transport.invite import Invite, token_hash
 
 _GOOD_S = 2.0
-"""A session of at least this length was a good one: the next waits are short again."""
+"""A session of at least this length was a good one, as is one in which an update got through: the
+next waits are short again."""
 _REFUSALS = 3
 """Refusals in a row that are believed, of a client that was welcome before: a token may be void
 because the coordinator began anew, and bits may turn over on an open line."""
@@ -141,7 +142,7 @@ class Stay:
             self._session, self._token = None, session.token
             if session.welcomed:
                 self._refusals = 0
-                if SYSTEM_CLOCK.monotonic_s() - began_s > _GOOD_S:
+                if session.useful or SYSTEM_CLOCK.monotonic_s() - began_s > _GOOD_S:
                     self._backoff.reset()
             if session.dismissed:
                 self._refusals = _REFUSALS

@@ -184,6 +184,26 @@ def test_waits_double_from_a_fifth_of_a_second_to_half_a_minute(monkeypatch):
     assert 0.15 < max(firsts) < 0.2
 
 
+def test_a_short_session_in_which_an_update_got_through_was_a_good_one(
+    task, coordinator, home, monkeypatch
+):
+    resets = []
+    monkeypatch.setattr(backoff.Backoff, "reset", lambda self: resets.append(self))
+    received = pb.Verdict(assignment=pb.AssignmentId(), kind=pb.Verdict.RECEIVED)
+
+    async def scene():
+        async with running(FakeClient(coordinator, task, home)):
+            (await coordinator.line()).end()
+            line = await coordinator.line()
+            assert not resets
+            line.say(verdict=received)
+            line.end()
+            await coordinator.line()
+        assert len(resets) == 1
+
+    play(scene)
+
+
 def test_stopping_says_goodbye(task, coordinator, home):
     client = FakeClient(coordinator, task, home)
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,9 +99,9 @@ class Nursery:
     Each is a process like any other; only the seconds that torch takes are saved.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, preload: Sequence[str] = PRELOAD) -> None:
         self._log = folder / "output"
-        self._server = ForkServer.start(PRELOAD, log=self._log)
+        self._server = ForkServer.start(preload, log=self._log)
         self._born: list[Worker] = []
 
     def begin(self, *arguments: str | Path, failpoint: str = "", log: Path | None = None) -> Victim:

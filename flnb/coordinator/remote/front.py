@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from flnb.coordinator.remote.challenges import Challenges
 from flnb.coordinator.remote.participants import RemoteClients
 from flnb.coordinator.remote.patience import TICK_S, LoopClock
 from flnb.coordinator.remote.session import Session
-from flnb.coordinator.remote.work import MAX_EXAMPLES, Key
+from flnb.coordinator.remote.spoken import check_hello, story_of
+from flnb.coordinator.remote.work import Key
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import AccessRefusedError, NotFoundError, TokenExpiredError
 from flnb.core.ids import ClientId
@@ -29,8 +30,6 @@ from flnb.transport.tokens import Claims, TokenIssuer
 from flnb.transport.v1 import federation_pb2 as pb
 
 log = logging.getLogger(__name__)
-
-NONCE_S = 30.0
 
 InIo = Callable[..., Awaitable[Any]]
 
@@ -51,7 +50,7 @@ class Front:
         self._spool = Spool(store.path / "spool", limits.spool_bytes)
         self._sessions: dict[ClientId, Session] = {}
         self._remotes: dict[str, RemoteClients] = {}
-        self._nonces: dict[bytes, tuple[str, float]] = {}
+        self._challenges = Challenges()
         self._void_before: dict[str, float] = {}
         """Client to when its older tokens were taken back; seconds since 1970."""
         self._clock = LoopClock()
@@ -125,7 +124,7 @@ class Front:
 
     async def challenge(self, request: pb.ChallengeRequest) -> pb.ChallengeReply:
         """Give a client something to sign."""
-        return pb.ChallengeReply(nonce=self._new_nonce(request.client))
+        return pb.ChallengeReply(nonce=self._challenges.give(request.client))
 
     async def sign_in(self, request: pb.SignInRequest) -> pb.SignInReply:
         """Give an access token for a signed challenge."""
@@ -151,7 +150,7 @@ class Front:
             if self._sessions.get(client) is session:
                 del self._sessions[client]
                 if session.layout_hash:
-                    self.clients_of(session.layout_hash).leave(client, politely=session.left)
+                    self._leave(session)
 
     async def package(self, claims: Claims, digest: bytes) -> Package:
         """The version that a client may fetch now."""
@@ -179,6 +178,9 @@ class Front:
         client = session.client
         kind = note.WhichOneof("note")
         if kind == "hello":
+            if session.layout_hash:
+                raise AccessRefusedError("a session has one hello")
+            check_hello(note.hello)
             await self._hello(session, note.hello)
             return
         if kind == "proof":
@@ -193,15 +195,11 @@ class Front:
         remote = self.clients_of(session.layout_hash)
         remote.alive(client)
         if kind == "failure":
-            remote.fail(client, Key.of(note.failure.assignment), note.failure.traceback)
+            remote.fail(client, Key.of(note.failure.assignment), story_of(note.failure))
         elif kind == "offer":
             await self._offered(session, remote, note.offer)
 
     async def _hello(self, session: Session, hello: pb.Hello) -> None:
-        if not 1 <= hello.n_examples <= MAX_EXAMPLES:
-            raise AccessRefusedError(
-                f"a client with {hello.n_examples:,} examples cannot take part"
-            )
         held = {Key.of(one) for one in hello.held}
         about = {"task": hello.task, "version": hello.version, "code": hello.code_digest}
         now = SYSTEM_CLOCK.now()
@@ -221,6 +219,9 @@ class Front:
             if await self._in_io(_is_over, self._store, key):
                 verdict = pb.Verdict(assignment=key.message(), kind=pb.Verdict.SETTLED)
                 session.post(pb.CoordinatorNote(verdict=verdict))
+        for layout, remote in self._remotes.items():
+            if layout != hello.layout_hash and session.client in remote.clients:
+                remote.leave(session.client, politely=False)  # it came back with another model
         self.clients_of(hello.layout_hash).arrive(session.client, hello.n_examples)
 
     async def _offered(self, session: Session, remote: RemoteClients, offer: pb.Offer) -> None:
@@ -233,16 +234,20 @@ class Front:
         # A full spool makes an offer wait; the session must hear other notes meanwhile.
         session.spawn(remote.offer(session.client, envelope, offer.inline))
 
+    def _leave(self, session: Session) -> None:
+        remote = self.clients_of(session.layout_hash)
+        remote.leave(session.client, politely=session.left)
+        if not remote.clients and not remote.on_population:
+            # No task of this lab has such a model, or clients could make up layouts without end.
+            del self._remotes[session.layout_hash]
+            remote.close()
+
     def _post(self, client: ClientId, note: pb.CoordinatorNote) -> None:
         if (session := self._sessions.get(client)) is not None:
             session.post(note)
 
     async def _grant(self, client: str, nonce: bytes, signature: bytes) -> pb.SignInReply:
-        asked, until_s = self._nonces.pop(nonce, ("", 0.0))
-        if asked != client:
-            raise AccessRefusedError("this challenge was not given to this client")
-        if SYSTEM_CLOCK.monotonic_s() > until_s:
-            raise TokenExpiredError(f"the challenge is older than {NONCE_S:.0f} s")
+        self._challenges.check(client, nonce)
         try:
             record: ClientRecord = await self._in_io(self._store.state.client, client)
         except NotFoundError:
@@ -251,17 +256,11 @@ class Front:
         lab = self._store.id.encode()
         if not verify(record.public_key, signature, "flnb-sign-in", lab, nonce):
             raise AccessRefusedError(f"the challenge is not signed by the key of {client!r}")
+        self._challenges.check(client, nonce)  # again: it may have been used meanwhile
+        self._challenges.used(nonce)
         lifetime_s = self._limits.token_lifetime_s
         token = self._issuer.issue(record.name, record.role, lifetime_s)
         return pb.SignInReply(access_token=token, lifetime_s=lifetime_s)
-
-    def _new_nonce(self, client: str) -> bytes:
-        now_s = SYSTEM_CLOCK.monotonic_s()
-        if len(self._nonces) > 2 * self._limits.clients:
-            self._nonces = {key: one for key, one in self._nonces.items() if one[1] > now_s}
-        nonce = secrets.token_bytes(32)
-        self._nonces[nonce] = (client, now_s + NONCE_S)
-        return nonce
 
     async def _tick(self) -> None:
         while True:
@@ -279,7 +278,7 @@ class Front:
         now_s = SYSTEM_CLOCK.now().timestamp()
         for session in tuple(self._sessions.values()):
             if session.must_renew(now_s):
-                nonce = self._new_nonce(session.client)
+                nonce = self._challenges.give(session.client)
                 session.post(pb.CoordinatorNote(renew=pb.Renew(nonce=nonce)))
         for remote in tuple(self._remotes.values()):
             remote.tick()

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flnb.core.errors import IntegrityError, StorageFullError, StoreError
+from flnb.core.failpoints import reach
 from flnb.tensors import Layout, Spool, SpoolFile, Staging
 from flnb.transport import Manifest
 
+Chunk = tuple[int, bytes]
+"""A place, and what belongs there."""
+
 _PAUSE_S = 0.1
+_BATCH = 4
+"""Chunks that go to a thread at once: a change of threads costs as much as half a chunk."""
 
 
 class Intake:
@@ -73,28 +79,42 @@ class Intake:
         """Whether nothing is missing, or nobody wants it any more."""
         return self._ended or not self._missing
 
-    async def write(self, place: int, data: bytes) -> None:
-        """Take one chunk.
+    def transfer(self) -> Inflow:
+        """Make a place for the chunks of one transfer."""
+        return Inflow(self)
+
+    def expect(self, place: int) -> bool:
+        """Whether a chunk is still missing.
 
         Raises:
-            IntegrityError: It is not what was signed, or not wanted.
+            IntegrityError: Nobody waits for this update any more.
         """
         if self._ended:
             raise IntegrityError("nobody waits for this update any more")
-        if place not in self._missing:
-            return  # it came before the connection broke
-        loop = asyncio.get_running_loop()
-        if not await loop.run_in_executor(self._hands, self._write, place, data):
-            raise IntegrityError(f"chunk {place} is not the one that was signed")
-        self._missing.discard(place)
+        return place in self._missing
 
-    async def close(self, complete: bool) -> None:
+    async def take(self, chunks: Sequence[Chunk]) -> None:
+        """Check chunks and write them.
+
+        Raises:
+            IntegrityError: One is not what was signed; those before it are taken.
+            StorageFullError: The disk is full.
+        """
+        loop = asyncio.get_running_loop()
+        written = await loop.run_in_executor(self._hands, self._write, chunks)
+        self._missing.difference_update(written)
+        if len(written) < len(chunks):
+            raise IntegrityError(f"chunk {chunks[len(written)][0]} is not the one that was signed")
+
+    async def finish(self) -> None:
         """A transfer ended; the update is done if nothing is missing now."""
         if self._missing or self._ended:
             return
         self._ended = True
+        reach("body-whole")
         loop = asyncio.get_running_loop()
         file = await loop.run_in_executor(self._hands, self._staging.commit)
+        reach("body-synced")
         self._complete(file)
 
     async def abandon(self) -> None:
@@ -103,11 +123,66 @@ class Intake:
             self._ended = True
             await asyncio.get_running_loop().run_in_executor(self._hands, self._staging.abandon)
 
-    def _write(self, place: int, data: bytes) -> bool:
-        if not self.manifest.check(place, data):
-            return False
-        self._staging.write(self.manifest.span(place).start, data)
-        return True
+    def _write(self, chunks: Sequence[Chunk]) -> list[int]:
+        """Write chunks up to the first that is wrong, in the thread: the places of those written."""
+        written: list[int] = []
+        for place, data in chunks:
+            if not self.manifest.check(place, data):
+                break
+            self._staging.write(self.manifest.span(place).start, data)
+            reach("chunk-taken")
+            written.append(place)
+        return written
+
+
+class Inflow:
+    """The chunks of one transfer, as `flnb.transport.ChunkSink`: handed on a few at a time.
+
+    Args:
+        intake: Takes them.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake, self._waiting = intake, list[Chunk]()
+        self._taking: asyncio.Task[None] | None = None
+
+    async def write(self, place: int, data: bytes) -> None:
+        """Take one chunk; it may be checked later, at the latest when the transfer is closed.
+
+        Raises:
+            IntegrityError: It is not wanted, or one before it is not what was signed.
+            StorageFullError: The disk is full.
+        """
+        if not self._intake.expect(place):
+            return  # it came before the connection broke
+        self._waiting.append((place, data))
+        if len(self._waiting) == _BATCH:
+            await self._hand_on()
+
+    async def close(self, complete: bool) -> None:
+        """The transfer is over: see that everything that came is written.
+
+        Raises:
+            IntegrityError: A chunk is not what was signed.
+            StorageFullError: The disk is full.
+        """
+        try:
+            await self._hand_on()
+            await self._hand_on()
+        except (IntegrityError, StoreError):
+            if complete:
+                raise
+        await self._intake.finish()
+
+    async def _hand_on(self) -> None:
+        """Wait for the chunks before, then let those that wait be written."""
+        if self._taking is not None:
+            # Whoever is cancelled here has it done all the same, and `close` hears how it ended.
+            await asyncio.shield(self._taking)
+            self._taking = None
+        if self._waiting:
+            chunks, self._waiting = self._waiting, []
+            self._taking = asyncio.create_task(self._intake.take(chunks))
 
 
 async def _room(

@@ -13,12 +13,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 
 from flnb.coordinator.remote import notes
-from flnb.coordinator.remote.intake import Intake
+from flnb.coordinator.remote.intake import Inflow
 from flnb.coordinator.remote.patience import LoopClock
 from flnb.coordinator.remote.report import report
 from flnb.coordinator.remote.uploads import Uploads
 from flnb.coordinator.remote.work import Key, OpenWork, Received, Row, payload
 from flnb.core.errors import IntegrityError, StoreError
+from flnb.core.failpoints import reach
 from flnb.core.ids import ClientId
 from flnb.core.messages import CohortReport, Outcome, Work
 from flnb.tensors import Model, Spool
@@ -106,6 +107,11 @@ class RemoteClients:
         row = self._work.of(client) if self._work is not None else None
         return row is not None and row.outcome is Outcome.PENDING
 
+    def holds(self, client: ClientId) -> bool:
+        """Whether the update of a client for the open work is here."""
+        row = self._work.of(client) if self._work is not None else None
+        return row is not None and row.received is not None
+
     # --- what clients do, on the loop -----------------------------------------------------------
 
     def arrive(self, client: ClientId, n_examples: int) -> None:
@@ -135,6 +141,7 @@ class RemoteClients:
 
     async def offer(self, client: ClientId, envelope: pb.Envelope, inline: bytes) -> None:
         """A client has a signed update: take it, ask for what is missing, or say what is wrong."""
+        reach("offer-heard")
         key, work = Key.of(envelope.assignment), self._work
         if work is None or work.place(key) is None:
             if key in self._uploads and key.client == client:
@@ -156,7 +163,7 @@ class RemoteClients:
         else:
             await self._ask_for_chunks(work, place, envelope)
 
-    def intake(self, client: ClientId, key: Key) -> Intake:
+    def intake(self, client: ClientId, key: Key) -> Inflow:
         """Where the chunks of an offered update go.
 
         Raises:
@@ -165,7 +172,7 @@ class RemoteClients:
         intake = self._uploads.intake(key)
         if intake is None or key.client != client:
             raise IntegrityError(f"no update of {client} for {key} is expected")
-        return intake
+        return intake.transfer()
 
     def package(self, digest: bytes) -> Package | None:
         """The version of the open work, if it is that one."""
@@ -196,9 +203,11 @@ class RemoteClients:
 
     def committed(self, run: str, round_number: int) -> None:
         """Everything up to a round is in a commit: clients may delete what they keep of it."""
+        reach("before-settled")
         for key in self._uploads.kept(run, round_number):
             self._post(ClientId(key.client), notes.settled(key))
             self._uploads.drop(key)
+        reach("after-settled")
 
     # --- within, on the loop --------------------------------------------------------------------
 
@@ -211,6 +220,7 @@ class RemoteClients:
         self._uploads.recall(work)
         for place in work.pending:
             self._assign(work, work.rows[place])
+        reach("work-opened")
 
     def _assign(self, work: OpenWork, row: Row) -> None:
         assert self._package is not None, "open work has a base"
@@ -232,6 +242,7 @@ class RemoteClients:
         with self._news:
             counts = work is self._work and work.receive(update, self._since_s())
             self._news.notify_all()
+        reach("update-counted")
         answer = notes.received(key) if counts else notes.refused(key, "it came too late")
         self._post(ClientId(key.client), answer)
         return counts

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 from flnb.core.clock import SYSTEM_CLOCK
+from flnb.core.errors import IntegrityError
 from flnb.core.ids import ClientId
 from flnb.transport import Limits
 from flnb.transport.v1 import federation_pb2 as pb
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 
 _WAITING_NOTES = 1000
 """More unsent notes than this, and the client is taken for gone."""
+_WAITING_OFFERS = 8
+"""Each may hold a message; a client has one update at a time, and few that it kept."""
 _RENEW_AT = 2 / 3
 
 
@@ -84,7 +87,14 @@ class Session:
         self.post(pb.CoordinatorNote(token=note))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something beside the session; it ends with it."""
+        """Do something beside the session; it ends with it.
+
+        Raises:
+            IntegrityError: Too much is waiting already.
+        """
+        if len(self._tasks) >= _WAITING_OFFERS:
+            work.close()
+            raise IntegrityError(f"{_WAITING_OFFERS} offers of {self.client} wait already")
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)

@@ -22,6 +22,8 @@ from flnb.transport.v1 import federation_pb2 as pb
 MAX_EXAMPLES = 2**40
 """More examples than any client has; a weight of this size still fits into an exact sum."""
 
+_METRICS, _METRIC_NAME = 100, 100
+
 
 class Key(NamedTuple):
     """One assignment; what an update must name to count."""
@@ -150,6 +152,10 @@ class OpenWork:
             return f"{len(envelope.update.hashes)} bytes of hashes do not fit {expected:,} bytes"
         if not 1 <= envelope.n_examples <= MAX_EXAMPLES:
             return f"it says that {envelope.n_examples:,} examples were trained on"
+        if len(envelope.metrics) > _METRICS:
+            return f"it has {len(envelope.metrics):,} metrics, at most {_METRICS} are taken"
+        if any(not 0 < len(metric.name) <= _METRIC_NAME for metric in envelope.metrics):
+            return f"the name of a metric has not 1 to {_METRIC_NAME} characters"
         numbers = [one for metric in envelope.metrics for one in (metric.total, metric.count)]
         if not all(map(math.isfinite, (envelope.train_s, *numbers))):
             return "one of its measurements is not finite"
@@ -200,12 +206,15 @@ def payload_bytes(layout: Layout) -> int:
     return 4 * layout.n_values + 8 * layout.n_integers
 
 
-def payload(arrays: Model | Update) -> bytes:
-    """Put a version or an update into the bytes that travel."""
-    return b"".join((arrays.values.tobytes(), arrays.integers.tobytes()))
+def payload(arrays: Model | Update) -> memoryview:
+    """See a version or an update as the bytes that travel; copied only if it has integers."""
+    if not arrays.integers.size:
+        return arrays.values.data.cast("B")
+    parts = arrays.values.view(np.uint8), arrays.integers.view(np.uint8)
+    return memoryview(np.concatenate(parts))
 
 
-def read_update(layout: Layout, data: bytes) -> Update:
+def read_update(layout: Layout, data: bytes | memoryview) -> Update:
     """Make an update of the bytes that travelled; `objection` has checked their number."""
     split = 4 * layout.n_values
     return Update(

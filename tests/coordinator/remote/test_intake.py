@@ -1,0 +1,97 @@
+"""Chunks of an update on their way into the spool: in any order, a few at a time, each checked."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from flnb.coordinator.remote.intake import Intake
+from flnb.core.errors import IntegrityError
+from flnb.tensors import Layout, Spool
+from flnb.transport import CHUNK_BYTES, Manifest
+
+N_CHUNKS = 11
+LAYOUT = Layout.of([("w", (N_CHUNKS * CHUNK_BYTES // 4 - 5,), "float32", "parameter")])
+VALUES = np.arange(LAYOUT.n_values, dtype=np.float32)
+MANIFEST = Manifest.of(VALUES.data)
+
+
+def chunk(place):
+    return VALUES.data.cast("B")[MANIFEST.span(place)].tobytes()
+
+
+def with_intake(folder, scene):
+    """Play a scene with an intake, and the list of what was complete."""
+
+    async def play():
+        with ThreadPoolExecutor(2) as hands:
+            whole, spool = [], Spool(folder, 2**30)
+            intake = await Intake.open(spool, "u", LAYOUT, {}, MANIFEST, hands, whole.append)
+            await scene(intake, whole)
+            await intake.abandon()
+
+    asyncio.run(play())
+
+
+async def sent(transfer, places):
+    for place in places:
+        await transfer.write(place, chunk(place))
+
+
+def test_chunks_in_any_order_become_the_update(tmp_path):
+    async def scene(intake, whole):
+        transfer = intake.transfer()
+        await sent(transfer, reversed(range(N_CHUNKS)))
+        await transfer.close(True)
+        assert np.array_equal(whole[0].open(LAYOUT).values, VALUES)
+
+    with_intake(tmp_path, scene)
+
+
+def test_a_wrong_chunk_is_found_however_late_it_comes(tmp_path):
+    async def scene(intake, whole):
+        transfer = intake.transfer()
+        await sent(transfer, range(N_CHUNKS - 1))
+        await transfer.write(N_CHUNKS - 1, chunk(0))
+        with pytest.raises(IntegrityError, match=f"chunk {N_CHUNKS - 1} is not the one"):
+            await transfer.close(True)
+        assert (intake.missing, whole) == ([N_CHUNKS - 1], [])
+
+    with_intake(tmp_path, scene)
+
+
+def test_what_came_before_a_connection_broke_is_not_asked_for_again(tmp_path):
+    async def scene(intake, whole):
+        first, second = intake.transfer(), intake.transfer()
+        await sent(first, range(6))
+        await first.close(False)
+        assert intake.missing == list(range(6, N_CHUNKS))
+        await sent(second, intake.missing)
+        await second.close(True)
+        assert len(whole) == 1
+
+    with_intake(tmp_path, scene)
+
+
+def test_a_transfer_that_is_cancelled_while_it_writes_keeps_what_it_wrote(tmp_path):
+    async def scene(intake, _whole):
+        transfer = intake.transfer()
+        sending = asyncio.create_task(sent(transfer, range(8)))
+        await asyncio.sleep(0)  # it has handed four chunks on and waits until they are written
+        sending.cancel()
+        await asyncio.wait([sending])
+        await transfer.close(False)
+        assert intake.missing == list(range(8, N_CHUNKS))
+
+    with_intake(tmp_path, scene)
+
+
+def test_an_update_that_nobody_wants_any_more_is_not_taken(tmp_path):
+    async def scene(intake, whole):
+        await intake.abandon()
+        with pytest.raises(IntegrityError, match="nobody waits"):
+            await intake.transfer().write(0, chunk(0))
+        assert not whole
+
+    with_intake(tmp_path, scene)
