@@ -47,6 +47,11 @@ class Generations:
         with self._database.reading() as connection:
             return line(connection, run)
 
+    def line_of(self, key: RoundKey) -> Line:
+        """The rounds that led to a round, also of a head that was left behind."""
+        with self._database.reading() as connection:
+            return _walk(connection, key.run, key.generation)
+
     def generations(self, run: RunId | None = None) -> list[Generation]:
         """Generations of one branch or of all that were begun by a fork or a roll back."""
         query = select(_generations).order_by(_generations.c.at, _generations.c.run)
@@ -108,8 +113,8 @@ class Generations:
             of_run = _heads.c.run == run
             change = {"generation": row.generation, "round": row.after, "snapshot_round": None}
             connection.execute(update(_heads).where(of_run).values(change))
-            change = {"generation": row.generation, "status": Status.PAUSED, "error": None}
-            connection.execute(update(_runs).where(_runs.c.id == run).values(change))
+            rests = {"generation": row.generation, "status": Status.PAUSED, "error": None}
+            connection.execute(update(_runs).where(_runs.c.id == run).values(rests))
             journal = schema.journal
             connection.execute(delete(journal).where(journal.c.run == run))
             self._note(connection, "rollback", row, {"left": list(left), "base": base})
@@ -234,10 +239,13 @@ def blocking(present: Line, base: RoundKey | None, names: list[Named]) -> list[N
 
 def line(connection: Connection, run: RunId) -> Line:
     """The rounds that lead to the head of a branch, inside somebody's transaction."""
-    record = _run(connection, run)
+    return _walk(connection, run, _run(connection, run).generation)
+
+
+def _walk(connection: Connection, run: RunId, generation: int) -> Line:
     rows = connection.execute(select(_generations))  # a fork's base may be on any branch
     known = {(row.run, row.generation): row for row in map(_generation, rows)}
-    return Line.of(run, record.generation, known)
+    return Line.of(run, generation, known)
 
 
 def _run(connection: Connection, run: RunId) -> RunRecord:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from flnb.core.errors import NotFoundError, StoreError
 from flnb.store import closing_rows, generations, schema
 from flnb.store.database import Database
 from flnb.store.generations import Generations
+from flnb.store.lineage import RoundKey
 from flnb.store.records import Closing, FailedAttempt, Forgotten, Head, JournalRecord, RunRecord
 from flnb.store.registry import Registry
 from flnb.store.requests import Requests
@@ -261,6 +263,24 @@ class StateStore(Requests, Registry, Tokens, Generations):
         with self._database.reading() as connection:
             present = generations.line(connection, run)
             return list(closing_rows.of_line(connection, present, after))
+
+    def rounds_of(self, runs: Sequence[RunId]) -> list[tuple[RoundKey, str | None, datetime]]:
+        """Every closed round of some branches, on a line or not, in order of closing.
+
+        Returns:
+            Its key, the snapshot of its commit if it has one, and when it closed.
+        """
+        table = schema.closings.c
+        query = select(table.run, table.generation, table.round, table.snapshot, table.closed_at)
+        query = query.where(table.run.in_(runs)).order_by(table.position)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return [(RoundKey(*row[:3]), row.snapshot, row.closed_at) for row in rows]
+
+    def closing_of(self, key: RoundKey) -> Closing | None:
+        """One closed round, also one that no line leads to any more."""
+        with self._database.reading() as connection:
+            return closing_rows.find(connection, key)
 
     def forgotten(self) -> list[Forgotten]:
         """What was taken back of closed rounds, by position."""

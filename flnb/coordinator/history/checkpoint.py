@@ -1,0 +1,149 @@
+"""A checkpoint: one committed round, to look at, measure, compare, load and hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from flnb.coordinator.history.difference import Difference, differences
+from flnb.core import cards
+from flnb.core.errors import StoreError, TaskError
+from flnb.store import Closing, LabStore, RoundKey
+from flnb.tensors import Layout, Model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from flnb.tasks import Task
+
+    Module = TypeVar("Module", bound=nn.Module)
+else:
+    Module = TypeVar("Module")
+
+
+class Checkpoint:
+    """A round whose model is in history.
+
+    Made by `run.checkpoint(…)`. Everything is read when it is asked for; what was committed never
+    changes, so a checkpoint stays good whatever happens to its run.
+
+    Args:
+        store: The lab's store.
+        name: Of the branch.
+        layout: Of the model.
+        closing: The round; it names a commit.
+    """
+
+    def __init__(self, store: LabStore, name: str, layout: Layout, closing: Closing) -> None:
+        assert closing.snapshot is not None, "a checkpoint has a commit"
+        self._store, self._layout, self._closing = store, layout, closing
+        self.name, self.snapshot = name, closing.snapshot
+        self.round, self.generation = closing.round, closing.generation
+        self.sha256 = closing.parameters_sha256 or ""
+
+    @property
+    def key(self) -> RoundKey:
+        """Which round it is, for ever."""
+        return RoundKey(self._closing.run, self.generation, self.round)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What was measured centrally in that round."""
+        columns = self._closing.metrics
+        rows = zip(columns["scope"], columns["metric"], columns["value"], strict=True)
+        return {str(name): float(value) for scope, name, value in rows if scope == "central"}
+
+    def model(self) -> Model:
+        """The version, as one flat vector with its layout.
+
+        Raises:
+            StoreError: What is stored is not what was committed; says which commit is damaged.
+        """
+        groups = self._store.history.read(self.snapshot, ("parameters", "integers"))
+        model = Model(self._layout, groups["parameters"], groups["integers"])
+        if self.sha256 and model.sha256() != self.sha256:
+            raise StoreError(
+                f"commit {self.snapshot} of round {self.round} of {self.name} is damaged: its "
+                f"parameters have digest {model.sha256()[:12]}, {self.sha256[:12]} was committed",
+                hint="restore history/ from a copy, or go on from an earlier checkpoint",
+            )
+        return model
+
+    def evaluate(self, task: Task) -> dict[str, float]:
+        """Measure it on a task's held-out examples.
+
+        Returns:
+            `loss` and every metric of the task.
+
+        Raises:
+            TaskError: The task's model lies otherwise.
+        """
+        from flnb.training import Resident, combine_blocks, evaluate_block  # brings torch
+
+        self._check(task)
+        model, resident = self.model(), Resident(task)
+        blocks = [evaluate_block(resident, model, block) for block in task.test_blocks()]
+        return {name: metric.value for name, metric in combine_blocks(blocks).items()}
+
+    def load_into(self, module: Module) -> Module:
+        """Put the version into a torch module of the same shape; returns the module.
+
+        Raises:
+            TaskError: The module has other tensors; the first difference is named.
+        """
+        from flnb.tasks.modules import into_module, layout_of  # brings torch
+
+        if reason := self._layout.differs_from(layout_of(module)):
+            raise TaskError(f"round {self.round} of {self.name} does not fit this module: {reason}")
+        into_module(self.model(), module)
+        return module
+
+    def export(self, path: str | Path) -> Path:
+        """Write the version as a safetensors file, each tensor with its own name, shape and dtype.
+
+        The file says where it comes from: run, round, digest. An existing one is replaced whole.
+        """
+        import torch
+        from safetensors.torch import save_file
+
+        model, path = self.model(), Path(path)
+        tensors = {
+            slot.name: torch.from_numpy(model.tensor(slot.name).copy()).to(
+                getattr(torch, slot.dtype)
+            )
+            for slot in self._layout.slots
+        }
+        about = {"run": self.name, "round": str(self.round), "sha256": self.sha256}
+        draft = path.with_name(f".{path.name}.draft")
+        save_file(tensors, draft, metadata={"format": "pt", **about})
+        draft.replace(path)
+        return path
+
+    def diff(self, other: Checkpoint) -> Difference:
+        """Compare two versions, tensor by tensor.
+
+        Raises:
+            TaskError: They are of different models.
+        """
+        if reason := self._layout.differs_from(other._layout):
+            raise TaskError(f"{self!r} and {other!r} are of different models: {reason}")
+        return differences(f"{self!r} → {other!r}", self.model(), other.model())
+
+    def _check(self, task: Task) -> None:
+        if reason := task.layout.differs_from(self._layout):
+            raise TaskError(f"round {self.round} of {self.name} is not of this task: {reason}")
+
+    def __repr__(self) -> str:
+        """One line, from memory."""
+        return f"Checkpoint({self.name!r}, round {self.round}, {self.snapshot[:6].lower()})"
+
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
+        facts = {
+            "branch": f"{self._closing.branch}, generation {self.generation}",
+            "commit": self.snapshot,
+            "closed": f"{self._closing.closed_at:%Y-%m-%d %H:%M:%S} UTC",
+            **{name: f"{value:.4g}" for name, value in self.metrics.items()},
+        }
+        title = f"Round {self.round} of {self.name}"
+        return cards.bundle(repr(self), cards.card(title, facts, details={"sha256": self.sha256}))

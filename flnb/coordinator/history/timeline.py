@@ -1,0 +1,197 @@
+"""The history of a run as people walk it: its checkpoints by number or name, and the graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flnb.coordinator.history.checkpoint import Checkpoint
+from flnb.coordinator.history.graph import Lane, as_svg, as_text
+from flnb.core import RunId, cards
+from flnb.core.errors import NotFoundError
+from flnb.store import Closing, LabStore, Named, RoundKey, RunRecord, Segment, Table
+from flnb.tensors import Layout
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEAD, BEST = "head", "best"
+"""Names that are looked up and not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the state database says of all branches of a run at one moment."""
+
+    records: dict[RunId, RunRecord]
+    rounds: list[tuple[RoundKey, str | None]]
+    names: dict[str, Named]
+
+
+class Timeline:
+    """All branches of a run, and the line of one of them; a snapshot of the moment it was made.
+
+    Args:
+        store: The lab's store.
+        record: The branch.
+    """
+
+    def __init__(self, store: LabStore, record: RunRecord) -> None:
+        self._store, self._record = store, record
+        state = store.state
+        self.line = state.line(record.id)
+        branches = {
+            one.id: one for one in reversed(state.runs()) if one.trunk_name == record.trunk_name
+        }
+        rounds = [(key, snapshot) for key, snapshot, _ in state.rounds_of(list(branches))]
+        self._known = _Known(branches, rounds, state.names(record.id))
+        self._lanes = self._all_lanes()
+
+    # --- checkpoints ----------------------------------------------------------------------------
+
+    def checkpoint(self, which: int | str) -> Checkpoint:
+        """Find a committed round of the line by its number, or any by a name.
+
+        Args:
+            which: A number, `@head`, `@best` (of the metric that is drawn), or a name that was
+                given, with or without its `@`.
+
+        Raises:
+            NotFoundError: No such name or round, or a round without a commit; the nearest with
+                one are said.
+        """
+        closing = self._store.state.closing_of(self.key(which))
+        assert closing is not None, "keys come from closed rounds"
+        return self._checkpoint(closing)
+
+    def key(self, which: int | str) -> RoundKey:
+        """Which round is meant; see `checkpoint`."""
+        if isinstance(which, int):
+            return self._committed(which)
+        name = which.removeprefix("@")
+        if name == HEAD:
+            if (found := self._store.state.head(self._record.id).closing) is None:
+                raise NotFoundError("committed round of run", self._record.name)
+            return RoundKey(found.run, found.generation, found.round)
+        if name == BEST:
+            return self._best()
+        if (named := self._known.names.get(name)) is not None:
+            return self._newest_commit(named.key)
+        raise NotFoundError("name of a round", which, [HEAD, BEST, *self._known.names])
+
+    def commits(self) -> list[RoundKey]:
+        """Rounds of the line that can be restored at once, in order."""
+        return [key for key, snapshot in self._known.rounds if snapshot and key in self.line]
+
+    def commit_before(self, round_: int) -> RoundKey | None:
+        """The last committed round of the line that is not after a number; None before the first."""
+        return max(
+            (key for key in self.commits() if key.round <= round_),
+            key=lambda key: key.round,
+            default=None,
+        )
+
+    def _committed(self, round_: int) -> RoundKey:
+        committed = {key.round: key for key in self.commits()}
+        if round_ not in committed:
+            near = sorted(committed, key=lambda number: abs(number - round_))[:2]
+            closed = any(key.round == round_ and key in self.line for key, _ in self._known.rounds)
+            kind = "commit of closed round" if closed else "closed round"
+            raise NotFoundError(kind, round_, [f"round {number}" for number in sorted(near)])
+        return committed[round_]
+
+    def _newest_commit(self, key: RoundKey) -> RoundKey:
+        """A head that was left behind may have closed rounds after its last commit."""
+        line = self._store.state.line_of(key)
+        found = [one for one, snapshot in self._known.rounds if snapshot and one in line]
+        if not found:
+            raise NotFoundError("commit of round", key.round)
+        return max((one for one in found if one.round <= key.round), key=lambda one: one.round)
+
+    def _best(self) -> RoundKey:
+        scored = [
+            (score, closing)
+            for closing in self._store.state.summaries(self._record.id)
+            if closing.snapshot and not math.isnan(score := _score(closing))
+        ]
+        if not scored:
+            raise NotFoundError("measured and committed round of run", self._record.name)
+        _, best = max(scored, key=lambda pair: (pair[0], pair[1].round))
+        return RoundKey(best.run, best.generation, best.round)
+
+    def _checkpoint(self, closing: Closing) -> Checkpoint:
+        record = self._known.records[closing.run]
+        return Checkpoint(self._store, record.name, Layout.from_json(record.layout), closing)
+
+    # --- the graph ------------------------------------------------------------------------------
+
+    def df(self) -> pd.DataFrame:
+        """One row a round of any branch: its key, whether the line leads there, its commit, names."""
+        names: dict[RoundKey, list[str]] = {}
+        for one in self._known.names.values():
+            names.setdefault(one.key, []).append(one.name)
+        rows = [
+            {
+                "branch": self._known.records[key.run].branch,
+                "generation": key.generation,
+                "round": key.round,
+                "on_line": key in self.line,
+                "commit": snapshot,
+                "names": ", ".join(names.get(key, ())),
+            }
+            for key, snapshot in self._known.rounds
+        ]
+        columns = ("branch", "generation", "round", "on_line", "commit", "names")
+        return Table.of({name: [row[name] for row in rows] for name in columns}).df()
+
+    def _all_lanes(self) -> list[Lane]:
+        rows = {(row.run, row.generation): row for row in self._store.state.generations()}
+        lanes = []
+        for record in self._known.records.values():
+            for generation in range(1, record.generation + 1):
+                row = rows.get((record.id, generation))
+                segment = Segment(record.id, generation, row.after if row else 0, None)
+                lanes.append(self._lane(record, segment, row.base if row else None))
+        return lanes
+
+    def _lane(self, record: RunRecord, segment: Segment, base: RoundKey | None) -> Lane:
+        mine = [
+            (key, snapshot)
+            for key, snapshot in self._known.rounds
+            if (key.run, key.generation) == (segment.run, segment.generation)
+        ]
+        labels = {
+            one.key.round: f"@{one.name}"
+            for one in self._known.names.values()
+            if (one.key.run, one.key.generation) == (segment.run, segment.generation)
+        }
+        return Lane(
+            branch=record.branch,
+            generation=segment.generation,
+            base=(self._known.records[base.run].branch, base.generation) if base else None,
+            after=segment.after,
+            last=max((key.round for key, _ in mine), default=segment.after),
+            commits=tuple(sorted(key.round for key, snapshot in mine if snapshot)),
+            labels=labels,
+            current=segment.generation == record.generation,
+        )
+
+    def __repr__(self) -> str:
+        """The graph as text, from memory."""
+        return as_text(self._record.trunk_name, self._lanes)
+
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
+        drawing = cards.Html(as_svg(self._record.trunk_name, self._lanes))
+        title = cards.quiet(f"History of {self._record.trunk_name}")
+        return cards.bundle(repr(self), cards.framed(title, drawing))
+
+
+def _score(closing: Closing) -> float:
+    """What `@best` is best in: the first metric that is not a loss, else the smallest loss."""
+    columns = closing.metrics
+    rows = zip(columns["scope"], columns["metric"], columns["value"], strict=True)
+    central = {str(name): float(value) for scope, name, value in rows if scope == "central"}
+    own = [value for name, value in central.items() if name != "loss"]
+    return own[0] if own else -central.get("loss", math.nan)
