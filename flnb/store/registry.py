@@ -50,6 +50,18 @@ class Registry:
         with self._database.reading() as connection:
             return [InviteRecord(*row) for row in connection.execute(query)]
 
+    def holder(self, token_hash: str) -> ClientRecord | None:
+        """Who has joined under the name that an invite is for; None if nobody has.
+
+        Args:
+            token_hash: Digest of the invite's token.
+        """
+        named = select(_invites.c.client).where(_invites.c.token_hash == token_hash)
+        query = select(_clients).where(_clients.c.name == named.scalar_subquery())
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _client_record(row)
+
     def revoke_invite(self, client: str) -> None:
         """Make the invites for a name worthless; a client that has joined stays.
 

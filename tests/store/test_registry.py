@@ -62,6 +62,14 @@ def test_joining_binds_the_key_to_the_invited_name(state):
     assert state.invites() == [replace(invite(role="operator"), used_by=KEY)]
 
 
+def test_the_holder_of_a_name_is_found_by_any_invite_for_it(joined):
+    joined.add_invite(invite(token="again", made=5))
+    joined.add_invite(invite("hospital-b", "second", made=5))
+    assert joined.holder("again") == joined.client("hospital-a")
+    assert joined.holder("second") is None
+    assert joined.holder("never given out") is None
+
+
 def test_the_same_key_may_join_again_while_the_invite_lives(joined):
     joined.seen("hospital-a", after(2), 7, ABOUT)
     known = joined.client("hospital-a")

@@ -21,7 +21,7 @@ from flnb.coordinator.remote.work import Key
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import AccessRefusedError, NotFoundError, TokenExpiredError
 from flnb.core.ids import ClientId
-from flnb.store import ClientRecord, LabStore, StateStore
+from flnb.store import ClientRecord, LabStore
 from flnb.tensors import Spool
 from flnb.transport import ChunkSink, Limits, Package
 from flnb.transport.identity import verify
@@ -95,7 +95,7 @@ class Front:
         for session in tuple(self._sessions.values()):
             session.end("the coordinator stops", for_good=False)
         await asyncio.sleep(0)
-        for remote in self._remotes.values():
+        for remote in tuple(self._remotes.values()):  # a client may come with another layout
             await asyncio.to_thread(remote.close)
 
     # --- for the server -------------------------------------------------------------------------
@@ -113,7 +113,7 @@ class Front:
         if not verify(request.public_key, request.signature, "flnb-join", request.token.encode()):
             raise AccessRefusedError("the request to join is not signed by the key that it names")
         registry, now = self._store.state, SYSTEM_CLOCK.now()
-        before = await self._in_io(_holder_of, registry, token_hash(request.token))
+        before = await self._in_io(registry.holder, token_hash(request.token))
         record: ClientRecord = await self._in_io(
             registry.join, token_hash(request.token), request.public_key, now
         )
@@ -294,16 +294,6 @@ class Front:
 def _check_welcome(record: ClientRecord) -> None:
     if record.revoked_at is not None:
         raise AccessRefusedError(f"client {record.name!r} was revoked: {record.reason}")
-
-
-def _holder_of(registry: StateStore, hashed: str) -> ClientRecord | None:
-    """Who holds the name of an invite now, if anybody."""
-    for invite in registry.invites():
-        if invite.token_hash == hashed:
-            for record in registry.clients():
-                if record.name == invite.client:
-                    return record
-    return None
 
 
 def _is_over(store: LabStore, key: Key) -> bool:
