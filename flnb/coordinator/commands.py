@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from flnb.coordinator.history.moving import answer_roll_back
 from flnb.rounds import PauseAsked
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ async def _answer(coordinator: Coordinator, command: Command) -> str:
                 await asyncio.to_thread(coordinator.end, command.run)
             case "resume":
                 await asyncio.to_thread(coordinator.resume, coordinator.lab.run(command.run))
+            case "rollback":
+                answer = await asyncio.to_thread(
+                    answer_roll_back, coordinator, command.run, command.arguments
+                )
+                return answer or DONE
             case _:
                 return f"unknown command {command.verb!r}"
     except Exception as error:

@@ -290,6 +290,24 @@ class Coordinator(Hosting):
             drive.done.exception()
         rest()
 
+    def give_up(self, run_id: RunId) -> bool:
+        """Give the open round of a run up and wait until it rests.
+
+        Returns:
+            Whether it was going on.
+        """
+        drive = self._drives.get(run_id)
+        if drive is None or drive.over:
+            return False
+        self._thread().loop.call_soon_threadsafe(drive.rest)
+        drive.done.exception()  # waits; an error is on the run
+        return True
+
+    def redraw(self, run_id: RunId) -> None:
+        """Show a run anew whose head was moved; those who watch it see on."""
+        if (picture := self.picture(run_id)) is not None:
+            picture.become(self.lab.picture(self.lab.store.state.run(run_id)))
+
     def later(self, delay_s: float, work: Callable[[], None]) -> None:
         """Call something on the loop after a while."""
         loop = self._thread().loop

@@ -38,7 +38,7 @@ class Following:
         self.done: Future[FLBaseError | None] = Future()
         """Resolves when the run rests, with what a person should know about it."""
         self._lab, self._record = lab, record
-        self._plan_hash = before._plan_hash if before else record.plan_hash
+        self._course = before._course if before else (record.plan_hash, record.generation)
         self._position = before._position if before else 0
         self._look()
         name = f"flnb-follow-{record.name}"
@@ -60,9 +60,10 @@ class Following:
         state = self._lab.store.state
         # The row before the rounds: of a run that rests, no round is missed.
         record = state.run(self._record.id)
-        if record.plan_hash != self._plan_hash:
-            # With another plan, rounds that were never saved are done again.
-            self._plan_hash, self._position = record.plan_hash, 0
+        if (course := (record.plan_hash, record.generation)) != self._course:
+            # With another plan, rounds that were never saved are done again; a head that was moved
+            # has other rounds before it.
+            self._course, self._position = course, 0
             self.picture.begin_again(self._lab.first_view(record))
         for closing in state.summaries(record.id, after=self._position):
             self._position = closing.position

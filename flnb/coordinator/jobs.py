@@ -13,12 +13,12 @@ from flnb.coordinator.picture import Picture
 from flnb.coordinator.population import Population, Simulation
 from flnb.coordinator.runner import Job
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import FingerprintError, PlanError, RoundStateError, TaskError
+from flnb.core.errors import FingerprintError, PlanError, RoundStateError, StoreError, TaskError
 from flnb.core.failpoints import reach
 from flnb.core.ids import RunId, new_run_id, new_run_name
 from flnb.core.plan import Plan
 from flnb.core.view import Status
-from flnb.store import LabStore, RunRecord
+from flnb.store import Closing, LabStore, RunRecord
 from flnb.strategies import Strategy
 from flnb.tensors import Model, unpack
 
@@ -106,7 +106,7 @@ def resumed_job(
         record = replace(record, plan_yaml=plan.to_yaml(), plan_hash=plan.hash)
         store.state.set_plan(record.id, record.plan_yaml, plan.hash, forget_after=saved)
     if head.snapshot is not None and head.closing is not None:
-        start = _restored(store, head.closing.round, head.snapshot, start)
+        start = _restored(store, record, head.closing, start)
         _compare_environment(record)
     store.writer.reset(record.id, head.snapshot)  # drops a commit that no closing names
     reach("branch-reset")
@@ -144,10 +144,29 @@ def end_resting(store: LabStore, run_id: RunId, picture: Picture | None) -> None
             picture.on_status(Status.STOPPED)
 
 
-def _restored(store: LabStore, round_number: int, snapshot: str, first: Version) -> Version:
-    groups = store.history.read(snapshot, ("parameters", "integers", "optimiser"))
+def _restored(store: LabStore, record: RunRecord, closing: Closing, first: Version) -> Version:
+    """A committed version, with the server optimiser's state where it is of the same optimiser."""
+    assert closing.snapshot is not None, "what is restored has a commit"
+    groups = store.history.read(closing.snapshot, ("parameters", "integers", "optimiser"))
     model = Model(first.model.layout, groups["parameters"], groups["integers"])
-    return Version(round_number, model, unpack(first.optimiser, groups["optimiser"]))
+    if closing.parameters_sha256 not in {None, model.sha256()}:
+        raise StoreError(
+            f"commit {closing.snapshot} of round {closing.round} of {record.name} is damaged",
+            hint=f"lab.run({record.name!r}).rollback(to={closing.round - 1}) goes on from the commit before",
+        )
+    optimiser = first.optimiser
+    if _same_server(store, record, closing):
+        optimiser = unpack(first.optimiser, groups["optimiser"])
+    return Version(closing.round, model, optimiser)
+
+
+def _same_server(store: LabStore, record: RunRecord, closing: Closing) -> bool:
+    """Whether the commit is of a run with the same server optimiser; a branch may have another."""
+    if closing.run == record.id:
+        return True
+    plans = (record.plan_yaml, store.state.run(closing.run).plan_yaml)
+    servers = [Plan.from_yaml(text).strategy.compose().server for text in plans]
+    return type(servers[0]) is type(servers[1])
 
 
 def _same_task(record: RunRecord, task: Task | None, known: Iterable[Task]) -> Task:

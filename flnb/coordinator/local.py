@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import getpass
+import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from flnb.coordinator.history.moving import fork
+from flnb.coordinator.history.preview import RollbackPreview
+from flnb.coordinator.history.timeline import Timeline
 from flnb.coordinator.jobs import end_resting
 from flnb.coordinator.picture import Picture
 from flnb.core.errors import FLBaseError, NotFoundError
@@ -13,7 +18,7 @@ from flnb.core.ids import RunId
 from flnb.core.progress import Later
 from flnb.core.view import RunView
 from flnb.rounds import PauseAsked
-from flnb.store import Closing, FailedAttempt, RunRecord, Table
+from flnb.store import Closing, FailedAttempt, Request, RunRecord, Segment, Table
 from flnb.tensors import Layout, Model
 
 if TYPE_CHECKING:
@@ -136,8 +141,12 @@ class LocalRun:
 
     def table(self, name: str, order: str) -> Table:
         """See `RunSource`."""
+        line = self._lab.store.state.line(self.id)
+        branches = {one.id: one.branch for one in self._lab.store.state.runs()}
+        mine = " OR ".join(_of_segment(segment, branches) for segment in line.segments)
+        where = f"run = '{self._record.trunk_name}' AND ({mine})"
         return self._lab.sql(
-            f"SELECT * FROM {name} WHERE run = '{self.name}' ORDER BY {order}",  # noqa: S608  # a run's name is checked when it is made
+            f"SELECT * FROM {name} WHERE {where} ORDER BY {order}",  # noqa: S608  # names of runs and branches are checked when they are made
             rows=10_000_000,
             timeout_s=60.0,
         )
@@ -151,6 +160,34 @@ class LocalRun:
         if mine := [attempt for attempt in state.attempts(self.id) if attempt.round == number]:
             return mine[-1]
         raise NotFoundError("closed round", number, [f"1 to {self.view.round}"])
+
+    def history(self) -> Timeline:
+        """See `RunSource`."""
+        return Timeline(self._lab.store, self._lab.store.state.run(self.id))
+
+    def fork(self, name: str, at: int | str | None, changes: Mapping[str, Any]) -> LocalRun:
+        """See `RunSource`."""
+        timeline = self.history()
+        head = self._lab.store.state.head(self.id)
+        if at is None:
+            base = timeline.commit_before(head.round)
+        elif isinstance(at, int):
+            base = timeline.key(at) if at else None
+        else:
+            base = timeline.key(at)
+        record = self._lab.store.state.run(self.id)
+        request = Request(id=secrets.token_hex(8), actor=getpass.getuser(), reason="")
+        made = fork(self._lab, record, name, base, changes, request)
+        return LocalRun(self._lab, made, self._lab.picture(made))
+
+    def rollback(self, to: int | str) -> RollbackPreview:
+        """See `RunSource`."""
+        return RollbackPreview(self._lab, self._lab.store.state.run(self.id), to)
+
+    def protect(self, protected: bool, reason: str) -> None:  # as in the port
+        """See `RunSource`."""
+        request = Request(id=secrets.token_hex(8), actor=getpass.getuser(), reason=reason)
+        self._lab.store.state.protect(self.id, request, protected=protected)
 
     def model(self) -> Model:
         """See `RunSource`."""
@@ -166,3 +203,12 @@ class LocalRun:
         """See `RunSource`."""
         closing = self._lab.store.state.head(self.id).closing
         return (closing.parameters_sha256 or "") if closing else ""
+
+
+def _of_segment(segment: Segment, branches: Mapping[RunId, str]) -> str:
+    """A condition for the rows of a segment of a line."""
+    upper = "" if segment.last is None else f" AND round <= {segment.last}"
+    return (
+        f"(branch = '{branches[segment.run]}' AND generation = {segment.generation} "
+        f"AND round > {segment.after}{upper})"
+    )

@@ -95,6 +95,11 @@ class Picture:
         self._seen = 0
         self.show(view)
 
+    def become(self, other: Picture) -> None:
+        """Show what another picture of the same run shows, and go on from there."""
+        self._seen = other._seen
+        self.show(other.view)
+
     def show(self, view: RunView) -> None:
         """Replace the picture, and tell whoever watches if it looks different."""
         if view != self.view:

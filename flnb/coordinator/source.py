@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from flnb.coordinator.history.preview import RollbackPreview
+from flnb.coordinator.history.timeline import Timeline
 from flnb.core.errors import FLBaseError
 from flnb.core.ids import RunId
 from flnb.core.progress import Later
@@ -81,6 +83,22 @@ class RunSource(Protocol):
         Raises:
             NotFoundError: There is no such round yet.
         """
+        ...
+
+    def history(self) -> Timeline:
+        """All branches of the run, and the line of this one."""
+        ...
+
+    def fork(self, name: str, at: int | str | None, changes: Mapping[str, Any]) -> RunSource:
+        """Make a branch of it, with a plan that may differ; it rests."""
+        ...
+
+    def rollback(self, to: int | str) -> RollbackPreview:
+        """Look at what a roll back would do."""
+        ...
+
+    def protect(self, protected: bool, reason: str) -> None:  # a port with one caller
+        """Let nobody move its head back, or again let them."""
         ...
 
     def model(self) -> Model:

@@ -102,6 +102,8 @@ class HeadMovedError(RoundStateError):
             hint="look at a fresh preview, then apply that one",
         )
         self.branch, self.seen, self.now = branch, seen, now
+        self.preview: object = None
+        """A fresh preview of what was asked for, where there is one."""
 
 
 class InsufficientClientsError(FLBaseError):

@@ -47,6 +47,15 @@ class Generations:
         with self._database.reading() as connection:
             return line(connection, run)
 
+    def blocking(self, run: RunId, base: RoundKey | None) -> list[Named]:
+        """Aliases of rounds that a move of the head to this base would take off the line.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        with self._database.reading() as connection:
+            return _blocking(connection, _run(connection, run), base)
+
     def line_of(self, key: RoundKey) -> Line:
         """The rounds that led to a round, also of a head that was left behind."""
         with self._database.reading() as connection:
@@ -217,8 +226,7 @@ class Generations:
                 f"{record.name} is protected: its head is not moved back",
                 hint="run.protect(False) first, or run.branch(…) to try something else",
             )
-        leaving = blocking(line(connection, record.id), base, _names_of(connection, record))
-        if leaving:
+        if leaving := _blocking(connection, record, base):
             raise RoundStateError(
                 f"{', '.join(f'@{one.name} (round {one.key.round})' for one in leaving)} "
                 f"would leave {record.name}",
@@ -226,20 +234,27 @@ class Generations:
             )
 
 
-def blocking(present: Line, base: RoundKey | None, names: list[Named]) -> list[Named]:
-    """Aliases, as they stand, of rounds that a move to this base would take off the line."""
-    newest = {one.name: one for one in names}
-    kept = base.round if base else 0
-    return [
-        one
-        for one in newest.values()
-        if one.kind == ALIAS and one.key in present and one.key.round > kept
-    ]
+def leads_to(base: RoundKey | None, line_of_base: Line | None, key: RoundKey) -> bool:
+    """Whether a round is on the line of a base, and so stays when a head moves there."""
+    if base is None or line_of_base is None:
+        return False
+    return key in line_of_base and key.round <= base.round
 
 
 def line(connection: Connection, run: RunId) -> Line:
     """The rounds that lead to the head of a branch, inside somebody's transaction."""
     return _walk(connection, run, _run(connection, run).generation)
+
+
+def _blocking(connection: Connection, record: RunRecord, base: RoundKey | None) -> list[Named]:
+    present = _walk(connection, record.id, record.generation)
+    target = _walk(connection, base.run, base.generation) if base else None
+    newest = {one.name: one for one in _names_of(connection, record)}
+    return [
+        one
+        for one in newest.values()
+        if one.kind == ALIAS and one.key in present and not leads_to(base, target, one.key)
+    ]
 
 
 def _walk(connection: Connection, run: RunId, generation: int) -> Line:

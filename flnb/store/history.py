@@ -43,7 +43,6 @@ _LOCK_PAUSE_S = 0.01
 class _Commit(NamedTuple):
     """The last commit of this process: what the next one is compared with."""
 
-    run: str
     snapshot: str
     groups: Groups
 
@@ -83,12 +82,12 @@ class History:
                 repository.create_branch(run, repository.lookup_branch(_ROOT))
                 failpoints.reach("branch-made")
             session = repository.writable_session(run)
-            before = self._before(run, session.snapshot_id)
+            before = self._before(session.snapshot_id)
             arrange(session.store, arrays, before)
             write_chunks(session.store, arrays, before)
             failpoints.reach("chunks-written")
             snapshot = session.commit("round", metadata=dict(meta))
-        self._last = _Commit(run, snapshot, arrays)
+        self._last = _Commit(snapshot, arrays)
         return snapshot
 
     def read(self, snapshot: str, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
@@ -140,6 +139,18 @@ class History:
             elif repository.lookup_branch(run) != target:
                 repository.reset_branch(run, target)
 
+    def keep(self, tag: str, snapshot: str) -> None:
+        """Keep a commit alive under a tag, also when no branch leads to it any more.
+
+        A tag that is there already stays; whoever gives one must mean the same commit by it.
+
+        Raises:
+            NotFoundError: There is no such snapshot.
+        """
+        with self._writing() as repository, _known(snapshot):
+            if tag not in repository.list_tags():
+                repository.create_tag(tag, snapshot_id=snapshot)
+
     @property
     def size_bytes(self) -> int:
         """Bytes of all commits on the disk."""
@@ -183,10 +194,10 @@ class History:
             with _exclusive(self.path):
                 yield repository
 
-    def _before(self, run: str, tip: str) -> Groups:
+    def _before(self, tip: str) -> Groups:
         """Arrays of the commit that the next one stands on, as far as they are in memory."""
-        last = self._last
-        return last.groups if last and (last.run, last.snapshot) == (run, tip) else {}
+        # Of any run: a fork stands on a commit of another branch.
+        return self._last.groups if self._last and self._last.snapshot == tip else {}
 
 
 @contextmanager

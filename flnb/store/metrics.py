@@ -203,7 +203,7 @@ class Metrics:
         """Identity to name of the runs; the table of runs is made anew if one is not in it."""
         if not needed <= {run.id for run in self._runs}:
             self._put_runs(cursor)
-        return {run.id: run.name for run in self._runs}
+        return {run.id: run.trunk_name for run in self._runs}
 
     def _put_runs(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._runs = self._state.runs()

@@ -137,7 +137,7 @@ def _one_body(spec: TableSpec, closing: Closing, name: str) -> pa.Table:
 
 def _run_row(run: RunRecord) -> dict[str, Any]:
     return {
-        "run": run.name,
+        "run": run.trunk_name,
         "id": run.id,
         "status": str(run.status),
         "branch": run.branch,

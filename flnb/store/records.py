@@ -93,6 +93,11 @@ class Closing:
         """What identifies a closed round: run, branch, generation, round."""
         return self.run, self.branch, self.generation, self.round
 
+    @property
+    def round_key(self) -> RoundKey:
+        """The same without the branch, which has a run identity of its own."""
+        return RoundKey(self.run, self.generation, self.round)
+
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
@@ -187,7 +192,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A wish of another process (`pause`, `resume`, `stop`), carried out by the coordinator."""
+    """A wish of another process (`pause`, `resume`, `stop`, `rollback`), for the coordinator."""
 
     id: int
     run: RunId
@@ -195,6 +200,7 @@ class Command:
     asked_at: datetime
     result: str | None = None
     """What became of it; None while it waits."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

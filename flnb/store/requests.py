@@ -48,21 +48,30 @@ class Requests:
         with self._database.reading() as connection:
             return [_operation(row) for row in connection.execute(query.order_by(table.c.position))]
 
-    def enqueue_command(self, run: RunId, verb: str) -> Command:
-        """Ask the coordinator for something, from any process."""
+    def enqueue_command(
+        self, run: RunId, verb: str, arguments: Mapping[str, Any] | None = None
+    ) -> Command:
+        """Ask the coordinator for something, from any process.
+
+        Args:
+            run: What it is about.
+            verb: Such as `pause`.
+            arguments: More about it, as JSON.
+        """
         asked_at = self._clock.now()
-        row = {"run": run, "verb": verb, "asked_at": asked_at}
+        arguments = dict(arguments or {})
+        row = {"run": run, "verb": verb, "asked_at": asked_at, "arguments": arguments}
         with self._database.writing() as connection:
             key = connection.execute(insert(schema.commands), row).inserted_primary_key
         assert key is not None
-        return Command(key[0], run, verb, asked_at)
+        return Command(key[0], run, verb, asked_at, arguments=arguments)
 
     def pending_commands(self) -> list[Command]:
         """What nobody has answered yet, oldest first."""
         table = schema.commands
         query = select(table).where(table.c.result.is_(None)).order_by(table.c.id)
         with self._database.reading() as connection:
-            return [Command(*row) for row in connection.execute(query)]
+            return [_command(row) for row in connection.execute(query)]
 
     def command(self, number: int) -> Command:
         """Look up what became of a command.
@@ -75,7 +84,7 @@ class Requests:
             row = connection.execute(query).first()
         if row is None:
             raise NotFoundError("command", number)
-        return Command(*row)
+        return _command(row)
 
     def drop_commands(self, result: str) -> int:
         """Finish all commands that wait, for a coordinator that starts; returns how many.
@@ -97,3 +106,7 @@ class Requests:
 
 def _operation(row: Row[Any]) -> Operation:
     return Operation(**{**row._mapping, "details": row.details or {}})
+
+
+def _command(row: Row[Any]) -> Command:
+    return Command(**{**row._mapping, "arguments": row.arguments or {}})

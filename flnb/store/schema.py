@@ -207,6 +207,7 @@ commands = Table(
     _text("verb"),
     _moment("asked_at"),
     Column("result", Text),
+    _json("arguments"),
 )
 
 clients = Table(

@@ -70,7 +70,7 @@ RUNS = TableSpec(
     "runs",
     "One row for each run of the lab",
     (
-        Column("run", _TEXT, "Name of the run, unique in the lab"),
+        Column("run", _TEXT, "Name of the run; its branches share it"),
         Column("id", _TEXT, "Identity of the run, unique for ever"),
         Column("status", _TEXT, "What the run is doing: running, paused, finished …"),
         Column("branch", _TEXT, "Branch that the run is on"),

@@ -158,6 +158,15 @@ class HistoryWriter:
             history.reset(run, snapshot)
             history.close()
 
+    def keep(self, tag: str, snapshot: str) -> None:
+        """Keep a commit alive under a tag; see `History.keep`."""
+        with self._lock:
+            if self._under_way is not None:
+                self.settle(self._under_way, None)
+            history = History(self._path)
+            history.keep(tag, snapshot)
+            history.close()
+
     def close(self) -> None:
         """Wait for the commit under way, but not for one that hangs, and end the process."""
         with self._lock:

@@ -57,12 +57,8 @@ def differences(title: str, before: Model, after: Model) -> Difference:
 def _difference(before: np.ndarray, after: np.ndarray) -> dict[str, object]:
     a, b = (array.astype(np.float64).reshape(-1) for array in (before, after))
     change, norm_a, norm_b = b - a, _norm(a), _norm(b)
-    if norm_a:
-        relative = _norm(change) / norm_a
-    else:
-        relative = float("inf") if norm_b else 0.0
     return {
-        "relative_l2": relative,
+        "relative_l2": _norm(change) / norm_a if norm_a else np.inf if norm_b else 0.0,
         "cosine": float(a @ b / (norm_a * norm_b)) if norm_a and norm_b else float("nan"),
         "largest": float(np.abs(change).max(initial=0.0)),
         "equal": float(np.mean(before == after)) if before.size else 1.0,

@@ -88,7 +88,7 @@ def _lane(lane: Lane, index: int, rows: Mapping[tuple[str, int], int], last: int
     y, x_from, x_to = _y(index), _x(lane.after, last), _x(lane.last, last)
     faint = "" if lane.current else ' opacity=".5"'
     parts = [f'<text x="0" y="{y + 4}">{escape(lane.name)}</text>']
-    if lane.base in rows:
+    if lane.base is not None and lane.base in rows:
         y_base = _y(rows[lane.base])
         dash = ' stroke-dasharray="4 3"' if lane.base[0] == lane.branch else ""
         parts.append(

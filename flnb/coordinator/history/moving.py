@@ -1,0 +1,172 @@
+"""Forks and roll backs, whoever holds the lab: this process, another one, or nobody.
+
+The order of writes is that of `design/006-history.md`: the old head is kept alive, then one
+transaction of the state database, which is the moment at which it has happened.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from flnb.core.clock import SYSTEM_CLOCK
+from flnb.core.errors import HeadMovedError, PlanError, RoundStateError
+from flnb.core.ids import RunId, new_run_id
+from flnb.core.plan import Plan
+from flnb.core.view import Status
+from flnb.store import LabStore, Request, RoundKey, RunRecord
+
+if TYPE_CHECKING:
+    from flnb.coordinator.coordinator import Coordinator
+    from flnb.coordinator.lab import Lab
+
+ASK_INTERVAL_S = 0.05
+_MOVED = "head moved: "
+"""Begins the answer of a coordinator elsewhere that found another head."""
+
+
+def roll_back(
+    lab: Lab, run: RunId, seen: tuple[int, int], base: RoundKey | None, request: Request
+) -> None:
+    """Let a branch go on from an earlier round, if its head is where it was seen.
+
+    A run that goes on gives its open round up first; afterwards it rests.
+
+    Raises:
+        HeadMovedError: The head is elsewhere; nothing was done.
+        RoundStateError: The branch is protected, or an alias is in the way.
+    """
+    coordinator, store = lab.coordinator, lab.store
+    if coordinator is not None:
+        roll_back_here(coordinator, run, seen, base, request)
+    elif store.holder is not None:
+        arguments = {"seen": seen, "base": base, "request": asdict(request)}
+        answer = ask(lab, run, "rollback", arguments)
+        if answer.startswith(_MOVED):
+            now = json.loads(answer.removeprefix(_MOVED))
+            raise HeadMovedError(store.state.run(run).name, seen, (now[0], now[1]))
+    else:
+        with store.lease("roll back"):
+            _move(store, run, seen, base, request)
+
+
+def roll_back_here(
+    coordinator: Coordinator,
+    run: RunId,
+    seen: tuple[int, int],
+    base: RoundKey | None,
+    request: Request,
+) -> None:
+    """The same in the process that holds the lab; see `roll_back`."""
+    store = coordinator.lab.store
+    going_on = coordinator.give_up(run) if _head(store, run) == seen else False
+    try:
+        _move(store, run, seen, base, request)
+    except HeadMovedError:
+        if going_on:  # a round was closed in the last moment: it goes on as if nobody had asked
+            coordinator.resume(coordinator.lab.run(run))
+        raise
+    coordinator.redraw(run)
+
+
+def answer_roll_back(coordinator: Coordinator, run: RunId, arguments: Mapping[str, Any]) -> str:
+    """Carry out what another process asked for; returns "" or that the head moved."""
+    base = arguments["base"]
+    seen = (arguments["seen"][0], arguments["seen"][1])
+    try:
+        roll_back_here(
+            coordinator,
+            run,
+            seen,
+            RoundKey(*base) if base else None,
+            Request(**arguments["request"]),
+        )
+    except HeadMovedError as error:
+        return _MOVED + json.dumps(error.now)
+    return ""
+
+
+def fork(
+    lab: Lab,
+    record: RunRecord,
+    name: str,
+    base: RoundKey | None,
+    changes: Mapping[str, Any],
+    request: Request,
+) -> RunRecord:
+    """Make a branch that stands on a round of another one; it rests until it is resumed.
+
+    Args:
+        lab: The lab.
+        record: The branch that it leaves.
+        name: Of the branch, without the run's.
+        base: A committed round; None is the first version.
+        changes: Settings of its plan that are others; any may be.
+        request: Who asks, and why.
+
+    Raises:
+        PlanError: The name cannot be one, or the plan cannot be.
+        StoreError: The run has a branch of that name.
+    """
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise PlanError(f"a branch's name has letters, digits, '-', '_' and '.', got {name!r}")
+    plan, now = Plan.from_yaml(record.plan_yaml).replace(**changes), SYSTEM_CLOCK.now()
+    made = replace(
+        record,
+        id=new_run_id(),
+        name=f"{record.trunk_name}/{name}",
+        branch=name,
+        generation=1,
+        plan_yaml=plan.to_yaml(),
+        plan_hash=plan.hash,
+        status=Status.PAUSED,
+        error=None,
+        protected=False,
+        created_at=now,
+        updated_at=now,
+    )
+    _held(lab, "branch", lambda store: store.state.fork(made, base, request))
+    return lab.store.state.run(made.name)
+
+
+def ask(lab: Lab, run: RunId, verb: str, arguments: Mapping[str, Any]) -> str:
+    """Ask the coordinator that holds the lab, in another process; returns what it answers.
+
+    Raises:
+        RoundStateError: It cannot, or ends meanwhile; says why.
+    """
+    state = lab.store.state
+    asked = state.enqueue_command(run, verb, arguments)
+    while (answer := state.command(asked.id).result) is None:
+        if lab.store.holder is None:
+            raise RoundStateError(
+                "the coordinator that holds the lab ended before it answered", hint="try again"
+            )
+        time.sleep(ASK_INTERVAL_S)
+    if answer == "done" or answer.startswith(_MOVED):
+        return answer
+    raise RoundStateError(f"the coordinator that holds the lab says: {answer}")
+
+
+def _held(lab: Lab, why: str, write: Callable[[LabStore], object]) -> None:
+    """Write rows that need no coordinator, under the lease of whoever holds the lab."""
+    if lab.coordinator is None and lab.store.holder is None:
+        with lab.store.lease(why):
+            write(lab.store)
+    else:  # a transaction of its own, that the holder sees whole or not at all
+        write(lab.store)
+
+
+def _move(
+    store: LabStore, run: RunId, seen: tuple[int, int], base: RoundKey | None, request: Request
+) -> None:
+    if (snapshot := store.state.head(run).snapshot) is not None:
+        store.writer.keep(f"{run}.{seen[0]}", snapshot)
+    store.state.move_head(run, seen, base, request)
+
+
+def _head(store: LabStore, run: RunId) -> tuple[int, int]:
+    return store.state.run(run).generation, store.state.head(run).round

@@ -1,0 +1,100 @@
+"""Checkpoints: found by number and name, measured, compared, loaded, handed on."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import flnb
+from flnb.core.errors import NotFoundError, StoreError, TaskError
+from flnb.store import Request
+
+
+@pytest.fixture
+def run(coord, plan, task):
+    return coord.run(plan.replace(rounds=6, commit_every=2), task, name="otter").wait(60)
+
+
+def test_numbers_and_names_find_committed_rounds(run, coord):
+    assert [run.checkpoint(which).round for which in (2, "@head", "head")] == [2, 6, 6]
+    request = Request(id="a", actor="ada", reason="")
+    coord.lab.store.state.give_name("serving", run.checkpoint(4).key, request)
+    assert run.checkpoint("@serving").sha256 == run.checkpoint(4).sha256
+
+
+def test_the_best_is_the_one_with_the_highest_accuracy(run):
+    scores = {n: run.checkpoint(n).metrics["accuracy"] for n in (2, 4, 6)}
+    assert run.checkpoint("@best").metrics["accuracy"] == max(scores.values())
+
+
+def test_a_round_without_a_commit_names_its_neighbours(run):
+    with pytest.raises(NotFoundError, match="commit of closed round '3'") as missing:
+        run.checkpoint(3)
+    assert "round 2, round 4" in missing.value.hint
+    with pytest.raises(NotFoundError, match="no closed round '9'"):
+        run.checkpoint(9)
+
+
+def test_an_unknown_name_offers_the_nearest(run):
+    with pytest.raises(NotFoundError, match="best"):
+        run.checkpoint("@bets")
+
+
+def test_it_measures_what_was_measured(run, task):
+    checkpoint = run.checkpoint(4)
+    assert checkpoint.evaluate(task) == pytest.approx(checkpoint.metrics)
+
+
+def test_it_loads_into_a_module_of_the_same_shape_and_no_other(run, task):
+    module = run.checkpoint(4).load_into(task.build())
+    np.testing.assert_array_equal(
+        module[1].weight.detach().numpy(), run.checkpoint(4).model().tensor("1.weight")
+    )
+    with pytest.raises(TaskError, match=r"1\.weight"):
+        run.checkpoint(4).load_into(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3, 2)))
+
+
+def test_an_exported_file_holds_the_tensors_and_where_they_come_from(run, tmp_path):
+    path = run.checkpoint(4).export(tmp_path / "m.safetensors")
+    tensors = load_file(path)
+    model = run.checkpoint(4).model()
+    assert tensors.keys() == {"1.weight", "1.bias"}
+    np.testing.assert_array_equal(tensors["1.weight"].numpy(), model.tensor("1.weight"))
+    assert run.checkpoint(4).sha256.encode() in path.read_bytes()[:1000]
+
+
+def test_a_difference_has_a_row_a_tensor(run):
+    same = run.checkpoint(4).diff(run.checkpoint(4)).df()
+    assert (same["relative_l2"] == 0).all()
+    assert (same["equal"] == 1).all()
+    changed = run.checkpoint(2).diff(run.checkpoint(6)).df().set_index("tensor")
+    a, b = (run.checkpoint(n).model().tensor("1.weight") for n in (2, 6))
+    expected = np.linalg.norm(b - a) / np.linalg.norm(a)
+    assert changed.loc["1.weight", "relative_l2"] == pytest.approx(expected, rel=1e-5)
+    assert changed.loc["1.weight", "largest"] == pytest.approx(np.abs(b - a).max())
+
+
+def test_a_damaged_commit_is_named_and_not_used(run, coord):
+    checkpoint = run.checkpoint(4)
+    checkpoint.sha256 = "0" * 64
+    with pytest.raises(StoreError, match="round 4 of otter is damaged"):
+        checkpoint.model()
+
+
+def test_models_of_other_tasks_are_not_compared(run, coord, plan):
+    wide = flnb.tasks.digits(model="mlp", split=flnb.IID(clients=6, seed=0))
+    coord.simulate(wide, workers=0)
+    other = coord.run(plan.replace(rounds=1), wide).wait(60)
+    with pytest.raises(TaskError, match="different models"):
+        run.checkpoint(2).diff(other.checkpoint())
+    with pytest.raises(TaskError, match="not of this task"):
+        run.checkpoint(2).evaluate(wide)
+
+
+def test_reprs_tell_round_and_commit(run):
+    checkpoint = run.checkpoint(4)
+    assert repr(checkpoint).startswith("Checkpoint('otter', round 4, ")
+    assert "accuracy" in checkpoint._repr_mimebundle_()["text/html"]
+    assert math.isfinite(checkpoint.metrics["loss"])

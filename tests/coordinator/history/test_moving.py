@@ -1,0 +1,180 @@
+"""Branches and roll backs of real runs: same bits, nothing lost, done once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import flnb
+from flnb.core.errors import HeadMovedError, NotFoundError, PlanError, RoundStateError, StoreError
+from flnb.core.view import Status
+from flnb.store import Request
+
+ROOT = Path(__file__).parent.parent.parent.parent
+
+
+@pytest.fixture
+def run(coord, plan, task):
+    return coord.run(plan.replace(rounds=6, commit_every=2), task, name="otter").wait(60)
+
+
+def numbers(run):
+    rounds = run.rounds.df()
+    return list(zip(rounds["branch"], rounds["generation"], rounds["round"], strict=True))
+
+
+def test_a_branch_with_the_same_plan_goes_the_same_way(run):
+    branch = run.branch("same", at=2)
+    assert (branch.name, branch.status, branch.view.round) == ("otter/same", Status.PAUSED, 2)
+    branch.resume().wait(60)
+    assert branch.parameters_sha256 == run.parameters_sha256
+    assert numbers(branch)[:3] == [("main", 1, 1), ("main", 1, 2), ("same", 1, 3)]
+
+
+def test_a_branch_with_another_plan_goes_its_own_way_beside_the_first(run, plan):
+    before = run.parameters_sha256
+    server = flnb.FedAdam(server_lr=0.02, local=plan.strategy.local)
+    branch = run.branch("adam", at=4, strategy=server, rounds=8).resume().wait(60)
+    assert branch.view.round == 8
+    assert branch.plan.strategy == server
+    assert run.parameters_sha256 == before != branch.parameters_sha256
+    assert run.view.round == 6
+
+
+def test_a_branch_from_the_first_version(run):
+    assert run.branch("again", at=0).resume().wait(60).parameters_sha256 == run.parameters_sha256
+
+
+def test_a_branch_is_found_by_its_name_and_has_it_once(run, coord):
+    run.branch("lr", at=2)
+    assert coord.lab.run("otter/lr").name == "otter/lr"
+    with pytest.raises(StoreError, match="already"):
+        run.branch("lr", at=4)
+    for name in ("", "a/b", "a b", "@x"):
+        with pytest.raises(PlanError, match="branch's name"):
+            run.branch(name, at=2)
+    with pytest.raises(NotFoundError, match="commit of closed round '3'"):
+        run.branch("odd", at=3)
+
+
+def test_a_preview_says_what_would_happen_and_does_nothing(run):
+    preview = run.rollback(to=3)
+    assert preview.leaves == [3, 4, 5, 6]
+    assert preview.again == [3]
+    for words in (
+        "nothing has happened",
+        "kept as before-rollback-1",
+        "from the commit of round 2",
+    ):
+        assert words in repr(preview)
+    assert run.view.round == 6
+
+
+def test_a_roll_back_takes_the_head_back_and_resuming_goes_the_same_way(run):
+    before = run.parameters_sha256
+    run.rollback(to=2).apply("poisoned")
+    assert (run.status, run.view.round, run.view.generation) == (Status.PAUSED, 2, 2)
+    run.resume().wait(60)
+    assert run.parameters_sha256 == before
+    assert numbers(run)[1:3] == [("main", 1, 2), ("main", 2, 3)]
+
+
+def test_undo_is_rolling_back_to_the_name_of_what_was_left_behind(run):
+    before, rounds = run.parameters_sha256, numbers(run)
+    run.rollback(to=2).apply("poisoned")
+    run.resume(rounds=4).wait(60)
+    run.rollback("before-rollback-1").apply("it was not")
+    assert (run.parameters_sha256, numbers(run)) == (before, rounds)
+
+
+def test_a_head_that_moved_offers_a_fresh_preview(run):
+    stale = run.rollback(to=2)
+    run.rollback(to=4).apply("first")
+    with pytest.raises(HeadMovedError, match="nothing was done") as moved:
+        stale.apply("second")
+    moved.value.preview.apply("third")
+    assert run.view.round == 2
+
+
+def test_applying_twice_is_done_once_and_needs_a_reason(run, coord):
+    preview = run.rollback(to=2)
+    with pytest.raises(PlanError, match="reason"):
+        preview.apply(" ")
+    preview.apply("poisoned")
+    preview.apply("poisoned")
+    moves = [one for one in coord.lab.store.state.operations(run.id) if one.verb == "rollback"]
+    assert [(one.reason, one.details["base"][2]) for one in moves] == [("poisoned", 2)]
+
+
+def test_only_to_where_it_was(run):
+    for target in (6, 7, -1):
+        with pytest.raises(PlanError, match="rounds 0 to 5"):
+            run.rollback(to=target)
+    with pytest.raises(NotFoundError, match="before-rolback"):
+        run.rollback("before-rolback")
+
+
+def test_a_run_that_goes_on_gives_its_open_round_up(coord, plan, task):
+    run = coord.run(plan.replace(rounds=2000, commit_every=1), task)
+    while run.view.round < 5:
+        run.source.view  # noqa: B018  # from memory
+    for _ in range(20):
+        try:
+            run.rollback(to=2).apply("too soon")
+            break
+        except HeadMovedError:
+            assert run.status is Status.RUNNING
+    else:
+        pytest.skip("a round closed between every look and every move")
+    assert (run.status, run.view.round) == (Status.PAUSED, 2)
+
+
+def test_protection_and_aliases_are_in_the_way(run, coord):
+    run.protect(reason="published")
+    with pytest.raises(RoundStateError, match="protected"):
+        run.rollback(to=2).apply("try")
+    run.protect(False)
+    request = Request(id="a", actor="ada", reason="")
+    coord.lab.store.state.give_name("serving", run.checkpoint(4).key, request)
+    assert run.rollback(to=2).blocked_by == ["@serving"]
+    with pytest.raises(RoundStateError, match="@serving"):
+        run.rollback(to=2).apply("try")
+    run.rollback(to=4).apply("keeps it")
+
+
+def test_without_a_coordinator_the_lab_is_taken_for_a_moment(run, coord, tmp_path):
+    coord.stop()
+    lab = flnb.open(tmp_path / "lab")
+    lab.run("otter").rollback(to=2).apply("poisoned")
+    assert lab.run("otter").view.round == 2
+    assert lab.store.holder is None
+
+
+def test_another_process_asks_the_coordinator_that_holds_the_lab(run, tmp_path):
+    program = (
+        f"import flnb; run = flnb.open({str(tmp_path / 'lab')!r}).run('otter')\n"
+        "run.rollback(to=2).apply('from elsewhere'); print(run.branch('far', at=2).name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "otter/far\n", done.stderr
+    assert (run.view.round, run.view.generation) == (2, 2)
+
+
+def test_the_graph_shows_every_generation_and_branch(run):
+    run.branch("lr", at=2).resume().wait(60)
+    run.rollback(to=4).apply("poisoned")
+    lines = repr(run.history).splitlines()
+    assert [line.split("  ")[0] for line in lines[1:]] == [
+        "main gen 1",
+        "└ main gen 2",
+        "└ lr gen 1",
+    ]
+    assert "@before-rollback-1 (6)" in lines[1]
+    markup = run.history._repr_mimebundle_()["text/html"]
+    assert "stroke-dasharray" in markup
+    frame = run.history.df()
+    assert frame.query("on_line")["round"].tolist() == [1, 2, 3, 4]
+    assert len(frame) == 10
