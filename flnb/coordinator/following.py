@@ -34,12 +34,12 @@ class Following:
     """
 
     def __init__(self, lab: Lab, record: RunRecord, before: Following | None = None) -> None:
-        self.picture = before.picture if before else Picture(lab.first_view(record))
+        self.picture: Picture = before.picture if before else Picture(lab.first_view(record))
         self.done: Future[FLBaseError | None] = Future()
         """Resolves when the run rests, with what a person should know about it."""
         self._lab, self._record = lab, record
-        self._plan_hash = before._plan_hash if before else record.plan_hash
-        self._position = before._position if before else 0
+        self._plan_hash: str = before._plan_hash if before else record.plan_hash
+        self._position: int = before._position if before else 0
         self._look()
         name = f"flnb-follow-{record.name}"
         threading.Thread(target=self._follow, name=name, daemon=True).start()
