@@ -20,6 +20,8 @@ from flnb.store import LabStore, TokenRecord
 if TYPE_CHECKING:
     from flnb.coordinator.lab import Lab
 
+_COMMANDS = {"give", "list", "revoke"}
+"""`flnb token revoke` must not be a person."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _OWN_LIFETIME = timedelta(hours=12)
 
@@ -72,16 +74,16 @@ class TokenList(Sequence[TokenRecord]):
 
     def __repr__(self) -> str:
         """One line a token."""
-        lines = [f"{one.name}  {one.role}  {state_of(one)}" for one in self._records]
+        lines = [f"{one.name}  {one.role}  {token_state(one)}" for one in self._records]
         return "\n".join(lines) or "nobody has a token"
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
-        rows = [(one.name, one.role, state_of(one)) for one in self._records]
+        rows = [(one.name, one.role, token_state(one)) for one in self._records]
         table = cards.table(("name", "role", "state"), rows, left=3)
         return cards.bundle(repr(self), cards.framed(table))
 
 
-def state_of(record: TokenRecord) -> str:
+def token_state(record: TokenRecord) -> str:
     """How a token stands, in words."""
     if record.revoked_at is not None:
         return f"revoked {record.revoked_at:%Y-%m-%d %H:%M} UTC"
@@ -106,8 +108,10 @@ def grant(store: LabStore, place: Place, name: str, role: str, expires: str) -> 
     from flnb.transport import Pass
     from flnb.transport.tokens import LADDER
 
-    if not _NAME.fullmatch(name):
-        raise PlanError(f"a name has letters, digits, '-', '_' and '.', got {name!r}")
+    if not _NAME.fullmatch(name) or name in _COMMANDS:
+        raise PlanError(
+            f"a name has letters, digits, '-', '_' and '.', and is no command; got {name!r}"
+        )
     if role not in LADDER:
         raise PlanError(f"no role {role!r} for people", hint=did_you_mean(role, LADDER))
     token, record = written_token(store, name, role, duration(expires))

@@ -115,15 +115,23 @@ class Connection:
         """
         return self._run("Run", pb.RunRequest(run=name))
 
-    def resume(self, run: Run | str, *, changes: Mapping[str, Any] | None = None) -> Run:
+    def resume(
+        self,
+        run: Run | str,
+        *,
+        workers: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Run:
         """Go on with a run; see `Run.resume`.
 
         Args:
             run: The run, or its name.
+            workers: Processes that share the work there; by default as many as at the start.
             changes: Settings of the plan that are others from now on.
         """
         name = run if isinstance(run, str) else run.id
-        return self._run("Resume", pb.ResumeRequest(run=name, changes=plain_changes(changes or {})))
+        changed = plain_changes(changes or {})
+        return self._run("Resume", pb.ResumeRequest(run=name, changes=changed, workers=workers))
 
     def runs(self) -> RunList:
         """Every run of the lab, newest first."""
@@ -132,9 +140,9 @@ class Connection:
             self, [_Summary(RunId(one.id), one.name, Status(one.status), one.task) for one in told]
         )
 
-    def run_of(self, run_id: RunId) -> Run:
-        """The run of an identity; what a list asks."""
-        return self.attach(run_id)
+    def run_of(self, name: str) -> Run:
+        """The run of a name or an identity, as it stands now."""
+        return self.attach(name)
 
     def sql(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
         """Ask the lab; see `Lab.sql`. Viewers ask `runs rounds metrics events`."""

@@ -53,7 +53,9 @@ class Orders:
         return pb.ToldReply()
 
     def _resume(self, claims: Claims, request: pb.ResumeRequest) -> pb.RunReply:
-        run = self._coordinator.resume(request.run, changes=_settings(request.changes))
+        workers = request.workers if request.HasField("workers") else None
+        changes = _settings(request.changes)
+        run = self._coordinator.resume(request.run, workers=workers, changes=changes)
         return self._looks.reply(claims, run)
 
     def _stop(self, _: Claims, request: pb.StopRequest) -> pb.ToldReply:

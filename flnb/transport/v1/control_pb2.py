@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66lnb/transport/v1/control.proto\x12\x07\x66lnb.v1\"\x13\n\x03Raw\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"2\n\rStatusRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0f\n\x07version\x18\x02 \x01(\t\"7\n\x0bStatusReply\x12\x0b\n\x03lab\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\"\r\n\x0bRunsRequest\"D\n\nRunSummary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\".\n\tRunsReply\x12!\n\x04runs\x18\x01 \x03(\x0b\x32\x13.flnb.v1.RunSummary\"\x19\n\nRunRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\"v\n\x08RunReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12\x0c\n\x04view\x18\x04 \x01(\t\x12\x19\n\x11parameters_sha256\x18\x05 \x01(\t\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\n\n\x02\x61t\x18\x07 \x01(\x04\"?\n\x0cWatchRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04runs\x18\x03 \x03(\t\"P\n\tWatchNote\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04view\x18\x02 \x01(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\n\n\x02\x61t\x18\x05 \x01(\x04\"*\n\x0cRoundRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\"<\n\nSqlRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x11\n\ttimeout_s\x18\x03 \x01(\x01\"\x1b\n\x0cModelRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\"Q\n\tModelHead\x12\x0e\n\x06layout\x18\x01 \x01(\t\x12\x10\n\x08n_values\x18\x02 \x01(\x04\x12\x12\n\nn_integers\x18\x03 \x01(\x04\x12\x0e\n\x06sha256\x18\x04 \x01(\t\"?\n\x08TaskName\x12\x0b\n\x03use\x18\x01 \x01(\t\x12\x11\n\targuments\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\"D\n\x0fSimulateRequest\x12\x1f\n\x04task\x18\x01 \x01(\x0b\x32\x11.flnb.v1.TaskName\x12\x10\n\x08settings\x18\x02 \x01(\t\"#\n\rSimulateReply\x12\x12\n\npopulation\x18\x01 \x01(\t\"K\n\x0cStartRequest\x12\x1f\n\x04task\x18\x01 \x01(\x0b\x32\x11.flnb.v1.TaskName\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\x1b\n\x0cPauseRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\"\x1a\n\x0bStopRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\"-\n\rResumeRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x02 \x01(\t\"\x0b\n\tToldReply\"\x10\n\x0e\x43lientsRequest\"\x1f\n\x0c\x43lientsReply\x12\x0f\n\x07\x63lients\x18\x01 \x01(\t\"0\n\rInviteRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x0f\n\x07\x65xpires\x18\x02 \x01(\t\"/\n\x0bInviteReply\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\t\"/\n\rRevokeRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\r\n\x0bRevokeReply\"\x0f\n\rTokensRequest\"\x1d\n\x0bTokensReply\x12\x0e\n\x06tokens\x18\x01 \x01(\t\";\n\x0cGrantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0f\n\x07\x65xpires\x18\x03 \x01(\t\".\n\nGrantReply\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\t\"\"\n\x12RevokeTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"!\n\x10RevokeTokenReply\x12\r\n\x05\x63ount\x18\x01 \x01(\r2\xcf\x07\n\x07\x43ontrol\x12\x36\n\x06Status\x12\x16.flnb.v1.StatusRequest\x1a\x14.flnb.v1.StatusReply\x12\x30\n\x04Runs\x12\x14.flnb.v1.RunsRequest\x1a\x12.flnb.v1.RunsReply\x12-\n\x03Run\x12\x13.flnb.v1.RunRequest\x1a\x11.flnb.v1.RunReply\x12\x34\n\x05Watch\x12\x15.flnb.v1.WatchRequest\x1a\x12.flnb.v1.WatchNote0\x01\x12.\n\x05Round\x12\x15.flnb.v1.RoundRequest\x1a\x0c.flnb.v1.Raw0\x01\x12*\n\x03Sql\x12\x13.flnb.v1.SqlRequest\x1a\x0c.flnb.v1.Raw0\x01\x12.\n\x05Model\x12\x15.flnb.v1.ModelRequest\x1a\x0c.flnb.v1.Raw0\x01\x12<\n\x08Simulate\x12\x18.flnb.v1.SimulateRequest\x1a\x16.flnb.v1.SimulateReply\x12\x31\n\x05Start\x12\x15.flnb.v1.StartRequest\x1a\x11.flnb.v1.RunReply\x12\x32\n\x05Pause\x12\x15.flnb.v1.PauseRequest\x1a\x12.flnb.v1.ToldReply\x12\x33\n\x06Resume\x12\x16.flnb.v1.ResumeRequest\x1a\x11.flnb.v1.RunReply\x12\x30\n\x04Stop\x12\x14.flnb.v1.StopRequest\x1a\x12.flnb.v1.ToldReply\x12\x39\n\x07\x43lients\x12\x17.flnb.v1.ClientsRequest\x1a\x15.flnb.v1.ClientsReply\x12\x36\n\x06Invite\x12\x16.flnb.v1.InviteRequest\x1a\x14.flnb.v1.InviteReply\x12\x36\n\x06Revoke\x12\x16.flnb.v1.RevokeRequest\x1a\x14.flnb.v1.RevokeReply\x12\x36\n\x06Tokens\x12\x16.flnb.v1.TokensRequest\x1a\x14.flnb.v1.TokensReply\x12\x33\n\x05Grant\x12\x15.flnb.v1.GrantRequest\x1a\x13.flnb.v1.GrantReply\x12\x45\n\x0bRevokeToken\x12\x1b.flnb.v1.RevokeTokenRequest\x1a\x19.flnb.v1.RevokeTokenReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x66lnb/transport/v1/control.proto\x12\x07\x66lnb.v1\"\x13\n\x03Raw\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"2\n\rStatusRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0f\n\x07version\x18\x02 \x01(\t\"7\n\x0bStatusReply\x12\x0b\n\x03lab\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\"\r\n\x0bRunsRequest\"D\n\nRunSummary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\".\n\tRunsReply\x12!\n\x04runs\x18\x01 \x03(\x0b\x32\x13.flnb.v1.RunSummary\"\x19\n\nRunRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\"v\n\x08RunReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04plan\x18\x03 \x01(\t\x12\x0c\n\x04view\x18\x04 \x01(\t\x12\x19\n\x11parameters_sha256\x18\x05 \x01(\t\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\n\n\x02\x61t\x18\x07 \x01(\x04\"?\n\x0cWatchRequest\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0c\n\x04runs\x18\x03 \x03(\t\"P\n\tWatchNote\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04view\x18\x02 \x01(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\n\n\x02\x61t\x18\x05 \x01(\x04\"*\n\x0cRoundRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\"<\n\nSqlRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x11\n\ttimeout_s\x18\x03 \x01(\x01\"\x1b\n\x0cModelRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\"Q\n\tModelHead\x12\x0e\n\x06layout\x18\x01 \x01(\t\x12\x10\n\x08n_values\x18\x02 \x01(\x04\x12\x12\n\nn_integers\x18\x03 \x01(\x04\x12\x0e\n\x06sha256\x18\x04 \x01(\t\"?\n\x08TaskName\x12\x0b\n\x03use\x18\x01 \x01(\t\x12\x11\n\targuments\x18\x02 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\"D\n\x0fSimulateRequest\x12\x1f\n\x04task\x18\x01 \x01(\x0b\x32\x11.flnb.v1.TaskName\x12\x10\n\x08settings\x18\x02 \x01(\t\"#\n\rSimulateReply\x12\x12\n\npopulation\x18\x01 \x01(\t\"K\n\x0cStartRequest\x12\x1f\n\x04task\x18\x01 \x01(\x0b\x32\x11.flnb.v1.TaskName\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\x1b\n\x0cPauseRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\"\x1a\n\x0bStopRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\"O\n\rResumeRequest\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x02 \x01(\t\x12\x14\n\x07workers\x18\x03 \x01(\rH\x00\x88\x01\x01\x42\n\n\x08_workers\"\x0b\n\tToldReply\"\x10\n\x0e\x43lientsRequest\"\x1f\n\x0c\x43lientsReply\x12\x0f\n\x07\x63lients\x18\x01 \x01(\t\"0\n\rInviteRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x0f\n\x07\x65xpires\x18\x02 \x01(\t\"/\n\x0bInviteReply\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\t\"/\n\rRevokeRequest\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\r\n\x0bRevokeReply\"\x0f\n\rTokensRequest\"\x1d\n\x0bTokensReply\x12\x0e\n\x06tokens\x18\x01 \x01(\t\";\n\x0cGrantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0f\n\x07\x65xpires\x18\x03 \x01(\t\".\n\nGrantReply\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\t\"\"\n\x12RevokeTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"!\n\x10RevokeTokenReply\x12\r\n\x05\x63ount\x18\x01 \x01(\r2\xcf\x07\n\x07\x43ontrol\x12\x36\n\x06Status\x12\x16.flnb.v1.StatusRequest\x1a\x14.flnb.v1.StatusReply\x12\x30\n\x04Runs\x12\x14.flnb.v1.RunsRequest\x1a\x12.flnb.v1.RunsReply\x12-\n\x03Run\x12\x13.flnb.v1.RunRequest\x1a\x11.flnb.v1.RunReply\x12\x34\n\x05Watch\x12\x15.flnb.v1.WatchRequest\x1a\x12.flnb.v1.WatchNote0\x01\x12.\n\x05Round\x12\x15.flnb.v1.RoundRequest\x1a\x0c.flnb.v1.Raw0\x01\x12*\n\x03Sql\x12\x13.flnb.v1.SqlRequest\x1a\x0c.flnb.v1.Raw0\x01\x12.\n\x05Model\x12\x15.flnb.v1.ModelRequest\x1a\x0c.flnb.v1.Raw0\x01\x12<\n\x08Simulate\x12\x18.flnb.v1.SimulateRequest\x1a\x16.flnb.v1.SimulateReply\x12\x31\n\x05Start\x12\x15.flnb.v1.StartRequest\x1a\x11.flnb.v1.RunReply\x12\x32\n\x05Pause\x12\x15.flnb.v1.PauseRequest\x1a\x12.flnb.v1.ToldReply\x12\x33\n\x06Resume\x12\x16.flnb.v1.ResumeRequest\x1a\x11.flnb.v1.RunReply\x12\x30\n\x04Stop\x12\x14.flnb.v1.StopRequest\x1a\x12.flnb.v1.ToldReply\x12\x39\n\x07\x43lients\x12\x17.flnb.v1.ClientsRequest\x1a\x15.flnb.v1.ClientsReply\x12\x36\n\x06Invite\x12\x16.flnb.v1.InviteRequest\x1a\x14.flnb.v1.InviteReply\x12\x36\n\x06Revoke\x12\x16.flnb.v1.RevokeRequest\x1a\x14.flnb.v1.RevokeReply\x12\x36\n\x06Tokens\x12\x16.flnb.v1.TokensRequest\x1a\x14.flnb.v1.TokensReply\x12\x33\n\x05Grant\x12\x15.flnb.v1.GrantRequest\x1a\x13.flnb.v1.GrantReply\x12\x45\n\x0bRevokeToken\x12\x1b.flnb.v1.RevokeTokenRequest\x1a\x19.flnb.v1.RevokeTokenReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -72,33 +72,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOPREQUEST']._serialized_start=1097
   _globals['_STOPREQUEST']._serialized_end=1123
   _globals['_RESUMEREQUEST']._serialized_start=1125
-  _globals['_RESUMEREQUEST']._serialized_end=1170
-  _globals['_TOLDREPLY']._serialized_start=1172
-  _globals['_TOLDREPLY']._serialized_end=1183
-  _globals['_CLIENTSREQUEST']._serialized_start=1185
-  _globals['_CLIENTSREQUEST']._serialized_end=1201
-  _globals['_CLIENTSREPLY']._serialized_start=1203
-  _globals['_CLIENTSREPLY']._serialized_end=1234
-  _globals['_INVITEREQUEST']._serialized_start=1236
-  _globals['_INVITEREQUEST']._serialized_end=1284
-  _globals['_INVITEREPLY']._serialized_start=1286
-  _globals['_INVITEREPLY']._serialized_end=1333
-  _globals['_REVOKEREQUEST']._serialized_start=1335
-  _globals['_REVOKEREQUEST']._serialized_end=1382
-  _globals['_REVOKEREPLY']._serialized_start=1384
-  _globals['_REVOKEREPLY']._serialized_end=1397
-  _globals['_TOKENSREQUEST']._serialized_start=1399
-  _globals['_TOKENSREQUEST']._serialized_end=1414
-  _globals['_TOKENSREPLY']._serialized_start=1416
-  _globals['_TOKENSREPLY']._serialized_end=1445
-  _globals['_GRANTREQUEST']._serialized_start=1447
-  _globals['_GRANTREQUEST']._serialized_end=1506
-  _globals['_GRANTREPLY']._serialized_start=1508
-  _globals['_GRANTREPLY']._serialized_end=1554
-  _globals['_REVOKETOKENREQUEST']._serialized_start=1556
-  _globals['_REVOKETOKENREQUEST']._serialized_end=1590
-  _globals['_REVOKETOKENREPLY']._serialized_start=1592
-  _globals['_REVOKETOKENREPLY']._serialized_end=1625
-  _globals['_CONTROL']._serialized_start=1628
-  _globals['_CONTROL']._serialized_end=2603
+  _globals['_RESUMEREQUEST']._serialized_end=1204
+  _globals['_TOLDREPLY']._serialized_start=1206
+  _globals['_TOLDREPLY']._serialized_end=1217
+  _globals['_CLIENTSREQUEST']._serialized_start=1219
+  _globals['_CLIENTSREQUEST']._serialized_end=1235
+  _globals['_CLIENTSREPLY']._serialized_start=1237
+  _globals['_CLIENTSREPLY']._serialized_end=1268
+  _globals['_INVITEREQUEST']._serialized_start=1270
+  _globals['_INVITEREQUEST']._serialized_end=1318
+  _globals['_INVITEREPLY']._serialized_start=1320
+  _globals['_INVITEREPLY']._serialized_end=1367
+  _globals['_REVOKEREQUEST']._serialized_start=1369
+  _globals['_REVOKEREQUEST']._serialized_end=1416
+  _globals['_REVOKEREPLY']._serialized_start=1418
+  _globals['_REVOKEREPLY']._serialized_end=1431
+  _globals['_TOKENSREQUEST']._serialized_start=1433
+  _globals['_TOKENSREQUEST']._serialized_end=1448
+  _globals['_TOKENSREPLY']._serialized_start=1450
+  _globals['_TOKENSREPLY']._serialized_end=1479
+  _globals['_GRANTREQUEST']._serialized_start=1481
+  _globals['_GRANTREQUEST']._serialized_end=1540
+  _globals['_GRANTREPLY']._serialized_start=1542
+  _globals['_GRANTREPLY']._serialized_end=1588
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1590
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1624
+  _globals['_REVOKETOKENREPLY']._serialized_start=1626
+  _globals['_REVOKETOKENREPLY']._serialized_end=1659
+  _globals['_CONTROL']._serialized_start=1662
+  _globals['_CONTROL']._serialized_end=2637
 # @@protoc_insertion_point(module_scope)

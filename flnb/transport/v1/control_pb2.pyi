@@ -183,12 +183,14 @@ class StopRequest(_message.Message):
     def __init__(self, run: _Optional[str] = ...) -> None: ...
 
 class ResumeRequest(_message.Message):
-    __slots__ = ("run", "changes")
+    __slots__ = ("run", "changes", "workers")
     RUN_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
     run: str
     changes: str
-    def __init__(self, run: _Optional[str] = ..., changes: _Optional[str] = ...) -> None: ...
+    workers: int
+    def __init__(self, run: _Optional[str] = ..., changes: _Optional[str] = ..., workers: _Optional[int] = ...) -> None: ...
 
 class ToldReply(_message.Message):
     __slots__ = ()
