@@ -12,8 +12,21 @@ import os
 import sys
 from pathlib import Path
 
-GROUPS = {"main": "main", "algorithms": "lr_mnist", "papers": "papers"}
-PARTS = ("endurance", "first_round", "machine", "overhead", "sums", "workloads")
+GROUPS = {"main": "main", "remote": "remote", "algorithms": "lr_mnist", "papers": "papers"}
+PARTS = (
+    "endurance",
+    "first_round",
+    "machine",
+    "overhead",
+    "remote_bits",
+    "remote_idle",
+    "remote_memory",
+    "remote_pressure",
+    "remote_rounds",
+    "remote_transfers",
+    "sums",
+    "workloads",
+)
 
 
 def main() -> int:

@@ -17,8 +17,11 @@ from flnb.strategies import Strategy
 from flnb.strategies.composition import Averaging
 from flnb.strategies.server import SGD
 from flnb.tasks import Task
-from flnb.tensors import Model
+from flnb.tensors import Model, Update, aligned
 from flnb.training import LocalResult, Resident, local_sgd
+
+_NOISE = np.random.default_rng(0).standard_normal(50_021, np.float32)
+"""Of a length that no chunk divides, so that no two chunks of an update are alike."""
 
 
 def idle(resident: Resident, base: Model, work: Work, client: ClientId) -> LocalResult:
@@ -34,6 +37,18 @@ def timed(resident: Resident, base: Model, work: Work, client: ClientId) -> Loca
     return replace(local_sgd(resident, base, work, client), loss=began_s)
 
 
+def drift(resident: Resident, base: Model, work: Work, client: ClientId) -> LocalResult:
+    """Answer with an update that differs from the last one in every chunk, after one product."""
+    layout, n = resident.task.layout, _NOISE.size
+    values = aligned(layout.n_values, np.float32)
+    factor = np.float32(1e-3 * (1 + work.round % 97) + 1e-6 * (sum(client.encode()) % 89))
+    for start in range(0, values.size, n):
+        part = values[start : start + n]
+        np.multiply(_NOISE[: part.size], factor, out=part)
+    update = Update(layout, values, np.zeros(layout.n_integers, np.int64))
+    return LocalResult(update, n_examples=len(resident.task.data.train), loss=0.0, train_s=0.0)
+
+
 @strategy_registry.register("benchmark-idle")
 class Idle(Averaging):
     """Averaging over clients that do not train."""
@@ -43,6 +58,18 @@ class Idle(Averaging):
     def compose(self) -> Strategy:
         """Put the algorithm together."""
         half = ClientHalf("benchmarks.halves:idle", self.local)
+        return replace(self.around(SGD(1.0)), half=half)
+
+
+@strategy_registry.register("benchmark-drift")
+class Drift(Averaging):
+    """Averaging over clients that do not train; each version is new in every chunk."""
+
+    kind: ClassVar[str] = "benchmark-drift"
+
+    def compose(self) -> Strategy:
+        """Put the algorithm together."""
+        half = ClientHalf("benchmarks.halves:drift", self.local)
         return replace(self.around(SGD(1.0)), half=half)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flnb import tasks
     from flnb.client import Client
     from flnb.coordinator import Coordinator, Lab, Run
+    from flnb.coordinator.control.connect import connect
     from flnb.coordinator.start import open, quickstart
     from flnb.core import Evaluation, Local, Plan
     from flnb.core.errors import FLBaseError
@@ -63,6 +64,7 @@ _HOMES = {
     "Run": "flnb.coordinator",
     "Shards": "flnb.datasets",
     "Task": "flnb.tasks",
+    "connect": "flnb.coordinator.control.connect",
     "open": "flnb.coordinator.start",
     "quickstart": "flnb.coordinator.start",
 }
@@ -91,6 +93,7 @@ __all__ = [
     "Run",
     "Shards",
     "Task",
+    "connect",
     "open",
     "quickstart",
     "tasks",

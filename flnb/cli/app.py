@@ -13,7 +13,18 @@ from typing import Annotated
 
 import typer
 
-from flnb.cli import certs, client, coordinator, doctor, output, quickstart, running, runs, sql
+from flnb.cli import (
+    certs,
+    client,
+    coordinator,
+    doctor,
+    output,
+    quickstart,
+    running,
+    runs,
+    sql,
+    token,
+)
 
 _RUN_FILE = """\n
 A plan.yaml of four lines (all keys: docs/run-file.md):\n
@@ -37,6 +48,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(client.app, name="client")
 app.add_typer(coordinator.app, name="coordinator")
 app.add_typer(certs.app, name="certs")
+app.add_typer(token.app, name="token")
 app.command(epilog='Example: flnb sql "SELECT * FROM rounds LIMIT 5"')(sql.sql)
 app.command(epilog="Example: flnb doctor --lab ./lab")(doctor.doctor)
 

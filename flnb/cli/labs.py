@@ -1,14 +1,18 @@
-"""Opening a lab for a command that only looks: it must be there, and it is not made."""
+"""Reaching runs for a command: in a lab that is there, or at a coordinator elsewhere."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flnb.core.errors import NotFoundError
+from flnb.cli import output
 
 if TYPE_CHECKING:
     from flnb.coordinator import Lab
+    from flnb.coordinator.control.connection import Connection
 
 
 def existing(path: Path) -> Lab:
@@ -18,12 +22,38 @@ def existing(path: Path) -> Lab:
         NotFoundError: There is none.
     """
     if not is_lab(path):
+        from flnb.core.errors import NotFoundError  # brings pydantic, which help does not need
+
         error = NotFoundError("lab", path)
         error.hint = "say where with --lab DIR or FLNB_LAB, or make one: flnb quickstart"
         raise error
     from flnb.coordinator import Lab  # brings the databases, which a wrong path does not need
 
     return Lab.open(path)
+
+
+@contextmanager
+def reached(path: Path, at: str | None) -> Iterator[Lab | Connection]:
+    """Open a lab that is there, or hold a coordinator for as long as the command takes.
+
+    Args:
+        path: The lab.
+        at: A pass, its file, or a folder; by default the pass in `FLNB_PASS`, unless a lab is named.
+
+    Raises:
+        NotFoundError: There is no such lab.
+        UnreachableError: Nobody answers there.
+        AccessRefusedError: The pass is not good there.
+    """
+    if at is None and path == output.DEFAULT_LAB and "FLNB_LAB" not in os.environ:
+        at = os.environ.get("FLNB_PASS")
+    if at is None:
+        yield existing(path)
+        return
+    from flnb.coordinator.control.connect import connect  # brings grpc
+
+    with connect(at) as connection:
+        yield connection
 
 
 def is_lab(path: Path) -> bool:

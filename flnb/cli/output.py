@@ -28,6 +28,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout and n
 LabPath = Annotated[
     Path, typer.Option("--lab", envvar="FLNB_LAB", metavar="DIR", help="Where the runs are kept.")
 ]
+At = Annotated[
+    str | None,
+    typer.Option("--at", metavar="PASS", help="Ask a coordinator elsewhere: a pass or its file."),
+]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run.")]
 DEFAULT_LAB = Path("lab")
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flnb.cli import output
-from flnb.cli.output import AsJson, LabPath, RunName
+from flnb.cli import labs, output
+from flnb.cli.output import AsJson, At, LabPath, RunName
 
 if TYPE_CHECKING:
-    from flnb.coordinator import Lab
     from flnb.core.view import RunView
 
 app = typer.Typer(
@@ -25,9 +23,10 @@ WATCH_S = 0.5
 
 
 @app.command("list", epilog="Example: flnb runs list --json")
-def list_runs(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
+def list_runs(lab: LabPath = output.DEFAULT_LAB, at: At = None, as_json: AsJson = False) -> None:
     """List the runs of a lab, newest first."""
-    views = [run.view for run in _lab(lab).runs()]
+    with labs.reached(lab, at) as there:
+        views = [run.view for run in there.runs()]
     if as_json:
         output.data([output.facts(view) for view in views])
     elif not views:
@@ -41,11 +40,14 @@ def list_runs(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> Non
 
 
 @app.command(epilog="Example: flnb runs show quiet-otter")
-def show(run: RunName, lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
+def show(
+    run: RunName, lab: LabPath = output.DEFAULT_LAB, at: At = None, as_json: AsJson = False
+) -> None:
     """Show one run: how it stands, its last rounds and its plan."""
     from flnb.core import glance
 
-    handle = _lab(lab).run(run)
+    with labs.reached(lab, at) as there:
+        handle = there.run_of(run)
     view = handle.view
     if as_json:
         output.data({**output.facts(view), "plan": handle.plan.model_dump(mode="json")})
@@ -62,42 +64,51 @@ def show(run: RunName, lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = Fals
 
 
 @app.command(epilog="Example: flnb runs watch quiet-otter")
-def watch(run: RunName, lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
+def watch(
+    run: RunName, lab: LabPath = output.DEFAULT_LAB, at: At = None, as_json: AsJson = False
+) -> None:
     """Watch a run that another process drives.
 
     ^C ends the watching and not the run.
     """
     from flnb.core import progress
 
-    opened, display = _lab(lab), progress.here()
-    while True:
-        view = opened.run(run).view
-        display.show(view, final=view.status.over)
-        if view.status.over:
-            break
-        time.sleep(WATCH_S)
+    display = progress.here()
+    with labs.reached(lab, at) as there:
+        while True:
+            view = there.run_of(run).view
+            display.show(view, final=view.status.over)
+            if view.status.over:
+                break
+            time.sleep(WATCH_S)
     if as_json:
         output.data(output.facts(view))
 
 
 @app.command(epilog="Example: flnb runs pause quiet-otter")
-def pause(run: RunName, lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
+def pause(
+    run: RunName, lab: LabPath = output.DEFAULT_LAB, at: At = None, as_json: AsJson = False
+) -> None:
     """Ask a run to pause: it finishes its round and saves."""
-    handle = _lab(lab).run(run)
-    handle.pause()
+    with labs.reached(lab, at) as there:
+        handle = there.run_of(run)
+        handle.pause()
     _asked(handle.name, "pause", as_json=as_json)
 
 
 @app.command(epilog="Example: flnb runs stop quiet-otter")
-def stop(run: RunName, lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
+def stop(
+    run: RunName, lab: LabPath = output.DEFAULT_LAB, at: At = None, as_json: AsJson = False
+) -> None:
     """Ask a run to stop for good; everything it did stays."""
     from flnb.core.view import Status
 
-    opened = _lab(lab)
-    handle = opened.run(run)
-    handle.stop()
-    # A run that rests, with nobody to ask, is stopped right away.
-    if opened.run(run).view.status is Status.STOPPED and not as_json:
+    with labs.reached(lab, at) as there:
+        handle = there.run_of(run)
+        handle.stop()
+        # A run that rests, with nobody to ask, is stopped right away.
+        stands = there.run_of(run).view.status
+    if stands is Status.STOPPED and not as_json:
         output.say(f"stopped {handle.name}")
     else:
         _asked(handle.name, "stop", as_json=as_json)
@@ -107,6 +118,7 @@ def stop(run: RunName, lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = Fals
 def resume(
     run: RunName,
     lab: LabPath = output.DEFAULT_LAB,
+    at: At = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that share the work.")
     ] = None,
@@ -115,19 +127,14 @@ def resume(
     """Carry on with a run that was paused or interrupted."""
     from flnb.cli import driving
 
-    handle = _lab(lab).resume(run, workers=workers)
+    with labs.reached(lab, at) as there:
+        handle = there.resume(run, workers=workers)
     if not handle.driven_here:
         _asked(handle.name, "resume", as_json=as_json)
         return
     view = driving.drive(handle, lab)
     if as_json:
         output.data({**output.facts(view), "parameters_sha256": handle.parameters_sha256})
-
-
-def _lab(path: Path) -> Lab:
-    from flnb.cli import labs
-
-    return labs.existing(path)
 
 
 def _asked(name: str, what: str, *, as_json: bool) -> None:

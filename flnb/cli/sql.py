@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flnb.cli import output
-from flnb.cli.output import AsJson, LabPath
+from flnb.cli.output import AsJson, At, LabPath
 
 
 def sql(
@@ -16,6 +16,7 @@ def sql(
         str, typer.Argument(metavar="QUERY", help="One SELECT; - reads it from stdin.")
     ],
     lab: LabPath = output.DEFAULT_LAB,
+    at: At = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV to stdout.")] = False,
     as_json: AsJson = False,
     rows: Annotated[int, typer.Option(min=1, help="At most so many rows.")] = 10_000,
@@ -30,7 +31,8 @@ def sql(
     if as_csv and as_json:
         raise typer.BadParameter("choose --csv or --json, not both")
     text = sys.stdin.read() if query == "-" else query
-    answer = labs.existing(lab).sql(text, rows=rows, timeout_s=timeout_s).arrow()
+    with labs.reached(lab, at) as asked:
+        answer = asked.sql(text, rows=rows, timeout_s=timeout_s).arrow()
     if as_json:
         output.data(answer.to_pylist())
         return

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from flnb.core.errors import IntegrityError
+from flnb.core.failpoints import reach
 from flnb.tensors import aligned
 from flnb.transport.manifest import CHUNK_BYTES, Manifest
 
@@ -139,6 +140,7 @@ class Bases:
                 if manifest.check(place, data):
                     file.seek(manifest.span(place).start)
                     file.write(data)
+                    reach("client-fetching")
                 else:
                     wrong.append(place)
         if wrong:

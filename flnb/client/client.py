@@ -122,6 +122,8 @@ class Client:
                 loop.call_soon_threadsafe(self._wake.set)
 
     async def _stay(self) -> None:
+        if self._wake.is_set():
+            return
         stay = Stay(
             self._invite,
             self._task,

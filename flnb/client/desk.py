@@ -23,6 +23,7 @@ from flnb.client.outbox import Held, Outbox, key_of
 from flnb.client.trainer import Train
 from flnb.core import ClientHalf, ClientId, Local, RunId, Work
 from flnb.core.errors import FLBaseError, IntegrityError
+from flnb.core.failpoints import reach
 from flnb.tensors import Layout, Model
 from flnb.training import LocalResult, user_traceback
 from flnb.transport.identity import Identity
@@ -127,6 +128,7 @@ class Desk:
             self._free.set()
         if isinstance(outcome, Held):
             self.outbox.keep(outcome)
+            reach("client-signed")
             note = outcome.offer()
         else:
             self._remember(id_, outcome)
@@ -142,7 +144,9 @@ class Desk:
         """Train and sign, in the thread: the update, or why there is none."""
         try:
             work = _work_of(assignment)
+            reach("client-training")
             result = self._train(_model_of(self.layout, base), work)
+            reach("client-trained")
             _check_layout(self.layout, result.update.layout)
             seal = partial(self._sealed, assignment, result)
             return self.outbox.write(assignment.id, result.update, seal)

@@ -19,6 +19,7 @@ from flnb.client.ownership import About
 from flnb.client.transfers import Transfers
 from flnb.client.wire import Call, Wire
 from flnb.core.errors import AccessRefusedError, FLBaseError
+from flnb.core.failpoints import reach
 from flnb.transport.manifest import check_places
 from flnb.transport.v1 import federation_pb2 as pb
 
@@ -113,6 +114,8 @@ class Session:
         while True:
             note = await self._notes.get()
             await call.write(note)
+            if note.HasField("offer"):
+                reach("client-offered")
             self._notes.task_done()
 
     async def _read(self, call: Call) -> None:
@@ -198,6 +201,7 @@ class Session:
 
     async def _take(self, assignment: pb.Assignment) -> None:
         """Get the base, and begin when what is being trained is done."""
+        reach("client-assigned")
         async with self._turn:
             try:
                 base = await self._transfers.base(assignment)
@@ -243,6 +247,7 @@ class Session:
         self._transfers.over(id_)
         if verdict.kind == pb.Verdict.RECEIVED:
             self.useful = True
+            reach("client-received")
             self._tell_of(id_, "received", f"the update for round {id_.round} was received")
         elif verdict.kind == pb.Verdict.SETTLED:
             self._desk.outbox.forget(id_)

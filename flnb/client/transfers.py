@@ -20,6 +20,7 @@ from flnb.core.errors import (
     TokenExpiredError,
     UnreachableError,
 )
+from flnb.core.failpoints import reach
 from flnb.transport.manifest import Manifest
 from flnb.transport.v1 import federation_pb2 as pb
 
@@ -82,7 +83,9 @@ class Transfers:
         patience = self._patience.setdefault(key_of(held.assignment), Patience(STUCK_S))
         patience.still(len(chunks))
         try:
+            reach("client-sending")
             taken = await self._wire.send(self._token(), held.assignment, chunks, held.chunk)
+            reach("client-sent")
         except FLBaseError:
             # Also "nobody waits for it": what is so is what the coordinator answers to an offer.
             if patience.over:

@@ -8,6 +8,7 @@ round from draw to close. Then `closer.py`: what makes a round durable.
 from flnb.coordinator.client_list import ClientList, ClientRow, clients_of
 from flnb.coordinator.coordinator import Coordinator, coordinator_of
 from flnb.coordinator.details import RoundDetails
+from flnb.coordinator.granting import Grant, grant_by_lab, token_state
 from flnb.coordinator.invitations import Invitation, invite_by_lab
 from flnb.coordinator.lab import Lab
 from flnb.coordinator.population import Population, Simulation
@@ -18,6 +19,7 @@ __all__ = [
     "ClientList",
     "ClientRow",
     "Coordinator",
+    "Grant",
     "Invitation",
     "Lab",
     "Population",
@@ -27,5 +29,7 @@ __all__ = [
     "Simulation",
     "clients_of",
     "coordinator_of",
+    "grant_by_lab",
     "invite_by_lab",
+    "token_state",
 ]

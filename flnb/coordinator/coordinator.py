@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -16,33 +15,34 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.commands import obey
 from flnb.coordinator.drive import Drive
+from flnb.coordinator.granting import Granting
 from flnb.coordinator.hosting import Hosting
-from flnb.coordinator.jobs import end_resting, first_version, new_record, resumed_job
+from flnb.coordinator.jobs import first_version, new_record, resumed_job
 from flnb.coordinator.lab import Lab
 from flnb.coordinator.local import LocalRun
 from flnb.coordinator.loop import LoopThread
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.run import Run
 from flnb.coordinator.runner import Job
-from flnb.core import cards
+from flnb.coordinator.standing import Standing
+from flnb.coordinator.steering import Steering
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError, PlanError, RoundStateError
 from flnb.core.failpoints import reach
-from flnb.core.ids import RunId
 from flnb.core.plan import Plan
 from flnb.core.view import Status
 from flnb.processes import ForkServer
-from flnb.rounds import Fact, ResumeAsked, StopAsked
-from flnb.store import Operation
+from flnb.rounds import ResumeAsked
 
 if TYPE_CHECKING:
     from flnb.store import Lease
     from flnb.tasks import Task
+    from flnb.transport import Controls, TokenIssuer
 
 log = logging.getLogger(__name__)
 
 
-class Coordinator(Hosting):
+class Coordinator(Hosting, Granting, Steering):
     """Runs federated learning in the background of this process.
 
     Args:
@@ -186,12 +186,13 @@ class Coordinator(Hosting):
 
     def resume(
         self,
-        run: Run,
+        run: Run | str,
         task: Task | None = None,
         workers: int | None = None,
         changes: Mapping[str, Any] | None = None,
     ) -> Run:
         """Go on with a run; see `Lab.resume`."""
+        run = self.lab.run(run) if isinstance(run, str) else run
         with self._gate:
             drive, changes = self._drives.get(run.id), changes or {}
             if drive is not None and not drive.over:
@@ -240,109 +241,37 @@ class Coordinator(Hosting):
         self._thread().submit(drive.go())
         return Run(LocalRun(self.lab, job.record, picture))
 
-    def _takes(self, drive: Drive, fact: Fact) -> bool:
-        """Pass a command on; False if the run rests or is about to."""
-
-        async def tell() -> bool:
-            return drive.tell(fact)
-
-        thread = self._thread()
-        return drive.tell(fact) if thread.here else thread.call(tell())
-
     async def _in_io(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._io, work, *arguments)
 
-    # --- commands -------------------------------------------------------------------------------
-
-    def drives(self, run_id: RunId) -> bool:
-        """Whether this coordinator drives the run, or drove it to its rest."""
-        return run_id in self._drives
-
-    def done(self, run_id: RunId) -> Future[FLBaseError | None]:
-        """Resolves when the run rests, with what a person should know about it."""
-        return self._drives[run_id].done
-
-    def picture(self, run_id: RunId) -> Picture | None:
-        """The picture of a run that is driven here, or was until it came to rest."""
-        drive = self._drives.get(run_id)
-        return drive.picture if drive is not None else None
-
-    def tell(self, run_id: RunId, fact: Fact) -> bool:
-        """Pass a command on; False if the run is not driven here, or rests."""
-        drive = self._drives.get(run_id)
-        if drive is None or drive.over:
-            return False
-        self.note(run_id, type(fact).__name__.removesuffix("Asked").lower())
-        self._thread().loop.call_soon_threadsafe(drive.tell, fact)
-        return True
-
-    def end(self, run_id: RunId) -> None:
-        """End a run, whether it goes on, is coming to its rest, or rests."""
-        drive = self._drives.get(run_id)
-        self.note(run_id, "stop")
-        rest = partial(end_resting, self.lab.store, run_id, self.picture(run_id))
-        if drive is not None and not drive.over:
-            if self._takes(drive, StopAsked()):
-                return
-            if self._thread().here:  # a watcher of the run, in the thread that its rest needs
-                drive.done.add_done_callback(lambda _: rest())
-                return
-            drive.done.exception()
-        rest()
-
-    def give_up(self, run_id: RunId) -> bool:
-        """Give the open round of a run up and wait until it rests.
-
-        Returns:
-            Whether it was going on.
-        """
-        drive = self._drives.get(run_id)
-        if drive is None or drive.over:
-            return False
-        self._thread().loop.call_soon_threadsafe(drive.rest)
-        drive.done.exception()  # waits; an error is on the run
-        return True
-
-    def redraw(self, run_id: RunId) -> None:
-        """Show a run anew whose head was moved; those who watch it see on."""
-        if (picture := self.picture(run_id)) is not None:
-            picture.become(self.lab.picture(self.lab.store.state.run(run_id)))
-
-    def later(self, delay_s: float, work: Callable[[], None]) -> None:
-        """Call something on the loop after a while."""
-        loop = self._thread().loop
-        loop.call_soon_threadsafe(loop.call_later, delay_s, work)
-
-    def note(self, run_id: RunId, verb: str, reason: str = "") -> None:
-        """Write to the operations log who did what."""
-        operation = Operation(SYSTEM_CLOCK.now(), getpass.getuser(), verb, run_id, reason)
-        if self._io is not None:
-            self._io.submit(self.lab.store.state.append_operation, operation)
-
-    def flush(self) -> None:
-        """Wait until every durable round is in the tables of `sql`."""
-        if self._io is not None:
-            self._io.submit(self.lab.store.catch_up).result()
-
     # --- looks ----------------------------------------------------------------------------------
+
+    @property
+    def standing(self) -> Standing:
+        """How it stands now, from memory."""
+        going = [d.picture.view for d in self._drives.values() if not d.picture.view.status.over]
+        return Standing(
+            name=self.lab.path.name,
+            folder=str(self.lab.path),
+            since=f"{self._started_at:%H:%M:%S}" if self.running else "",
+            n_runs=len(self._drives),
+            clients=", ".join(f"{len(p.clients)} of {p.task.name}" for p in self._populations)
+            or "none yet: coord.simulate(task)",
+            going=", ".join(f"{v.name} (round {v.round}/{v.rounds})" for v in going) or "none",
+            note=self._note,
+        )
+
+    def _controls(self, issuer: TokenIssuer) -> Controls:
+        from flnb.coordinator.control.service import ControlService  # brings grpc
+
+        return ControlService(self, issuer)
 
     def __repr__(self) -> str:
         """One line, from memory."""
-        state = f"running since {self._started_at:%H:%M:%S}" if self.running else "stopped"
-        return f"Coordinator({self.lab.path.name!r}, {state}, {len(self._drives)} runs)"
+        return self.standing.line
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
-        going = [d.picture.view for d in self._drives.values() if not d.picture.view.status.over]
-        facts = {
-            "lab": str(self.lab.path),
-            "clients": ", ".join(f"{len(p.clients)} of {p.task.name}" for p in self._populations)
-            or "none yet: coord.simulate(task)",
-            "runs": ", ".join(f"{v.name} (round {v.round}/{v.rounds})" for v in going) or "none",
-        }
-        if self._note:
-            facts["note"] = self._note
-        status = "running" if self.running else "stopped"
-        return cards.bundle(repr(self), cards.card("Coordinator", facts, status=status))
+        return self.standing.bundle()
 
 
 _RUNNING: dict[Path, Coordinator] = {}

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from flnb.core import cards
+from flnb.core import cards, glance
+from flnb.core.errors import AccessRefusedError
 from flnb.store import Closing, FailedAttempt, Table
+
+_SHOWN_CLIENTS = 20
+_WORDS = {name: name for name in ("refused", "failed", "lost", "late")} | {"accepted": "used"}
 
 
 class RoundDetails:
@@ -15,7 +22,10 @@ class RoundDetails:
         self._run, self.closing = run, closing
 
     def why(self) -> str:
-        """Say in words why the round closed and what became of each client that was not used."""
+        """Say in words why the round closed and what became of each client.
+
+        Those that were not used come first, with the reason; of each kind at most 20.
+        """
         closing = self.closing
         lines = [
             f"round {closing.round} closed: {closing.closed_by}, after {closing.seconds_s:.2f} s",
@@ -24,17 +34,26 @@ class RoundDetails:
         ]
         if closing.attempt:
             lines.append(f"{closing.attempt} earlier attempts had too few usable updates")
-        columns = closing.assignments
-        for client, outcome, reason in zip(
-            columns["client"], columns["outcome"], columns["reason"], strict=True
-        ):
-            if outcome != "accepted":
-                lines.append(f"{client} {outcome}" + (f": {reason}" if reason else ""))
+        if self._aggregates_only:
+            lines.append("what became of each client is shown to operators")
+            return Explanation("\n".join(lines))
+        rows = list(self.clients)
+        lines += _lines([row for row in rows if row["outcome"] != "accepted"])
+        lines += _lines([row for row in rows if row["outcome"] == "accepted"])
         return Explanation("\n".join(lines))
 
     @property
     def clients(self) -> Table:
-        """One row per invited client: outcome, reason, and its update if one came."""
+        """One row per invited client: outcome, reason, and its update if one came.
+
+        Raises:
+            AccessRefusedError: Through a connection that shows aggregates only.
+        """
+        if self._aggregates_only:
+            raise AccessRefusedError(
+                "what became of each client needs the role operator",
+                hint="an admin of the lab gives it: flnb token NAME --role operator",
+            )
         updates = self.closing.updates
         by_client = {client: row for row, client in enumerate(updates["client"])}
         rows = [by_client.get(client) for client in self.closing.assignments["client"]]
@@ -43,6 +62,11 @@ class RoundDetails:
             values = updates[name]
             columns[name] = [None if row is None else values[row] for row in rows]
         return Table.of(columns)
+
+    @property
+    def _aggregates_only(self) -> bool:
+        """Whether the rows of clients were left out on the way here."""
+        return self.closing.invited > 0 and len(self.closing.assignments["client"]) == 0
 
     def __repr__(self) -> str:
         """One line, from memory."""
@@ -88,6 +112,34 @@ class AttemptDetails:
         title = f"Round {self.attempt.round} of {self._run}"
         card = cards.card(title, {"closed": "not yet"}, details={"why": str(self.why())})
         return cards.bundle(repr(self), card)
+
+
+def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """One line a client, or several where a reason has them; then how many more there are."""
+    for row in rows[:_SHOWN_CLIENTS]:
+        yield _line(row)
+    if more := Counter(_WORDS[row["outcome"]] for row in rows[_SHOWN_CLIENTS:]):
+        yield "… and " + ", ".join(f"{count} more {word}" for word, count in more.items())
+
+
+def _line(row: dict[str, Any]) -> str:
+    facts = []
+    if row["n_examples"] is not None:  # an update came
+        facts.append(f"{row['n_examples']:,} examples, {glance.size(row['bytes_up'])} up")
+    if _is_time(row["arrived_s"]):
+        facts.append(f"here after {glance.seconds(row['arrived_s'])}")
+    if _is_time(row["train_s"]):
+        facts.append(f"{glance.seconds(row['train_s'])} of work")
+    line = f"{row['client']} {_WORDS[row['outcome']]}"
+    if row["reason"]:
+        line += f": {row['reason'].rstrip()}"
+    if not facts:
+        return line
+    return f"{line}\n    {', '.join(facts)}" if row["reason"] else f"{line}: {', '.join(facts)}"
+
+
+def _is_time(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 class Explanation(str):

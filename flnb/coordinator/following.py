@@ -34,12 +34,13 @@ class Following:
     """
 
     def __init__(self, lab: Lab, record: RunRecord, before: Following | None = None) -> None:
-        self.picture = before.picture if before else Picture(lab.first_view(record))
+        self.picture: Picture = before.picture if before else Picture(lab.first_view(record))
         self.done: Future[FLBaseError | None] = Future()
         """Resolves when the run rests, with what a person should know about it."""
         self._lab, self._record = lab, record
-        self._course = before._course if before else (record.plan_hash, record.generation)
-        self._position = before._position if before else 0
+        start = (record.plan_hash, record.generation)
+        self._course: tuple[str, int] = before._course if before else start
+        self._position: int = before._position if before else 0
         self._look()
         name = f"flnb-follow-{record.name}"
         threading.Thread(target=self._follow, name=name, daemon=True).start()

@@ -72,7 +72,7 @@ def invitation(store: LabStore, place: Place, client: str, expires: str) -> Invi
 
     check_client_name(client)
     token, now = new_join_token(), SYSTEM_CLOCK.now()
-    until = now + _duration(expires)
+    until = now + duration(expires)
     folder = place.certificates(store.path)
     certificate = folder.certificate if folder is not None else None
     own = folder.client(client).path if folder is not None and place.mutual_tls else None
@@ -107,7 +107,12 @@ def invite_by_lab(lab: Lab, client: str, expires: str) -> Invitation:
     return invitation(lab.store, place, client, expires)
 
 
-def _duration(text: str) -> timedelta:
+def duration(text: str) -> timedelta:
+    """Read for how long something is good, such as `2h`.
+
+    Raises:
+        PlanError: Not a time.
+    """
     found = re.fullmatch(r"(\d+)\s*([smhd])", text.strip())
     if found is None or int(found[1]) == 0:
         raise PlanError(f"not a time: {text!r}", hint="write 30m, 2h or 7d")

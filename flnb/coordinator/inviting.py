@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flnb.coordinator.lab import Lab
     from flnb.coordinator.loop import LoopThread
     from flnb.store import LabStore
+    from flnb.transport import Controls, TokenIssuer
 
 
 class Inviting:
@@ -28,6 +29,10 @@ class Inviting:
         raise NotImplementedError
 
     async def _in_io(self, work: Any, *arguments: Any) -> Any:
+        raise NotImplementedError
+
+    def _controls(self, issuer: TokenIssuer) -> Controls:
+        """What answers people's programs on the same port."""
         raise NotImplementedError
 
     def _listening(self) -> None:
@@ -74,7 +79,9 @@ class Inviting:
         before = Place.of(self.lab.path) if desk is None else desk.place
         place = before.asked(host, port, tls=tls, tls_dir=tls_dir, mutual_tls=mutual_tls)
         if desk is None:
-            desk = self._desk = self._thread().call(open_desk(self.lab.store, place, self._in_io))
+            desk = self._desk = self._thread().call(
+                open_desk(self.lab.store, place, self._in_io, self._controls)
+            )
             desk.place.save(self.lab.path)
             self._listening()
         elif not place.is_met_by(desk.place):

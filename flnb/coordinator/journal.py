@@ -7,13 +7,14 @@ done again. Whoever relies on a step waits for it with `durable`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flnb.coordinator.rows import OpenRound
-from flnb.core.ids import RunId
-from flnb.store import StateStore
+from flnb.core.ids import ClientId, RunId
+from flnb.core.messages import Outcome
+from flnb.store import JournalRecord, StateStore
 
 
 class Journal:
@@ -28,6 +29,7 @@ class Journal:
     def __init__(self, state: StateStore, io: ThreadPoolExecutor, run: RunId) -> None:
         self._state, self._io, self._run = state, io, run
         self._writes: list[asyncio.Future[None]] = []
+        self._earlier: list[JournalRecord] = []
 
     def write(
         self, round_: OpenRound, kind: str, payload: Mapping[str, Any], written: Callable[[], None]
@@ -47,6 +49,16 @@ class Journal:
 
         self._writes.append(asyncio.get_running_loop().run_in_executor(self._io, write))
 
+    async def read(self) -> None:
+        """Read what an earlier process wrote of rounds that it did not close."""
+        loop = asyncio.get_running_loop()
+        read = self._state.journal_of_open_round
+        self._earlier = await loop.run_in_executor(self._io, read, self._run)
+
+    def accepted_before(self, round_: OpenRound) -> set[ClientId]:
+        """Whose update a round had accepted already, in an earlier process."""
+        return set(_accepted(self._earlier, round_))
+
     async def durable(self) -> None:
         """Wait until every step so far is on the disk.
 
@@ -59,3 +71,10 @@ class Journal:
     async def end(self) -> None:
         """Wait for what is under way; what goes wrong with it matters to nobody any more."""
         await asyncio.gather(*self._writes, return_exceptions=True)
+
+
+def _accepted(steps: Iterable[JournalRecord], round_: OpenRound) -> Iterator[ClientId]:
+    for step in steps:
+        if (step.round, step.attempt, step.kind) == (round_.round, round_.attempt, "answered"):
+            answers = zip(step.payload["rows"], step.payload["outcomes"], strict=True)
+            yield from (round_.clients[row] for row, told in answers if told == Outcome.ACCEPTED)

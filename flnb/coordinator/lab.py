@@ -106,9 +106,9 @@ class Lab:
             run.source.follow()
         return run
 
-    def run_of(self, run_id: RunId) -> Run:
-        """The run of an identity; what a list asks."""
-        return self.run(run_id)
+    def run_of(self, name: str) -> Run:
+        """The run of a name or an identity, as it stands now."""
+        return self.run(name)
 
     def following(self, record: RunRecord) -> Following:
         """The one follower of a run that another process drives; started when first asked for."""

@@ -15,7 +15,7 @@ from flnb.core.errors import PlanError
 if TYPE_CHECKING:
     from flnb.coordinator.remote.front import Front
     from flnb.store import LabStore
-    from flnb.transport import Server
+    from flnb.transport import Controls, Server, TokenIssuer
     from flnb.transport.handshake import Shown
     from flnb.transport.tls_folder import TlsFolder
 
@@ -111,13 +111,28 @@ class Desk:
     """With the port that was taken."""
 
 
-async def open_desk(store: LabStore, place: Place, in_io: Callable[..., Awaitable[Any]]) -> Desk:
-    """Open a port for remote clients; on the coordinator's loop.
+def issuer_of(store: LabStore) -> TokenIssuer:
+    """Whoever signs and reads the tokens of a lab."""
+    from flnb.transport import TokenIssuer
+    from flnb.transport.signing import signing_keys
+
+    keys = signing_keys(store.secret)
+    return TokenIssuer(keys, store.id, current=next(iter(keys)), clock=SYSTEM_CLOCK)
+
+
+async def open_desk(
+    store: LabStore,
+    place: Place,
+    in_io: Callable[..., Awaitable[Any]],
+    controls: Callable[[TokenIssuer], Controls],
+) -> Desk:
+    """Open a port for remote clients and for people; on the coordinator's loop.
 
     Args:
         store: The lab's store.
         place: Where and how.
         in_io: Does blocking work in the lab's one thread for databases.
+        controls: Makes what answers people's programs.
 
     Raises:
         PlanError: Not encrypted and not on loopback, the port is taken, the certificate is for
@@ -126,19 +141,16 @@ async def open_desk(store: LabStore, place: Place, in_io: Callable[..., Awaitabl
     """
     from flnb.coordinator.remote.front import Front
     from flnb.transport import Limits, Server
-    from flnb.transport.signing import check_secret_file, signing_keys
-    from flnb.transport.tokens import TokenIssuer
+    from flnb.transport.signing import check_secret_file
 
     if not _is_loopback(place.host):
         check_secret_file(store.path / "secret", place.host)
     shown = await asyncio.to_thread(_certificate, store, place)
     folder = place.certificates(store.path)
     client_ca = folder.certificate if folder is not None and place.mutual_tls else None
-    keys = signing_keys(store.secret)
-    limits = Limits()
-    issuer = TokenIssuer(keys, store.id, current=next(iter(keys)), clock=SYSTEM_CLOCK)
+    limits, issuer = Limits(), issuer_of(store)
     front = Front(store, issuer, limits, in_io)
-    server = Server(front, limits)
+    server = Server(front, limits, controls(issuer))
     try:
         port = await server.start(place.host, place.port, shown, client_ca)
     except BaseException:

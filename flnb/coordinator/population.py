@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flnb.core import cards
+from flnb.coordinator.standing import Card
 from flnb.core.ids import ClientId
 from flnb.core.ports import Participants
 
@@ -106,12 +106,10 @@ class Population:
         self._thread.shutdown(wait=True)
         self.engine.close()
 
-    def __repr__(self) -> str:
-        """One line, from memory."""
+    @property
+    def card(self) -> dict[str, Any]:
+        """What a person sees of it: a line, a title and facts; also at the end of a wire."""
         kind = "clients" if self.remote else "simulated clients"
-        return f"Population({len(self.clients)} {kind} of {self.task.name})"
-
-    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
         sizes = sorted(self.clients.values()) or [0]
         simulation = self.simulation
         facts = {
@@ -121,4 +119,15 @@ class Population:
             "drop": f"{simulation.drop:.0%}",
             "workers": "one a core" if simulation.workers is None else str(simulation.workers),
         }
-        return cards.bundle(repr(self), cards.card(f"Clients of {self.task.name}", facts))
+        return {
+            "line": f"Population({len(self.clients)} {kind} of {self.task.name})",
+            "title": f"Clients of {self.task.name}",
+            "facts": facts,
+        }
+
+    def __repr__(self) -> str:
+        """One line, from memory."""
+        return repr(Card(**self.card))
+
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
+        return Card(**self.card)._repr_mimebundle_()

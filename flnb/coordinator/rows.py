@@ -34,6 +34,8 @@ class OpenRound:
         self.arrived_s, self.train_s, self.loss, self.norm = np.full((4, n), np.nan)
         self.reasons: dict[int, str] = {}
         self.metrics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.stalls: tuple[float, ...] = ()
+        """For how many seconds the coordinator's loop stood still, each time."""
 
     def take(self, report: CohortReport) -> None:
         """Put a report's rows in."""
@@ -164,18 +166,21 @@ class OpenRound:
         }
 
     def event_columns(self, closed_by: str) -> dict[str, Any]:
-        """The round's story: its start, every client that was not used, its close."""
+        """The round's story: its start, stalls, every client that was not used, its close."""
         odd = np.flatnonzero(self.outcome != Outcome.ACCEPTED).tolist()
-        kinds = ["round_started", *("client_update" for _ in odd), "round_complete"]
+        stalls = [f"the coordinator stood still for {each:.1f} s" for each in self.stalls]
+        updates = ["client_update" for _ in odd]
+        kinds = ["round_started", *("stalled" for _ in stalls), *updates, "round_complete"]
         details = [
             f"{len(self.clients)} invited",
+            *stalls,
             *(f"{OUTCOME_NAMES[self.outcome[row]]}: {self.reasons.get(row, '')}" for row in odd),
             closed_by,
         ]
         return {
             "position": list(range(len(kinds))),
             "kind": kinds,
-            "client": ["", *(self.clients[row] for row in odd), ""],
+            "client": ["", *("" for _ in stalls), *(self.clients[row] for row in odd), ""],
             "detail": [detail.strip().removesuffix(":") for detail in details],
         }
 

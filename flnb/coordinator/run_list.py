@@ -43,8 +43,8 @@ class RunSummary(Protocol):
 class RunOwner(Protocol):
     """Whoever has the runs: a lab, or a service elsewhere."""
 
-    def run_of(self, run_id: RunId) -> Run:
-        """The run of an identity."""
+    def run_of(self, name: str) -> Run:
+        """The run of a name or an identity, as it stands now."""
         ...
 
     def sql(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from flnb.sampling import sampler_for
 from flnb.store import Closing, LabStore, RunRecord
 from flnb.strategies import Strategy
 from flnb.tensors import CohortSum
+
+if TYPE_CHECKING:
+    from flnb.coordinator.remote.participants import RemoteClients  # brings grpc
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ class Runner:
         )
         self._closer = Closer(self._store, self._io, plan.commit_every, self._durable)
         try:
+            await self._journal.read()
             while True:
                 facts = await self._carry_out(state, orders)
                 if self._ending is not None:
@@ -218,6 +222,14 @@ class Runner:
         self._open.opened_at = (
             self._clock.now()
         )  # clients begin now; workers may have started first
+        if job.population.remote is not None:
+            self._note_lost_bodies(self._open, job.population.remote)
+
+    def _note_lost_bodies(self, round_: OpenRound, remote: RemoteClients) -> None:
+        """Journal whose update had counted and is not here any more: its holder was asked again."""
+        if lost := sorted(filter(remote.lacked, self._journal.accepted_before(round_))):
+            what = {"clients": lost}
+            self._journal.write(round_, "body-lost", what, lambda: reach("body-lost"))
 
     async def _news(self, state: rounds.RoundsState) -> list[rounds.Fact]:
         """Wait for a report of the cohort or for a command, whichever comes first."""
@@ -275,6 +287,8 @@ class Runner:
     async def _close(self, state: rounds.RoundsState, order: rounds.Close) -> rounds.Closed:
         job, open_round = self._job, self._open
         assert open_round is not None, "a round that closes is open"
+        if job.population.remote is not None:
+            open_round.stalls = tuple(job.population.remote.stalls)
         open_round.settle()
         version = await job.population.run(self._next_version, order.round)
         last = order.round == job.plan.rounds

@@ -36,6 +36,20 @@ class Table:
         """Make a table of columns: name to a sequence, all of one length."""
         return cls(pa.table(dict(columns)))
 
+    @classmethod
+    def from_ipc(cls, data: bytes) -> Self:
+        """Read a table that `to_ipc` wrote."""
+        with pa.ipc.open_stream(pa.py_buffer(data)) as reader:
+            return cls(reader.read_all())
+
+    def to_ipc(self) -> bytes:
+        """The table as a stream of Arrow's own format."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self._arrow.schema) as writer:
+            writer.write_table(self._arrow)
+        data: bytes = sink.getvalue().to_pybytes()
+        return data
+
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""

@@ -45,6 +45,11 @@ class Tokens:
             row = connection.execute(query).first()
         return TokenRecord(*row) if row is not None else None
 
+    def forget_token(self, token_id: str) -> None:
+        """Forget a token that its owner gives back: it is worth nothing from now on."""
+        with self._database.writing() as connection:
+            connection.execute(delete(_tokens).where(_tokens.c.id == token_id))
+
     def revoke_tokens(self, name: str) -> int:
         """Make all tokens of a person worthless; returns how many still were good.
 

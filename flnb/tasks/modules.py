@@ -6,6 +6,7 @@ used twice once, so tied weights are one tensor here too.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,17 +20,25 @@ from flnb.core.errors import TaskError
 from flnb.tasks.losses import Loss
 from flnb.tensors import Layout, Model, aligned
 
+_SEEDED = threading.RLock()
+"""Torch has one generator for the whole process: a client that trains in one thread must not share
+it with a coordinator that makes or measures a model in another."""
+
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Run a block under torch's generator seeded with `seed`, then put the generator back."""
+    """Run a block under torch's generator seeded with `seed`, then put the generator back.
+
+    Other threads wait with their own such blocks until this one is done.
+    """
     generator = torch.default_generator
-    before = generator.get_state()
-    generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        generator.set_state(before)
+    with _SEEDED:
+        before = generator.get_state()
+        generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            generator.set_state(before)
 
 
 def built(model: Callable[[], nn.Module], seed: int) -> nn.Module:

@@ -26,6 +26,8 @@ from flnb.tasks.task import Task
 
 P = ParamSpec("P")
 
+_MARK = "__flnb_importable__"
+
 
 @dataclass(frozen=True, slots=True)
 class TaskRef:
@@ -67,6 +69,7 @@ def importable(factory: Callable[..., Task] | None = None, *, module: str | None
         bound.apply_defaults()
         return task.referred(_ref(f"{where}:{factory.__qualname__}", bound.arguments))
 
+    setattr(make, _MARK, True)
     return make
 
 
@@ -92,12 +95,22 @@ def resolve(use: str, **arguments: Any) -> Task:
     return task if task.ref else task.referred(_ref(use, arguments))
 
 
-def load(ref: TaskRef) -> Task:
+def load(ref: TaskRef, *, marked_only: bool = False) -> Task:
     """Make the task that a run was started with.
 
+    Args:
+        ref: How it is made.
+        marked_only: Call nothing but what `importable` marks; for names that come from elsewhere,
+            which could otherwise call any function that there is.
+
     Raises:
-        TaskError: It cannot be imported, or is no longer made with these arguments.
+        TaskError: It cannot be imported, is not marked, or is no longer made with these arguments.
     """
+    if marked_only and not getattr(_find(ref.use), _MARK, False):
+        raise TaskError(
+            f"{ref.use} is not marked as a task that may be made for others",
+            hint="decorate the function with @flnb.tasks.importable, also where the service runs",
+        )
     return resolve(ref.use, **ref.arguments)
 
 

@@ -111,7 +111,7 @@ class Control:
         claims = await self._answering.known(call, self._controls.claims, method.role)
         request = await call.first(method.request)
         if isinstance(request, pb.StatusRequest | pb.WatchRequest):
-            check_protocol(request.protocol, getattr(request, "version", ""))
+            check_protocol(request.protocol, request.version)
         async with Watch(self._controls.claims, call) as watch:
             async for part in self._controls.answer(claims, name, request):
                 if isinstance(part, bytes):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Asking = aio.UnaryUnaryMultiCallable[bytes, bytes]
     Starting = aio.UnaryStreamMultiCallable[bytes, bytes]
 
-_ANSWER_S = 600.0
+_GREETING_S, _ANSWER_S = 20.0, 600.0
 """A task that is made anew may have to read a lot first; a dead connection shows sooner."""
 
 
@@ -66,10 +66,18 @@ class ControlLink:
             UnreachableError: Nobody answers.
         """
         request = pb.StatusRequest(protocol=PROTOCOL, version=__version__)
-        return await self.ask("Status", request, pb.StatusReply)
+        return await self.ask("Status", request, pb.StatusReply, within_s=_GREETING_S)
 
-    async def ask(self, method: str, request: Message, kind: type[Anything]) -> Anything:
+    async def ask(
+        self, method: str, request: Message, kind: type[Anything], *, within_s: float = _ANSWER_S
+    ) -> Anything:
         """Ask for one message.
+
+        Args:
+            method: A name in `METHODS`.
+            request: What is asked.
+            kind: What is answered.
+            within_s: How long that may take.
 
         Raises:
             FLBaseError: What the coordinator raised.
@@ -77,7 +85,7 @@ class ControlLink:
         """
         ask: Asking = self._channel.unary_unary(f"/{SERVICE}/{method}")
         raw = request.SerializeToString()
-        call = ask(raw, timeout=_ANSWER_S, metadata=bearer(self._token()))
+        call = ask(raw, timeout=within_s, metadata=bearer(self._token()))
         async with Ending(call, self.address).in_our_words():
             return decoded(kind, await call)
 

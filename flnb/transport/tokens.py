@@ -51,7 +51,8 @@ class Role(StrEnum):
 
 
 ROLES = tuple(Role)
-_LADDER = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+LADDER = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+"""The roles of people; each may do what those before it may."""
 
 
 def allows(role: str, needed: str) -> bool:
@@ -66,8 +67,8 @@ def allows(role: str, needed: str) -> bool:
         >>> allows("client", "client"), allows("admin", "client"), allows("client", "viewer")
         (True, False, False)
     """
-    if role in _LADDER and needed in _LADDER:
-        return _LADDER.index(Role(role)) >= _LADDER.index(Role(needed))
+    if role in LADDER and needed in LADDER:
+        return LADDER.index(Role(role)) >= LADDER.index(Role(needed))
     return role == needed == Role.CLIENT
 
 

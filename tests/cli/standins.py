@@ -79,6 +79,9 @@ class FakeLab:
                 return run
         raise NotFoundError("run", name, [run.name for run in self.all])
 
+    def run_of(self, name):
+        return self.run(name)
+
     def resume(self, name, *, workers=None):
         return self.run(name)
 

@@ -9,6 +9,7 @@ from flnb.core import errors
 
 COMMANDS = ["quickstart", "run", "check", "runs list", "runs show", "runs watch", "runs pause"]
 COMMANDS += ["runs resume", "runs stop", "sql", "doctor"]
+COMMANDS += ["token give", "token list", "token revoke"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -68,23 +68,13 @@ class Lane:
             return f"it is {run.status}"
         if run.parameters_sha256 != self.expected:
             return "other parameters"
-        return self._miscounted(run)
+        self.coordinator.flush()
+        return miscounted(self.coordinator.lab, run, self.rounds)
 
     def _waits_for_clients(self, run: flnb.Run) -> bool:
         """Whether the next round has not begun because nobody is here; a run may wait for ever."""
         here = {client.state for client in self.coordinator.clients}
         return run.status is Status.RUNNING and here == {"offline"}
-
-    def _miscounted(self, run: flnb.Run) -> str:
-        """Whether a row is missing in the tables, or there twice."""
-        pairs = sorted((number, name) for number in range(1, self.rounds + 1) for name in NAMES)
-        self.coordinator.flush()
-        for table in ("assignments", "updates"):
-            query = f"SELECT round, client FROM {table} WHERE run = '{run.name}' ORDER BY ALL"
-            found = [(row["round"], row["client"]) for row in self.coordinator.lab.sql(query)]
-            if found != pairs:
-                return f"{table}: {found}"
-        return ""
 
     def _said(self) -> str:
         logs = (path.read_text().splitlines()[-12:] for path in sorted(self.logs.glob("*.log")))
@@ -107,6 +97,17 @@ def lane(nursery, folder: Path, model: str, expected: str, *, tls: bool, rounds:
         finally:
             host.kill()
             proxy.close()
+
+
+def miscounted(lab: flnb.Lab, run: flnb.Run, rounds: int) -> str:
+    """Whether a row is missing in the tables, or there twice."""
+    pairs = sorted((number, name) for number in range(1, rounds + 1) for name in NAMES)
+    for table in ("assignments", "updates"):
+        query = f"SELECT round, client FROM {table} WHERE run = '{run.name}' ORDER BY ALL"
+        found = [(row["round"], row["client"]) for row in lab.sql(query)]
+        if found != pairs:
+            return f"{table}: {found}"
+    return ""
 
 
 def through(proxy: Proxy, text: str) -> str:

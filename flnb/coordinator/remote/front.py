@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from flnb.coordinator.remote.challenges import Challenges
 from flnb.coordinator.remote.participants import RemoteClients
-from flnb.coordinator.remote.patience import TICK_S, LoopClock
+from flnb.coordinator.remote.patience import STALL_S, TICK_S, LoopClock
 from flnb.coordinator.remote.session import Session
 from flnb.coordinator.remote.spoken import check_hello, story_of
 from flnb.coordinator.remote.work import Key
@@ -274,7 +274,10 @@ class Front:
 
     def _look_round(self) -> None:
         """Time has passed: see whose token, lease or deadline is over."""
-        self._clock.tick()
+        if (stood_s := self._clock.tick()) >= STALL_S:
+            log.warning("the loop stood still for %.1f s: leases and deadlines wait", stood_s)
+            for remote in tuple(self._remotes.values()):
+                remote.stalls.append(stood_s)
         now_s = SYSTEM_CLOCK.now().timestamp()
         for session in tuple(self._sessions.values()):
             if session.must_renew(now_s):

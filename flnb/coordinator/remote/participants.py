@@ -62,6 +62,9 @@ class RemoteClients:
         self._opened_s = 0.0
         self._news = threading.Condition()
         self._cancelled = False
+        self._lacking: frozenset[ClientId] = frozenset()
+        self.stalls: list[float] = []
+        """For how many seconds the loop stood still, each time since the open work began."""
         self.on_population: list[Callable[[], None]] = []
         """Called on the loop when a client comes or goes."""
 
@@ -107,10 +110,9 @@ class RemoteClients:
         row = self._work.of(client) if self._work is not None else None
         return row is not None and row.outcome is Outcome.PENDING
 
-    def holds(self, client: ClientId) -> bool:
-        """Whether the update of a client for the open work is here."""
-        row = self._work.of(client) if self._work is not None else None
-        return row is not None and row.received is not None
+    def lacked(self, client: ClientId) -> bool:
+        """Whether a client takes part in the open work, and its update was not here at its begin."""
+        return client in self._lacking
 
     # --- what clients do, on the loop -----------------------------------------------------------
 
@@ -214,10 +216,11 @@ class RemoteClients:
     async def _open(self, work: OpenWork, package: Package) -> None:
         if self._work is not None:
             self._withdraw(self._work, {row.key for row in work.rows}, "other work has begun")
-        self._opened_s = self._clock.now_s()
+        self._opened_s, self.stalls = self._clock.now_s(), []
         with self._news:
             self._work, self._package, self._cancelled = work, package, False
         self._uploads.recall(work)
+        self._lacking = frozenset(ClientId(work.rows[place].key.client) for place in work.pending)
         for place in work.pending:
             self._assign(work, work.rows[place])
         reach("work-opened")

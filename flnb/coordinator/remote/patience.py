@@ -9,6 +9,9 @@ MAX_TICK_S = 0.5
 """Of a loop that stood still (a cell that holds the interpreter lock, a stopped process), at most
 this much counts."""
 
+STALL_S = 1.0
+"""What is told of: the loop stood still for longer."""
+
 
 class LoopClock:
     """Seconds in which the loop ran; somebody must call `tick` every `TICK_S`."""
@@ -17,11 +20,17 @@ class LoopClock:
         self._clock = clock
         self._counted_s, self._ticked_s = 0.0, clock.monotonic_s()
 
-    def tick(self) -> None:
-        """The loop runs."""
+    def tick(self) -> float:
+        """The loop runs.
+
+        Returns:
+            For how many seconds it stood still, if it did: these do not count.
+        """
         now_s = self._clock.monotonic_s()
-        self._counted_s += min(now_s - self._ticked_s, MAX_TICK_S)
+        passed_s = now_s - self._ticked_s
+        self._counted_s += min(passed_s, MAX_TICK_S)
         self._ticked_s = now_s
+        return max(0.0, passed_s - MAX_TICK_S)
 
     def now_s(self) -> float:
         """Seconds that counted since this clock was made; never goes back."""

@@ -23,6 +23,8 @@ MAX_EXAMPLES = 2**40
 """More examples than any client has; a weight of this size still fits into an exact sum."""
 
 _METRICS, _METRIC_NAME = 100, 100
+_MOST = 1e100
+"""No measurement is larger; those of all clients, weighted and added up, are still numbers."""
 
 
 class Key(NamedTuple):
@@ -152,14 +154,7 @@ class OpenWork:
             return f"{len(envelope.update.hashes)} bytes of hashes do not fit {expected:,} bytes"
         if not 1 <= envelope.n_examples <= MAX_EXAMPLES:
             return f"it says that {envelope.n_examples:,} examples were trained on"
-        if len(envelope.metrics) > _METRICS:
-            return f"it has {len(envelope.metrics):,} metrics, at most {_METRICS} are taken"
-        if any(not 0 < len(metric.name) <= _METRIC_NAME for metric in envelope.metrics):
-            return f"the name of a metric has not 1 to {_METRIC_NAME} characters"
-        numbers = [one for metric in envelope.metrics for one in (metric.total, metric.count)]
-        if not all(map(math.isfinite, (envelope.train_s, *numbers))):
-            return "one of its measurements is not finite"
-        return ""
+        return _objection_to_numbers(envelope)
 
     def receive(self, received: Received, now_s: float) -> bool:
         """An update is complete; False if its row was settled before."""
@@ -199,6 +194,20 @@ class OpenWork:
         row.outcome, row.reason, row.settled_s = outcome, reason, now_s
         self._arrived.append(place)
         return True
+
+
+def _objection_to_numbers(envelope: pb.Envelope) -> str:
+    """Say what is wrong with what a client measured; empty when nothing is."""
+    if len(envelope.metrics) > _METRICS:
+        return f"it has {len(envelope.metrics):,} metrics, at most {_METRICS} are taken"
+    if any(not 0 < len(metric.name) <= _METRIC_NAME for metric in envelope.metrics):
+        return f"the name of a metric has not 1 to {_METRIC_NAME} characters"
+    numbers = [one for metric in envelope.metrics for one in (metric.total, metric.count)]
+    if not all(abs(one) <= _MOST for one in (envelope.train_s, *numbers)):
+        return "one of its measurements is not finite, or out of all range"
+    if abs(envelope.loss) > _MOST:  # not a number is what nobody measured
+        return f"its loss is {envelope.loss:g}"
+    return ""
 
 
 def payload_bytes(layout: Layout) -> int:

@@ -59,40 +59,46 @@ class RunRequest(_message.Message):
     def __init__(self, run: _Optional[str] = ...) -> None: ...
 
 class RunReply(_message.Message):
-    __slots__ = ("id", "name", "plan", "view", "parameters_sha256")
+    __slots__ = ("id", "name", "plan", "view", "parameters_sha256", "error", "at")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_SHA256_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     plan: str
     view: str
     parameters_sha256: str
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., plan: _Optional[str] = ..., view: _Optional[str] = ..., parameters_sha256: _Optional[str] = ...) -> None: ...
+    error: str
+    at: int
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., plan: _Optional[str] = ..., view: _Optional[str] = ..., parameters_sha256: _Optional[str] = ..., error: _Optional[str] = ..., at: _Optional[int] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("protocol", "runs")
+    __slots__ = ("protocol", "version", "runs")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     RUNS_FIELD_NUMBER: _ClassVar[int]
     protocol: int
+    version: str
     runs: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, protocol: _Optional[int] = ..., runs: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, protocol: _Optional[int] = ..., version: _Optional[str] = ..., runs: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class WatchNote(_message.Message):
-    __slots__ = ("run", "view", "error", "state", "plan")
+    __slots__ = ("run", "view", "error", "state", "at")
     RUN_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
-    PLAN_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
     run: str
     view: str
     error: str
     state: str
-    plan: str
-    def __init__(self, run: _Optional[str] = ..., view: _Optional[str] = ..., error: _Optional[str] = ..., state: _Optional[str] = ..., plan: _Optional[str] = ...) -> None: ...
+    at: int
+    def __init__(self, run: _Optional[str] = ..., view: _Optional[str] = ..., error: _Optional[str] = ..., state: _Optional[str] = ..., at: _Optional[int] = ...) -> None: ...
 
 class RoundRequest(_message.Message):
     __slots__ = ("run", "round")
@@ -177,12 +183,14 @@ class StopRequest(_message.Message):
     def __init__(self, run: _Optional[str] = ...) -> None: ...
 
 class ResumeRequest(_message.Message):
-    __slots__ = ("run", "changes")
+    __slots__ = ("run", "changes", "workers")
     RUN_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
     run: str
     changes: str
-    def __init__(self, run: _Optional[str] = ..., changes: _Optional[str] = ...) -> None: ...
+    workers: int
+    def __init__(self, run: _Optional[str] = ..., changes: _Optional[str] = ..., workers: _Optional[int] = ...) -> None: ...
 
 class ToldReply(_message.Message):
     __slots__ = ()

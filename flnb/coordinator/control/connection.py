@@ -1,0 +1,229 @@
+"""A coordinator that runs elsewhere, as people hold it: what `flnb.connect` returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from flnb.coordinator.client_list import ClientList, ClientRow
+from flnb.coordinator.control.distant import DistantRun, plain_changes
+from flnb.coordinator.control.wire import Wire
+from flnb.coordinator.granting import Grant, TokenList
+from flnb.coordinator.invitations import Invitation
+from flnb.coordinator.population import Simulation
+from flnb.coordinator.run import Run
+from flnb.coordinator.run_list import RunList
+from flnb.coordinator.standing import Card, Standing
+from flnb.core.errors import TaskError
+from flnb.core.ids import RunId
+from flnb.core.plan import Plan
+from flnb.core.view import Status
+from flnb.store import Table, TokenRecord
+from flnb.transport.v1 import control_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flnb.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """A run in a list."""
+
+    id: RunId
+    name: str
+    status: Status
+    task_name: str
+
+
+class Connection:
+    """A coordinator elsewhere; has the methods of `Coordinator` that make sense from elsewhere.
+
+    Made by `flnb.connect`. What is asked is refused unless the role of its token is enough.
+
+    Args:
+        wire: Asks the service.
+        address: Where it is.
+        on_close: Called once when the connection is closed.
+    """
+
+    def __init__(self, wire: Wire, address: str, on_close: Callable[[], None]) -> None:
+        self._wire, self.address, self._on_close = wire, address, on_close
+        self.role = wire.greeting.role
+
+    def close(self) -> None:
+        """End the connection; the service and its runs go on."""
+        self._wire.close()
+        on_close, self._on_close = self._on_close, _nothing
+        on_close()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- clients and runs -----------------------------------------------------------------------
+
+    def simulate(
+        self,
+        task: Task,
+        clients: int | None = None,
+        *,
+        slow: float | str | None = None,
+        drop: float = 0.0,
+        workers: int | None = None,
+    ) -> Card:
+        """Let clients live where the coordinator is; see `Coordinator.simulate`.
+
+        Returns:
+            Shows the clients.
+
+        Raises:
+            TaskError: The task cannot be made there by its name.
+        """
+        settings = json.dumps(Simulation(clients, slow, drop, workers).to_json())
+        request = pb.SimulateRequest(task=_name_of(task), settings=settings)
+        reply = self._wire.ask("Simulate", request, pb.SimulateReply)
+        return Card(**json.loads(reply.population))
+
+    def run(self, plan: Plan, task: Task, *, name: str | None = None) -> Run:
+        """Start a run there and return at once; see `Coordinator.run`.
+
+        Args:
+            plan: How the rounds go.
+            task: What is learned; it goes by its name, never as code, so it must be importable at
+                the coordinator, from the same code and data.
+            name: What to call it; made up when absent.
+
+        Raises:
+            PlanError: The plan cannot work with the clients there, or the name is taken.
+            TaskError: The task cannot be made there by its name.
+        """
+        request = pb.StartRequest(task=_name_of(task), plan=plan.to_yaml(), name=name or "")
+        return self._run("Start", request)
+
+    def attach(self, name: str) -> Run:
+        """Find a run by name or identity.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return self._run("Run", pb.RunRequest(run=name))
+
+    def resume(
+        self,
+        run: Run | str,
+        *,
+        workers: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """Go on with a run; see `Run.resume`.
+
+        Args:
+            run: The run, or its name.
+            workers: Processes that share the work there; by default as many as at the start.
+            changes: Settings of the plan that are others from now on.
+        """
+        name = run if isinstance(run, str) else run.id
+        changed = plain_changes(changes or {})
+        return self._run("Resume", pb.ResumeRequest(run=name, changes=changed, workers=workers))
+
+    def runs(self) -> RunList:
+        """Every run of the lab, newest first."""
+        told = self._wire.ask("Runs", pb.RunsRequest(), pb.RunsReply).runs
+        return RunList(
+            self, [_Summary(RunId(one.id), one.name, Status(one.status), one.task) for one in told]
+        )
+
+    def run_of(self, name: str) -> Run:
+        """The run of a name or an identity, as it stands now."""
+        return self.attach(name)
+
+    def sql(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
+        """Ask the lab; see `Lab.sql`. Viewers ask `runs rounds metrics events`."""
+        request = pb.SqlRequest(query=query, rows=rows, timeout_s=timeout_s)
+        return Table.from_ipc(self._wire.whole("Sql", request))
+
+    def _run(self, method: str, request: Any) -> Run:
+        return Run(DistantRun(self._wire, self._wire.held(method, request)))
+
+    # --- who may come in ------------------------------------------------------------------------
+
+    @property
+    def clients(self) -> ClientList:
+        """The remote clients of the lab, and what they are doing."""
+        told = json.loads(self._wire.ask("Clients", pb.ClientsRequest(), pb.ClientsReply).clients)
+        return ClientList([ClientRow(**_with_times(row)) for row in told])
+
+    def invite(self, client: str, *, expires: str = "2h") -> Invitation:
+        """Let a remote client join; see `Coordinator.invite`."""
+        request = pb.InviteRequest(client=client, expires=expires)
+        reply = self._wire.ask("Invite", request, pb.InviteReply)
+        return Invitation(client, datetime.fromisoformat(reply.expires_at), reply.text)
+
+    def revoke(self, client: str, reason: str = "revoked") -> None:
+        """Shut a remote client out; see `Coordinator.revoke`."""
+        self._wire.ask("Revoke", pb.RevokeRequest(client=client, reason=reason), pb.RevokeReply)
+
+    def token(self, name: str, *, role: str = "viewer", expires: str = "30d") -> Grant:
+        """Let a person hold the coordinator; see `Coordinator.token`."""
+        request = pb.GrantRequest(name=name, role=role, expires=expires)
+        reply = self._wire.ask("Grant", request, pb.GrantReply)
+        return Grant(name, role, datetime.fromisoformat(reply.expires_at), reply.text)
+
+    @property
+    def tokens(self) -> TokenList:
+        """The people's tokens of the lab."""
+        told = json.loads(self._wire.ask("Tokens", pb.TokensRequest(), pb.TokensReply).tokens)
+        return TokenList([TokenRecord(**_with_times(row)) for row in told])
+
+    def revoke_token(self, name: str) -> int:
+        """Take all tokens of a person back; see `Coordinator.revoke_token`."""
+        request = pb.RevokeTokenRequest(name=name)
+        return self._wire.ask("RevokeToken", request, pb.RevokeTokenReply).count
+
+    # --- looks ----------------------------------------------------------------------------------
+
+    @property
+    def standing(self) -> Standing:
+        """How the coordinator stands, as it was heard last."""
+        return Standing(**json.loads(self._wire.state))
+
+    def __repr__(self) -> str:
+        """One line, from memory."""
+        return self.standing.line
+
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
+        there = f"{self.address}, as {self.role}"
+        if not self._wire.connected:
+            why = self._wire.ended.message if self._wire.ended is not None else "trying again"
+            there += f"; not connected now: {why}"
+        return self.standing.bundle(at=there)
+
+
+def _name_of(task: Task) -> pb.TaskName:
+    if task.ref is None:
+        raise TaskError(
+            f"the task {task.name!r} was defined in a notebook or script, and code is never sent",
+            hint="put the function that makes it into a module that can be imported there, too, "
+            "and decorate it with @flnb.tasks.importable",
+        )
+    return pb.TaskName(
+        use=task.ref.use,
+        arguments=json.dumps(dict(task.ref.arguments)),
+        fingerprint=json.dumps(asdict(task.fingerprint())),
+    )
+
+
+def _with_times(row: dict[str, Any]) -> dict[str, Any]:
+    times = {key: row[key] for key in row if key.endswith("_at") and row[key] is not None}
+    return row | {key: datetime.fromisoformat(text) for key, text in times.items()}
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,169 @@
+"""A run of a coordinator elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+
+from flnb.coordinator.control.held import Held
+from flnb.coordinator.control.plain import round_from_json
+from flnb.coordinator.control.wire import Wire
+from flnb.coordinator.history.preview import RollbackPreview
+from flnb.coordinator.history.timeline import Timeline
+from flnb.core.errors import FLBaseError, IntegrityError, RoundStateError
+from flnb.core.ids import RunId
+from flnb.core.progress import Later
+from flnb.core.view import RunView
+from flnb.store import Closing, FailedAttempt, Table
+from flnb.tensors import Layout, Model
+from flnb.transport.v1 import control_pb2 as pb
+
+_MOST_ROWS, _TABLE_S = 10_000_000, 60.0
+
+
+class DistantRun:
+    """A run through a connection, as `RunSource`.
+
+    Args:
+        wire: Asks the service.
+        held: What is known of the run.
+    """
+
+    def __init__(self, wire: Wire, held: Held) -> None:
+        self._wire, self._held = wire, held
+
+    @property
+    def id(self) -> RunId:
+        """See `RunSource`."""
+        return self._held.id
+
+    @property
+    def name(self) -> str:
+        """See `RunSource`."""
+        return self._held.name
+
+    @property
+    def plan_yaml(self) -> str:
+        """See `RunSource`."""
+        return self._held.plan_yaml
+
+    @property
+    def view(self) -> RunView:
+        """See `RunSource`."""
+        return self._held.picture.view
+
+    @property
+    def here(self) -> bool:
+        """See `RunSource`."""
+        return False
+
+    @property
+    def later(self) -> Later | None:
+        """See `RunSource`."""
+        return self._wire.later
+
+    def watch(self, watcher: Callable[[RunView], None]) -> Callable[[], None]:
+        """See `RunSource`."""
+        return self._held.picture.watch(watcher)
+
+    def done(self) -> Future[FLBaseError | None]:
+        """See `RunSource`."""
+        return self._held.done
+
+    def pause(self) -> None:
+        """See `RunSource`."""
+        self._wire.tell("Pause", pb.PauseRequest(run=self.id))
+
+    def stop(self) -> None:
+        """See `RunSource`."""
+        self._wire.tell("Stop", pb.StopRequest(run=self.id))
+
+    def resume(self, changes: Mapping[str, Any]) -> DistantRun:
+        """See `RunSource`."""
+        request = pb.ResumeRequest(run=self.id, changes=plain_changes(changes))
+        self._wire.held("Resume", request)
+        return self
+
+    def table(self, name: str, order: str) -> Table:
+        """See `RunSource`."""
+        query = f"SELECT * FROM {name} WHERE run = '{self.name}' ORDER BY {order}"  # noqa: S608  # a run's name is checked when it is made
+        request = pb.SqlRequest(query=query, rows=_MOST_ROWS, timeout_s=_TABLE_S)
+        return Table.from_ipc(self._wire.whole("Sql", request))
+
+    def closing(self, number: int) -> Closing | FailedAttempt:
+        """See `RunSource`."""
+        request = pb.RoundRequest(run=self.id, round=number)
+        return round_from_json(self._wire.whole("Round", request))
+
+    def history(self) -> Timeline:
+        """See `RunSource`.
+
+        Raises:
+            RoundStateError: Commits are not sent through a connection.
+        """
+        raise _where_the_lab_is(self.name)
+
+    def fork(self, name: str, at: int | str | None, changes: Mapping[str, Any]) -> DistantRun:
+        """See `RunSource`.
+
+        Raises:
+            RoundStateError: Heads are not moved through a connection.
+        """
+        raise _where_the_lab_is(self.name)
+
+    def rollback(self, to: int | str) -> RollbackPreview:
+        """See `RunSource`.
+
+        Raises:
+            RoundStateError: Heads are not moved through a connection.
+        """
+        raise _where_the_lab_is(self.name)
+
+    def protect(self, protected: bool, reason: str) -> None:  # as in the port
+        """See `RunSource`.
+
+        Raises:
+            RoundStateError: Heads are not protected through a connection.
+        """
+        raise _where_the_lab_is(self.name)
+
+    def model(self) -> Model:
+        """See `RunSource`.
+
+        Raises:
+            IntegrityError: What arrived is not what was sent.
+        """
+        head_raw, *chunks = self._wire.parts("Model", pb.ModelRequest(run=self.id))
+        head, data = pb.ModelHead.FromString(head_raw), b"".join(chunks)
+        if len(data) != (expected := 4 * head.n_values + 8 * head.n_integers):
+            raise IntegrityError(f"the model came with {len(data)} of {expected} bytes")
+        values = np.frombuffer(data, np.float32, head.n_values)
+        integers = np.frombuffer(data, np.int64, head.n_integers, 4 * head.n_values)
+        model = Model(Layout.from_json(head.layout), values, integers)
+        if model.sha256() != head.sha256:
+            raise IntegrityError(
+                "the model that came has another digest than the one that was sent"
+            )
+        return model
+
+    @property
+    def parameters_sha256(self) -> str:
+        """See `RunSource`."""
+        told = self._wire.ask("Run", pb.RunRequest(run=self.id), pb.RunReply)
+        return told.parameters_sha256
+
+
+def _where_the_lab_is(name: str) -> RoundStateError:
+    return RoundStateError(
+        f"the history of {name} cannot be reached through a connection",
+        hint=f"on the machine of the lab: flnb.open(LAB).run({name!r}), also while a service holds it",
+    )
+
+
+def plain_changes(changes: Mapping[str, Any]) -> str:
+    """Settings of a plan as JSON; parts of a plan are written as what they are made of."""
+    return json.dumps(dict(changes), default=lambda part: part.model_dump(mode="json"))

@@ -1,0 +1,69 @@
+"""The runs that somebody holds through a connection: their last pictures, and who waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from dataclasses import replace
+
+from flnb.coordinator.control.plain import error_from_json, view_from_json
+from flnb.coordinator.picture import Picture
+from flnb.core.errors import FLBaseError
+from flnb.core.ids import RunId
+from flnb.core.view import Status
+from flnb.transport.v1 import control_pb2 as pb
+
+BELIEVED_AFTER_S = 30.0
+"""A service that was killed shows its runs as interrupted until it carries them on."""
+
+
+class Held:
+    """One run; changed on the connection's loop alone.
+
+    Args:
+        told: What the service said of it first.
+        loop: The connection's loop.
+    """
+
+    def __init__(self, told: pb.RunReply, loop: asyncio.AbstractEventLoop) -> None:
+        self.id, self.name, self.plan_yaml = RunId(told.id), told.name, told.plan
+        self.picture = Picture(view_from_json(told.view))
+        self.done: Future[FLBaseError | None] = Future()
+        """Resolves when the run rests; there is a new one when it goes on."""
+        self._loop, self._at = loop, 0
+        self._doubt: asyncio.TimerHandle | None = None
+        if self.picture.view.status.over:
+            self.done.set_result(error_from_json(told.error))
+
+    def renewed(self) -> None:
+        """Another watch has begun, maybe of another process: its notes count anew."""
+        self._at = 0
+
+    def take(self, told: pb.RunReply | pb.WatchNote) -> None:
+        """Show what the service says, unless something newer was shown."""
+        if told.at < self._at:
+            return
+        self._at = told.at
+        if isinstance(told, pb.RunReply):
+            self.plan_yaml = told.plan
+        view, before = view_from_json(told.view), self.picture.view.status
+        if self._doubt is not None:
+            self._doubt.cancel()
+            self._doubt = None
+        if not view.status.over and self.done.done():
+            self.done = Future()
+        self.picture.show(view)
+        if view.status is Status.INTERRUPTED and not before.over:
+            self._doubt = self._loop.call_later(BELIEVED_AFTER_S, self._rest, None)
+        elif view.status.over and self._doubt is None:
+            self._rest(error_from_json(told.error))
+
+    def lose(self, error: FLBaseError) -> None:
+        """Nothing more will be heard: say why to whoever waits and looks."""
+        if not self.done.done():
+            self.picture.show(replace(self.picture.view, error=str(error)))
+            self.done.set_result(error)
+
+    def _rest(self, error: FLBaseError | None) -> None:
+        if not self.done.done():
+            self.done.set_result(error)

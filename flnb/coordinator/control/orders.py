@@ -1,0 +1,107 @@
+"""What a service is told to do with runs: simulate clients, start, pause, resume, stop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flnb.coordinator.control.looks import Looks
+from flnb.core.errors import FLBaseError, PlanError, TaskError
+from flnb.core.plan import Plan
+from flnb.transport import Claims
+from flnb.transport.v1 import control_pb2 as pb
+
+if TYPE_CHECKING:
+    from flnb.coordinator.coordinator import Coordinator
+    from flnb.tasks import Task
+
+_KEPT_TASKS = 8
+
+
+class Orders:
+    """Answers that change runs; all of them block.
+
+    Args:
+        coordinator: Who is told.
+        looks: Says how a run stands then.
+    """
+
+    def __init__(self, coordinator: Coordinator, looks: Looks) -> None:
+        self._coordinator, self._looks = coordinator, looks
+        self._tasks: dict[tuple[str, str], Task] = {}
+        self.answers: Mapping[str, Any] = {
+            "Simulate": self._simulate,
+            "Start": self._start,
+            "Pause": self._pause,
+            "Resume": self._resume,
+            "Stop": self._stop,
+        }
+
+    def _simulate(self, _: Claims, request: pb.SimulateRequest) -> pb.SimulateReply:
+        settings = _settings(request.settings)
+        population = self._coordinator.simulate(self._task(request.task), **settings)
+        return pb.SimulateReply(population=json.dumps(population.card))
+
+    def _start(self, claims: Claims, request: pb.StartRequest) -> pb.RunReply:
+        plan, task = Plan.from_yaml(request.plan), self._task(request.task)
+        run = self._coordinator.run(plan, task, name=request.name or None)
+        return self._looks.reply(claims, run)
+
+    def _pause(self, _: Claims, request: pb.PauseRequest) -> pb.ToldReply:
+        self._coordinator.lab.run(request.run).pause()
+        return pb.ToldReply()
+
+    def _resume(self, claims: Claims, request: pb.ResumeRequest) -> pb.RunReply:
+        workers = request.workers if request.HasField("workers") else None
+        changes = _settings(request.changes)
+        run = self._coordinator.resume(request.run, workers=workers, changes=changes)
+        return self._looks.reply(claims, run)
+
+    def _stop(self, _: Claims, request: pb.StopRequest) -> pb.ToldReply:
+        self._coordinator.lab.run(request.run).stop()
+        return pb.ToldReply()
+
+    def _task(self, name: pb.TaskName) -> Task:
+        """Make the task that somebody has elsewhere, and make sure that it is the same.
+
+        Raises:
+            TaskError: It cannot be made here, may not be, or is another one.
+        """
+        from flnb.tasks import Fingerprint, TaskRef, load
+
+        key = name.use, name.arguments
+        task = self._tasks.get(key)
+        if task is None:
+            arguments = _settings(name.arguments)
+            try:
+                task = load(TaskRef(name.use, arguments), marked_only=True)
+            except FLBaseError:
+                raise
+            except Exception as error:  # whatever somebody's function raises is theirs to see
+                raise TaskError(
+                    f"{name.use} failed here: {type(error).__name__}: {error}"
+                ) from error
+            if len(self._tasks) >= _KEPT_TASKS:
+                del self._tasks[next(iter(self._tasks))]
+            self._tasks[key] = task
+        there = Fingerprint(**_settings(name.fingerprint))
+        if differs := there.differs(task.fingerprint()):
+            parts = "; ".join(
+                f"{part}: {one} there, {here} here" for part, (one, here) in differs.items()
+            )
+            raise TaskError(
+                f"the coordinator makes another task of {name.use} ({parts})",
+                hint="bring code and data on both sides to the same state",
+            )
+        return task
+
+
+def _settings(text: str) -> dict[str, Any]:
+    try:
+        settings = json.loads(text or "{}")
+    except ValueError as error:
+        raise PlanError(f"settings are not JSON: {error}") from error
+    if not isinstance(settings, dict):
+        raise PlanError("settings are names with values")
+    return settings

@@ -1,0 +1,118 @@
+"""What a coordinator answers to people's programs, as `flnb.transport.Controls`.
+
+Calls come on the coordinator's loop. Whatever blocks is done in threads of this service: a slow
+question of a viewer must not keep rounds from closing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import Message
+
+from flnb.coordinator.control.admission import Admission
+from flnb.coordinator.control.looks import Looks
+from flnb.coordinator.control.orders import Orders
+from flnb.coordinator.control.watch import Watch
+from flnb.coordinator.steering import ACTOR
+from flnb.core.errors import AccessRefusedError, TokenExpiredError, UnreachableError
+from flnb.transport import CHUNK_BYTES, Claims, TokenIssuer
+from flnb.transport.tokens import Role
+from flnb.transport.v1 import control_pb2 as pb
+
+if TYPE_CHECKING:
+    from flnb.coordinator.coordinator import Coordinator
+
+_ASK = "ask an admin of the lab for another: flnb token NAME --role ROLE"
+_AT_ONCE = 4
+
+Part = Message | bytes
+Whole = Message | bytes | memoryview
+"""What is answered before it is cut into chunks."""
+Answer = Callable[[Claims, Any], "Whole | tuple[Whole, ...]"]
+
+
+class ControlService:
+    """Answers for one coordinator.
+
+    Args:
+        coordinator: Who is looked at and steered.
+        issuer: Reads access tokens.
+    """
+
+    def __init__(self, coordinator: Coordinator, issuer: TokenIssuer) -> None:
+        self._issuer, self._state = issuer, coordinator.lab.store.state
+        looks = Looks(coordinator)
+        self._answers: dict[str, Answer] = {
+            **looks.answers,
+            **Orders(coordinator, looks).answers,
+            **Admission(coordinator).answers,
+        }
+        self._watch = Watch(coordinator, looks, self._in_thread)
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="flnb-control")
+        # Whether somebody may still listen is looked up while all others are busy, too.
+        self._tokens = ThreadPoolExecutor(1, thread_name_prefix="flnb-tokens")
+
+    async def claims(self, token: str) -> Claims:
+        """Read an access token; see `Controls.claims`."""
+        try:
+            claims = self._issuer.verify(token)
+        except TokenExpiredError as error:
+            error.hint = _ASK
+            raise
+        if claims.role is Role.CLIENT:
+            return claims  # its role is enough for nothing here
+        loop = asyncio.get_running_loop()
+        find = self._state.find_token
+        record = await loop.run_in_executor(self._tokens, find, claims.token_id)
+        if record is None:
+            raise AccessRefusedError(f"the token of {claims.name} is not known here", hint=_ASK)
+        if record.revoked_at is not None:
+            when = f"{record.revoked_at:%Y-%m-%d %H:%M:%S} UTC"
+            raise AccessRefusedError(f"the token of {claims.name} was revoked at {when}", hint=_ASK)
+        return claims
+
+    async def answer(self, claims: Claims, method: str, request: Message) -> AsyncIterator[Part]:
+        """Answer a call; see `Controls.answer`."""
+        if isinstance(request, pb.WatchRequest):
+            async for note in self._watch.notes(claims, request):
+                yield note
+            return
+        found = await self._in_thread(self._act, claims, method, request)
+        for part in found if isinstance(found, tuple) else (found,):
+            if isinstance(part, Message):
+                yield part
+                continue
+            for start in range(0, len(part), CHUNK_BYTES):
+                yield bytes(part[start : start + CHUNK_BYTES])
+
+    async def close(self) -> None:
+        """End all watches; see `Controls.close`."""
+        self._watch.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._tokens.shutdown(wait=False)
+
+    def _act(self, claims: Claims, method: str, request: Message) -> Whole | tuple[Whole, ...]:
+        with _for(claims.name):
+            return self._answers[method](claims, request)
+
+    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            waiting = asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        except RuntimeError:  # no thread takes work any more
+            raise UnreachableError("the coordinator stops") from None
+        return await waiting
+
+
+@contextlib.contextmanager
+def _for(name: str) -> Iterator[None]:
+    """Let the operations log say who asked."""
+    before = ACTOR.set(name)
+    try:
+        yield
+    finally:
+        ACTOR.reset(before)

@@ -1,0 +1,184 @@
+"""A connection's own thread: asks the service, and watches it for as long as the connection lives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from flnb import __version__
+from flnb.coordinator.control.held import Held
+from flnb.coordinator.loop import LoopThread
+from flnb.core.errors import FLBaseError, TokenExpiredError, UnreachableError
+from flnb.core.ids import RunId
+from flnb.transport import PROTOCOL, ControlLink
+from flnb.transport.v1 import control_pb2 as pb
+
+Anything = TypeVar("Anything", bound=Message)
+T = TypeVar("T")
+
+_FIRST_S, _MOST_S = 0.2, 3.0
+"""Between two tries to reach the service again; the wait grows, and is drawn at random."""
+
+log = logging.getLogger(__name__)
+
+
+class Wire:
+    """Asks and watches on a thread of its own; safe to use from any thread.
+
+    Args:
+        make_link: Makes the link, on that thread.
+        renews: Whether an expired token is followed by a fresh one.
+
+    Raises:
+        FLBaseError: The service refuses, or cannot be reached.
+    """
+
+    def __init__(self, make_link: Callable[[], ControlLink], *, renews: bool) -> None:
+        self._renews = renews
+        self._held: dict[RunId, Held] = {}
+        self.thread = LoopThread("flnb-connection")
+        self.thread.start()
+        self.connected = True
+        self.ended: FLBaseError | None = None
+        """Why nothing more will be heard."""
+        try:
+            self._link = self.thread.call(_made(make_link))
+            self.greeting = self.thread.call(self._link.status())
+        except BaseException:
+            self.thread.stop()
+            raise
+        self.state = self.greeting.state
+        """The coordinator itself, as JSON; as it was heard last."""
+        self._watching = self.thread.submit(self._watch())
+        _OPEN.add(self)
+
+    def ask(self, method: str, request: Message, kind: type[Anything]) -> Anything:
+        """Ask for one message; see `ControlLink.ask`."""
+        return self._call(self._link.ask(method, request, kind))
+
+    def whole(self, method: str, request: Message) -> bytes:
+        """Ask for raw chunks, and put them together; see `ControlLink.whole`."""
+        return self._call(self._link.whole(method, request))
+
+    def parts(self, method: str, request: Message) -> list[bytes]:
+        """Ask for a stream of raw messages; see `ControlLink.listen`."""
+
+        async def listen() -> list[bytes]:
+            return [part async for part in self._link.listen(method, request)]
+
+        return self._call(listen())
+
+    def held(self, method: str, request: Message) -> Held:
+        """Ask for a run, and hold it from now on."""
+
+        async def ask() -> Held:
+            told = await self._link.ask(method, request, pb.RunReply)
+            held = self._held.get(RunId(told.id))
+            if held is None:
+                held = self._held[RunId(told.id)] = Held(told, self.thread.loop)
+            held.take(told)
+            return held
+
+        return self._call(ask())
+
+    def tell(self, method: str, request: Message) -> None:
+        """Ask for something whose answer says nothing; from a callback, without waiting for it."""
+        asking = self._link.ask(method, request, pb.ToldReply)
+        if not self.thread.here:
+            self._call(asking)
+            return
+        self.thread.submit(asking).add_done_callback(_say_failure)
+
+    def later(self, delay_s: float, work: Callable[[], None]) -> None:
+        """Call something on the thread after a while."""
+        loop = self.thread.loop
+        loop.call_soon_threadsafe(loop.call_later, delay_s, work)
+
+    def close(self) -> None:
+        """End the connection; the service and its runs go on."""
+        if self not in _OPEN:
+            return
+        _OPEN.discard(self)
+        self.ended = self.ended or UnreachableError("the connection was closed")
+        self._watching.cancel()
+        self.thread.call(self._close())
+        self.thread.stop()
+        self.connected = False
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        if self.ended is not None and self not in _OPEN:
+            work.close()
+            raise self.ended
+        return self.thread.call(work)
+
+    async def _close(self) -> None:
+        await self._link.close()
+        for held in self._held.values():
+            held.lose(UnreachableError("the connection was closed"))
+
+    # --- watching -------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Hear how all runs change; whatever breaks is tried again until the service refuses."""
+        wait_s = _FIRST_S
+        while True:
+            try:
+                async for note in self._notes():
+                    self.connected, wait_s = True, _FIRST_S
+                    self._take(note)
+            except (UnreachableError, TokenExpiredError) as error:
+                self.connected = False
+                if isinstance(error, TokenExpiredError) and not self._renews:
+                    self._lose(error)
+                    return
+            except FLBaseError as error:
+                self._lose(error)
+                return
+            # Without the jitter, all who watched would come back in the same moment.
+            await asyncio.sleep(wait_s * (0.5 + random.random()))  # noqa: S311 - no secret
+            wait_s = min(_MOST_S, 2 * wait_s)
+
+    async def _notes(self) -> Any:
+        for held in self._held.values():
+            held.renewed()
+        request = pb.WatchRequest(protocol=PROTOCOL, version=__version__, runs=list(self._held))
+        async for raw in self._link.listen("Watch", request):
+            yield pb.WatchNote.FromString(raw)
+
+    def _take(self, note: pb.WatchNote) -> None:
+        self.state = note.state or self.state
+        if (held := self._held.get(RunId(note.run))) is not None:
+            held.take(note)
+
+    def _lose(self, error: FLBaseError) -> None:
+        self.connected, self.ended = False, error
+        for held in self._held.values():
+            held.lose(error)
+
+
+async def _made(make: Callable[[], T]) -> T:
+    return make()
+
+
+def _say_failure(asked: Any) -> None:
+    if not asked.cancelled() and asked.exception() is not None:
+        log.error("what a callback asked for was refused: %s", asked.exception())
+
+
+_OPEN: weakref.WeakSet[Wire] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    for wire in tuple(_OPEN):
+        wire.close()
+
+
+# As in `coordinator.py`: at `atexit` the threads that gRPC needs would be gone already.
+threading._register_atexit(_close_all)  # type: ignore[attr-defined]  # the only hook before that; concurrent.futures uses it too

@@ -1,0 +1,59 @@
+"""How a coordinator stands, as people see it: the same words here and through a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flnb.core import cards
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A coordinator at one moment."""
+
+    name: str
+    """Of its lab."""
+    folder: str
+    since: str
+    """Time of the day since which it runs; empty when it does not."""
+    n_runs: int
+    """Driven since then."""
+    clients: str
+    going: str
+    """Runs that go on."""
+    note: str = ""
+
+    @property
+    def line(self) -> str:
+        """One line."""
+        state = f"running since {self.since}" if self.since else "stopped"
+        return f"Coordinator({self.name!r}, {state}, {self.n_runs} runs)"
+
+    def bundle(self, **more: str) -> Mapping[str, str]:
+        """For notebooks.
+
+        Args:
+            **more: Facts to add.
+        """
+        facts = {"lab": self.folder, "clients": self.clients, "runs": self.going} | more
+        if self.note:
+            facts["note"] = self.note
+        status = "running" if self.since else "stopped"
+        return cards.bundle(self.line, cards.card("Coordinator", facts, status=status))
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Something at a service, as people see it."""
+
+    line: str
+    title: str
+    facts: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        """One line."""
+        return self.line
+
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
+        return cards.bundle(self.line, cards.card(self.title, self.facts))

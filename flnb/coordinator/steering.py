@@ -1,0 +1,140 @@
+"""The part of a coordinator that finds runs and tells them things."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flnb.coordinator.jobs import end_resting
+from flnb.core.clock import SYSTEM_CLOCK
+from flnb.core.errors import FLBaseError
+from flnb.core.ids import RunId
+from flnb.rounds import Fact, StopAsked
+from flnb.store import Operation, Table
+
+if TYPE_CHECKING:
+    from flnb.coordinator.drive import Drive
+    from flnb.coordinator.lab import Lab
+    from flnb.coordinator.loop import LoopThread
+    from flnb.coordinator.picture import Picture
+    from flnb.coordinator.run import Run
+    from flnb.coordinator.run_list import RunList
+
+ACTOR: ContextVar[str] = ContextVar("flnb_actor", default="")
+"""For whom something is done; empty is whoever owns this process."""
+
+
+class Steering:
+    """Runs of a coordinator; `Coordinator` inherits it."""
+
+    lab: Lab
+    _drives: dict[RunId, Drive]
+    _io: ThreadPoolExecutor | None
+
+    def _thread(self) -> LoopThread:
+        raise NotImplementedError
+
+    # --- finding them ---------------------------------------------------------------------------
+
+    def runs(self) -> RunList:
+        """Every run of the lab, newest first."""
+        return self.lab.runs()
+
+    def attach(self, name: str) -> Run:
+        """Find a run again; see `Lab.attach`."""
+        return self.lab.attach(name)
+
+    def sql(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
+        """Ask the lab; see `Lab.sql`."""
+        return self.lab.sql(query, rows=rows, timeout_s=timeout_s)
+
+    # --- telling them things --------------------------------------------------------------------
+
+    def _takes(self, drive: Drive, fact: Fact) -> bool:
+        """Pass a command on; False if the run rests or is about to."""
+
+        async def tell() -> bool:
+            return drive.tell(fact)
+
+        thread = self._thread()
+        return drive.tell(fact) if thread.here else thread.call(tell())
+
+    def drives(self, run_id: RunId) -> bool:
+        """Whether this coordinator drives the run, or drove it to its rest."""
+        return run_id in self._drives
+
+    @property
+    def driven(self) -> tuple[RunId, ...]:
+        """Every run that this coordinator drives, or drove to its rest."""
+        return tuple(self._drives)
+
+    def done(self, run_id: RunId) -> Future[FLBaseError | None]:
+        """Resolves when the run rests, with what a person should know about it."""
+        return self._drives[run_id].done
+
+    def picture(self, run_id: RunId) -> Picture | None:
+        """The picture of a run that is driven here, or was until it came to rest."""
+        drive = self._drives.get(run_id)
+        return drive.picture if drive is not None else None
+
+    def tell(self, run_id: RunId, fact: Fact) -> bool:
+        """Pass a command on; False if the run is not driven here, or rests."""
+        drive = self._drives.get(run_id)
+        if drive is None or drive.over:
+            return False
+        self.note(run_id, type(fact).__name__.removesuffix("Asked").lower())
+        self._thread().loop.call_soon_threadsafe(drive.tell, fact)
+        return True
+
+    def end(self, run_id: RunId) -> None:
+        """End a run, whether it goes on, is coming to its rest, or rests."""
+        drive = self._drives.get(run_id)
+        self.note(run_id, "stop")
+        rest = partial(end_resting, self.lab.store, run_id, self.picture(run_id))
+        if drive is not None and not drive.over:
+            if self._takes(drive, StopAsked()):
+                return
+            if self._thread().here:  # a watcher of the run, in the thread that its rest needs
+                drive.done.add_done_callback(lambda _: rest())
+                return
+            drive.done.exception()
+        rest()
+
+    def give_up(self, run_id: RunId) -> bool:
+        """Give the open round of a run up and wait until it rests.
+
+        Returns:
+            Whether it was going on.
+        """
+        drive = self._drives.get(run_id)
+        if drive is None or drive.over:
+            return False
+        self._thread().loop.call_soon_threadsafe(drive.rest)
+        drive.done.exception()  # waits; an error is on the run
+        return True
+
+    def redraw(self, run_id: RunId) -> None:
+        """Show a run anew whose head was moved; those who watch it see on."""
+        if (picture := self.picture(run_id)) is not None:
+            picture.become(self.lab.picture(self.lab.store.state.run(run_id)))
+
+    def later(self, delay_s: float, work: Callable[[], None]) -> None:
+        """Call something on the loop after a while."""
+        loop = self._thread().loop
+        loop.call_soon_threadsafe(loop.call_later, delay_s, work)
+
+    def note(self, run_id: RunId, verb: str, reason: str = "") -> None:
+        """Write to the operations log who did what."""
+        actor = ACTOR.get() or getpass.getuser()
+        operation = Operation(SYSTEM_CLOCK.now(), actor, verb, run_id, reason)
+        if self._io is not None:
+            self._io.submit(self.lab.store.state.append_operation, operation)
+
+    def flush(self) -> None:
+        """Wait until every durable round is in the tables of `sql`."""
+        if self._io is not None:
+            self._io.submit(self.lab.store.catch_up).result()
