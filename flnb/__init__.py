@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flnb.client import Client
     from flnb.coordinator import Coordinator, Lab, Run
     from flnb.coordinator.control.connect import connect
+    from flnb.coordinator.history.comparing import compare
     from flnb.coordinator.start import open, quickstart
     from flnb.core import Evaluation, Local, Plan
     from flnb.core.errors import FLBaseError
@@ -64,6 +65,7 @@ _HOMES = {
     "Run": "flnb.coordinator",
     "Shards": "flnb.datasets",
     "Task": "flnb.tasks",
+    "compare": "flnb.coordinator.history.comparing",
     "connect": "flnb.coordinator.control.connect",
     "open": "flnb.coordinator.start",
     "quickstart": "flnb.coordinator.start",
@@ -93,6 +95,7 @@ __all__ = [
     "Run",
     "Shards",
     "Task",
+    "compare",
     "connect",
     "open",
     "quickstart",

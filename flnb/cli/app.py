@@ -15,9 +15,11 @@ import typer
 
 from flnb.cli import (
     certs,
+    checkpoints,
     client,
     coordinator,
     doctor,
+    moving,
     output,
     quickstart,
     running,
@@ -45,6 +47,11 @@ app.command(epilog="Example: flnb quickstart --rounds 40 --seed 7")(quickstart.q
 app.command(epilog=f"Example: flnb run plan.yaml --set plan.rounds=200{_RUN_FILE}")(running.run)
 app.command(epilog=f"Example: flnb check plan.yaml{_RUN_FILE}")(running.check)
 app.add_typer(runs.app, name="runs")
+runs.app.command(epilog="Example: flnb runs branch quiet-otter lr-3e-2 --at 30")(moving.branch)
+runs.app.command(epilog='Example: flnb runs rollback quiet-otter --to 30 --reason "poisoned"')(
+    moving.rollback
+)
+app.add_typer(checkpoints.app, name="ckpt")
 app.add_typer(client.app, name="client")
 app.add_typer(coordinator.app, name="coordinator")
 app.add_typer(certs.app, name="certs")

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from flnb.coordinator.history import aliases
+from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.moving import fork
 from flnb.coordinator.history.preview import RollbackPreview
 from flnb.coordinator.history.timeline import Timeline
@@ -188,6 +190,21 @@ class LocalRun:
         """See `RunSource`."""
         request = Request(id=secrets.token_hex(8), actor=getpass.getuser(), reason=reason)
         self._lab.store.state.protect(self.id, request, protected=protected)
+
+    def give_alias(self, name: str, at: int | str, condition: str, reason: str) -> Checkpoint:
+        """See `RunSource`."""
+        checkpoint = self.history().checkpoint(at)
+        aliases.give(self._lab.store, name, checkpoint, condition=condition, reason=reason)
+        return checkpoint
+
+    def give_alias_back(self, name: str, reason: str) -> Checkpoint:
+        """See `RunSource`."""
+        aliases.give_back(self._lab.store, self.id, name, reason)
+        return self.history().checkpoint(name)
+
+    def aliases(self) -> Table:
+        """See `RunSource`."""
+        return aliases.table(self._lab.store, self.id)
 
     def model(self) -> Model:
         """See `RunSource`."""

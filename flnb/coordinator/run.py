@@ -9,9 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, Self
 
 from flnb.coordinator.details import AttemptDetails, RoundDetails
-from flnb.coordinator.history.checkpoint import Checkpoint
-from flnb.coordinator.history.preview import RollbackPreview
-from flnb.coordinator.history.timeline import Timeline
+from flnb.coordinator.history.rewinding import Rewinding
 from flnb.coordinator.source import RunSource
 from flnb.core import cards, progress
 from flnb.core.ids import RunId
@@ -23,7 +21,7 @@ from flnb.tensors import Model
 SECOND_INTERRUPT_S = 2.0
 
 
-class Run:
+class Run(Rewinding):
     """One run of a plan over a task.
 
     Made by `Coordinator.run`, `Lab.attach` and `Lab.resume`, here or through `flnb.connect`.
@@ -35,7 +33,7 @@ class Run:
     """
 
     def __init__(self, source: RunSource) -> None:
-        self.source = source
+        super().__init__(source)
         self._display: progress.Progress | None = None
         self._unwatch: Callable[[], None] | None = None
 
@@ -200,65 +198,6 @@ class Run:
         if isinstance(found, FailedAttempt):
             return AttemptDetails(self.name, found)
         return RoundDetails(self.name, found)
-
-    # --- its history ----------------------------------------------------------------------------
-
-    @property
-    def history(self) -> Timeline:
-        """All branches of the run as a graph; `history.df()` lists every round of them."""
-        return self.source.history()
-
-    def checkpoint(self, which: int | str = "@head") -> Checkpoint:
-        """Find a committed round.
-
-        Args:
-            which: Its number, `@head`, `@best` (of the metric that is drawn), or a name.
-
-        Raises:
-            NotFoundError: There is none; the nearest are said.
-        """
-        return self.source.history().checkpoint(which)
-
-    def branch(self, name: str, *, at: int | str | None = None, **changes: Any) -> Run:
-        """Make a branch that goes its own way from a round on; nothing is copied.
-
-        Cohorts and batches are named by the plan's seed, round and client: both sides meet the
-        same clients in the same order, as far as their plans agree.
-
-        Args:
-            name: Of the branch; `lab.run("RUN/NAME")` finds it.
-            at: A committed round or the name of one; 0 is the first version, None the last commit.
-            **changes: Settings of the plan that are others on the branch; any may be.
-
-        Returns:
-            The branch, which rests: `resume()` lets it go on.
-
-        Raises:
-            NotFoundError: No such round, or one without a commit.
-            PlanError: The name cannot be one, or the plan cannot be.
-            StoreError: The run has a branch of that name.
-        """
-        return Run(self.source.fork(name, at, changes))
-
-    def rollback(self, to: int | str) -> RollbackPreview:
-        """Look at what going back to an earlier round would do; `apply(reason=…)` does it.
-
-        Nothing is ever deleted: the head that is left behind keeps a name, and rolling back to
-        that name is the undo.
-
-        Args:
-            to: A round of this branch, 0 for the beginning, or a name.
-
-        Raises:
-            NotFoundError: There is no such round or name.
-            PlanError: The round is the head, or comes after it.
-        """
-        return self.source.rollback(to)
-
-    def protect(self, protected: bool = True, *, reason: str = "") -> Self:  # reads well
-        """Let nobody move this branch's head back, or again let them."""
-        self.source.protect(protected, reason)
-        return self
 
     def model(self) -> Model:
         """The newest version that is in history, as one flat vector with its layout.

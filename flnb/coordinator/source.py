@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.preview import RollbackPreview
 from flnb.coordinator.history.timeline import Timeline
 from flnb.core.errors import FLBaseError
@@ -97,8 +98,20 @@ class RunSource(Protocol):
         """Look at what a roll back would do."""
         ...
 
-    def protect(self, protected: bool, reason: str) -> None:  # a port with one caller
+    def protect(self, protected: bool, reason: str) -> None:
         """Let nobody move its head back, or again let them."""
+        ...
+
+    def give_alias(self, name: str, at: int | str, condition: str, reason: str) -> Checkpoint:
+        """Let a name mean a checkpoint."""
+        ...
+
+    def give_alias_back(self, name: str, reason: str) -> Checkpoint:
+        """Let a name mean what it meant before."""
+        ...
+
+    def aliases(self) -> Table:
+        """Every giving of a name to a round of the run."""
         ...
 
     def model(self) -> Model:

@@ -12,6 +12,7 @@ import numpy as np
 from flnb.coordinator.control.held import Held
 from flnb.coordinator.control.plain import round_from_json
 from flnb.coordinator.control.wire import Wire
+from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.preview import RollbackPreview
 from flnb.coordinator.history.timeline import Timeline
 from flnb.core.errors import FLBaseError, IntegrityError, RoundStateError
@@ -128,6 +129,30 @@ class DistantRun:
 
         Raises:
             RoundStateError: Heads are not protected through a connection.
+        """
+        raise _where_the_lab_is(self.name)
+
+    def give_alias(self, name: str, at: int | str, condition: str, reason: str) -> Checkpoint:
+        """See `RunSource`.
+
+        Raises:
+            RoundStateError: Names are not given through a connection.
+        """
+        raise _where_the_lab_is(self.name)
+
+    def give_alias_back(self, name: str, reason: str) -> Checkpoint:
+        """See `RunSource`.
+
+        Raises:
+            RoundStateError: Names are not given through a connection.
+        """
+        raise _where_the_lab_is(self.name)
+
+    def aliases(self) -> Table:
+        """See `RunSource`.
+
+        Raises:
+            RoundStateError: Names are not read through a connection.
         """
         raise _where_the_lab_is(self.name)
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 import flnb
-from flnb.core.errors import NotFoundError, StoreError, TaskError
+from flnb.core.errors import NotFoundError, PlanError, RoundStateError, StoreError, TaskError
 from flnb.store import Request
 
 
@@ -98,3 +98,53 @@ def test_reprs_tell_round_and_commit(run):
     assert repr(checkpoint).startswith("Checkpoint('otter', round 4, ")
     assert "accuracy" in checkpoint._repr_mimebundle_()["text/html"]
     assert math.isfinite(checkpoint.metrics["loss"])
+
+
+def test_a_name_moves_under_a_condition_and_back(run):
+    first = run.alias("serving", 2, reason="first")
+    with pytest.raises(RoundStateError, match=r"not > 0\.999"):
+        run.alias("serving", "@best", if_="accuracy > 0.999")
+    assert run.checkpoint("@serving").sha256 == first.sha256
+    run.alias("@serving", 6, if_="accuracy >= 0")
+    assert run.revert_alias("serving").round == 2
+    assert run.aliases.df()["round"].tolist() == [2, 6, 2]
+
+
+@pytest.mark.parametrize("name", ["head", "best", "", "a b", "7", "@"])
+def test_what_cannot_be_a_name_is_refused(run, name):
+    with pytest.raises(PlanError, match="alias begins"):
+        run.alias(name, 2)
+
+
+def test_what_is_no_condition_is_refused(run):
+    for condition in ("accuracy", "accuracy == 1", "accuracy > many", "acuracy > 0.1"):
+        with pytest.raises(PlanError):
+            run.alias("serving", 2, if_=condition)
+    with pytest.raises(NotFoundError, match="serving"):
+        run.revert_alias("serving")
+
+
+def test_runs_side_by_side_have_a_tidy_frame_and_their_plans_differ(run, plan):
+    branch = run.branch("short", at=2, rounds=4).resume().wait(60)
+    both = flnb.compare(run, branch)
+    frame = both.df().query("metric == 'accuracy'")
+    assert frame.groupby("run")["round"].max().to_dict() == {"otter": 6, "otter/short": 4}
+    assert frame.query("run == 'otter'")["bytes_up"].is_monotonic_increasing
+    assert [row["setting"] for row in both.plans] == ["rounds"]
+    assert "otter/short" in repr(both)
+    with pytest.raises(PlanError, match="two or more"):
+        flnb.compare(run, run)
+
+
+def test_a_comparison_is_drawn_and_knows_its_axes(run):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    both = flnb.compare(run, run.branch("same", at=2))
+    axes = both.plot("accuracy", x="bytes_up")
+    assert [line.get_label() for line in axes.get_lines()] == ["otter", "otter/same"]
+    assert len(axes.get_lines()[0].get_xdata()) == 6
+    pyplot.close("all")
+    with pytest.raises(NotFoundError, match="acuracy"):
+        both.plot("acuracy")
+    with pytest.raises(NotFoundError, match="epsilon"):
+        both.plot("accuracy", x="epsilon")

@@ -1,0 +1,116 @@
+"""Movable names of checkpoints: given under a condition, with all that they ever meant."""
+
+from __future__ import annotations
+
+import getpass
+import operator
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from flnb.coordinator.history.timeline import BEST, HEAD
+from flnb.core.errors import NotFoundError, PlanError, RoundStateError, did_you_mean
+from flnb.store import Request, Table
+
+if TYPE_CHECKING:
+    from flnb.coordinator.history.checkpoint import Checkpoint
+    from flnb.core.ids import RunId
+    from flnb.store import LabStore, Named
+
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_CONDITION = re.compile(r"\s*(\w+)\s*(>=|<=|>|<)\s*([-+.\deE]+)\s*")
+
+
+def give(
+    store: LabStore, name: str, checkpoint: Checkpoint, *, condition: str, reason: str
+) -> None:
+    """Let a name mean a checkpoint from now on.
+
+    Args:
+        store: The lab's store.
+        name: With or without its `@`.
+        checkpoint: What it means.
+        condition: Such as `accuracy > 0.9`, of what was measured centrally in that round; empty is
+            none.
+        reason: Why; kept in the operations log.
+
+    Raises:
+        PlanError: The name cannot be one, or the condition cannot be read.
+        RoundStateError: The checkpoint does not meet the condition; says by how much.
+    """
+    name = name.removeprefix("@")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]{0,63}", name) or name in {HEAD, BEST}:
+        raise PlanError(
+            f"an alias begins with a letter and has letters, digits, '-', '_' and '.'; {HEAD!r} and "
+            f"{BEST!r} are looked up and not given; got {name!r}"
+        )
+    if condition:
+        _check(condition, checkpoint)
+    store.state.give_name(name, checkpoint.key, _request(reason))
+
+
+def give_back(store: LabStore, run: RunId, name: str, reason: str) -> Named:
+    """Let a name mean again what it meant before; returns what that is.
+
+    Raises:
+        NotFoundError: There is no such alias, or it never meant anything else.
+    """
+    name = name.removeprefix("@")
+    given = store.state.names_over_time(run, name)
+    if len(given) < 2:
+        known = store.state.names(run)
+        raise NotFoundError("earlier meaning of alias" if given else "alias", name, known)
+    return store.state.give_name(name, given[-2].key, _request(reason))
+
+
+def table(store: LabStore, run: RunId) -> Table:
+    """Every giving of a name to a round of this run, oldest first."""
+    given = store.state.names_over_time(run)
+    branches = {record.id: record.branch for record in store.state.runs()}
+    return Table.of(
+        {
+            "name": [one.name for one in given],
+            "branch": [branches[one.key.run] for one in given],
+            "generation": [one.key.generation for one in given],
+            "round": [one.key.round for one in given],
+            "kind": [one.kind for one in given],
+            "actor": [one.actor for one in given],
+            "reason": [one.reason for one in given],
+            "at": [one.at for one in given],
+        }
+    )
+
+
+def _check(condition: str, checkpoint: Checkpoint) -> None:
+    found = _CONDITION.fullmatch(condition)
+    if found is None:
+        raise PlanError(
+            f"not a condition: {condition!r}",
+            hint="a metric, a comparison and a number: accuracy > 0.9",
+        )
+    metric, comparison, number = found.groups()
+    measured = checkpoint.metrics
+    if metric not in measured:
+        raise PlanError(
+            f"round {checkpoint.round} has no central metric {metric!r}",
+            hint=did_you_mean(metric, measured),
+        )
+    try:
+        limit = float(number)
+    except ValueError:
+        raise PlanError(f"not a number in a condition: {number!r}") from None
+    if not _COMPARE[comparison](measured[metric], limit):
+        raise RoundStateError(
+            f"{metric} of round {checkpoint.round} is {measured[metric]:.4g}, not {comparison} {number}",
+            hint="the alias stays where it was",
+        )
+
+
+def _request(reason: str) -> Request:
+    return Request(id=secrets.token_hex(8), actor=getpass.getuser(), reason=reason)
