@@ -26,6 +26,11 @@ def third(tmp_path_factory):
     return execute("03_remote_clients", tmp_path_factory.mktemp("third"), rounds=4)
 
 
+@pytest.fixture(scope="module")
+def fourth(tmp_path_factory):
+    return execute("04_branch_and_roll_back", tmp_path_factory.mktemp("fourth"), rounds=8)
+
+
 def execute(name, folder, **parameters):
     output = folder / "out.ipynb"
     papermill.execute_notebook(
@@ -96,3 +101,13 @@ def test_the_third_notebook_brings_a_killed_client_back(third):
     assert table.count("hospital-a") == table.count("hospital-b") == 4
     assert "lost" not in table
     assert "left the study" in shown(cell_with(third, "coord.revoke"))
+
+
+def test_the_fourth_notebook_forks_goes_back_and_undoes(fourth):
+    assert "kept as before-rollback-1" in shown(cell_with(fourth, "preview = run.rollback"))
+    assert "nothing was done" in shown(cell_with(fourth, "too late"))
+    assert "round 8" in shown(cell_with(fourth, 'rollback("before-rollback-1")'))
+    graph = shown(cell_with(fourth, "run.history"))
+    for words in ("main gen 1", "main gen 2", "bold gen 1", "@before-rollback-1"):
+        assert words in graph
+    assert "whole" in shown(cell_with(fourth, "log_damage"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import getpass
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from flnb.coordinator.history.moving import roll_back
 from flnb.coordinator.history.timeline import Timeline
 from flnb.core import cards, glance
-from flnb.core.errors import HeadMovedError, PlanError
+from flnb.core.errors import FLBaseError, HeadMovedError, PlanError
 from flnb.store import Request, RoundKey, RunRecord
 from flnb.store.generations import leads_to
 
@@ -85,7 +86,8 @@ class RollbackPreview:
 
         Raises:
             PlanError: No reason.
-            HeadMovedError: The head is elsewhere now; nothing was done. Its `preview` is a fresh one.
+            HeadMovedError: The head is elsewhere now; nothing was done. Its `preview` is
+                a fresh one, if there is still something to roll back.
             RoundStateError: The branch is protected, or an alias is in the way.
         """
         if not reason.strip():
@@ -95,7 +97,8 @@ class RollbackPreview:
             roll_back(self._lab, self._record.id, self.seen, self._base, request)
         except HeadMovedError as error:
             record = self._lab.store.state.run(self._record.id)
-            error.preview = RollbackPreview(self._lab, record, self._to)
+            with suppress(FLBaseError):  # the head may be before the target by now
+                error.preview = RollbackPreview(self._lab, record, self._to)
             raise
 
     def facts(self) -> dict[str, str]:

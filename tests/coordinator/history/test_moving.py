@@ -98,6 +98,14 @@ def test_a_head_that_moved_offers_a_fresh_preview(run):
     assert run.view.round == 2
 
 
+def test_a_head_that_is_before_the_target_by_now_offers_nothing(run):
+    stale = run.rollback(to=4)
+    run.rollback(to=2).apply("first")
+    with pytest.raises(HeadMovedError) as moved:
+        stale.apply("second")
+    assert moved.value.preview is None
+
+
 def test_applying_twice_is_done_once_and_needs_a_reason(run, coord):
     preview = run.rollback(to=2)
     with pytest.raises(PlanError, match="reason"):

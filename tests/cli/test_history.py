@@ -1,0 +1,86 @@
+"""`flnb ckpt` and `flnb runs branch | rollback` on a real lab that nobody holds."""
+
+import json
+
+import pytest
+
+import flnb as library
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("history") / "lab"
+    task = library.tasks.digits(split=library.IID(clients=4, seed=0))
+    plan = library.Plan(
+        strategy=library.FedAvg(local=library.Local(lr=0.1)), rounds=4, invite=4, commit_every=2
+    )
+    with library.Coordinator(folder) as coordinator:
+        coordinator.simulate(task, workers=0)
+        coordinator.run(plan, task, name="otter").wait(60)
+    return folder
+
+
+@pytest.fixture
+def call(flnb, folder):
+    return lambda *arguments: flnb(*arguments, "--lab", str(folder))
+
+
+def test_the_list_is_the_graph(call):
+    assert call("ckpt", "list", "otter").out.splitlines()[1].startswith("main gen 1   1–4")
+    rows = json.loads(call("ckpt", "list", "otter", "--json").out)
+    assert [row["round"] for row in rows if row["commit"]] == [2, 4]
+
+
+def test_a_difference_is_a_row_a_tensor(call):
+    rows = json.loads(call("ckpt", "diff", "otter", "2", "@head", "--json").out)
+    assert {row["tensor"] for row in rows} == {"1.weight", "1.bias"}
+    assert "relative_l2" in call("ckpt", "diff", "otter", "2", "4").out
+
+
+def test_a_checkpoint_is_exported_unless_it_is_a_dry_run(call, tmp_path):
+    target = tmp_path / "m.safetensors"
+    said = json.loads(
+        call("ckpt", "export", "otter", "@best", "--to", str(target), "--dry-run", "--json").out
+    )
+    assert (said["done"], target.exists()) == (False, False)
+    assert "is in" in call("ckpt", "export", "otter", "@best", "--to", str(target)).err
+    assert target.exists()
+
+
+def test_an_alias_is_given_under_a_condition(call):
+    refused = call("ckpt", "alias", "otter", "serving", "2", "--if", "accuracy > 0.999")
+    assert refused.code == 3
+    assert "not > 0.999" in refused.err
+    assert call("ckpt", "alias", "otter", "serving", "2", "--dry-run").err.startswith(
+        "@serving would"
+    )
+    assert json.loads(call("ckpt", "alias", "otter", "good", "4", "--json").out)["round"] == 4
+
+
+def test_a_branch_begins_where_it_is_told(call):
+    wanted = ("runs", "branch", "otter", "lr", "--at", "2", "--set", "rounds=3")
+    assert json.loads(call(*wanted, "--dry-run", "--json").out)["at"] == 2
+    made = json.loads(call(*wanted, "--json").out)
+    assert (made["branch"], made["at"], made["done"]) == ("otter/lr", 2, True)
+    taken = call(*wanted)
+    assert taken.code == 1
+    assert "already" in taken.err
+    assert call("runs", "branch", "otter", "x", "--set", "ruonds=3").code == 2
+
+
+def test_a_roll_back_shows_what_it_would_do_and_needs_a_reason(call):
+    looked = call("runs", "rollback", "otter", "--to", "2", "--dry-run")
+    assert "rounds 3–4 (2)" in looked.err
+    assert call("runs", "rollback", "otter", "--to", "2").code == 2
+    blocked = call("runs", "rollback", "otter", "--to", "2", "--reason", "x", "--yes")
+    assert (blocked.code, "@good" in blocked.err) == (3, True)
+
+
+def test_a_roll_back_is_done_and_undone(call):
+    call("ckpt", "alias", "otter", "good", "2")
+    done = json.loads(call("runs", "rollback", "otter", "--to", "2", "--reason", "x", "--json").out)
+    assert (done["done"], done["rounds"]) == (True, [3, 4])
+    undo = ("runs", "rollback", "otter", "--to", "before-rollback-1", "--reason", "y", "--yes")
+    assert call(*undo).code == 0
+    shown = json.loads(call("runs", "show", "otter", "--json").out)
+    assert (shown["round"], shown["generation"]) == (4, 3)
