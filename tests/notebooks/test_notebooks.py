@@ -106,7 +106,7 @@ def test_the_third_notebook_brings_a_killed_client_back(third):
 def test_the_fourth_notebook_forks_goes_back_and_undoes(fourth):
     assert "kept as before-rollback-1" in shown(cell_with(fourth, "preview = run.rollback"))
     assert "nothing was done" in shown(cell_with(fourth, "too late"))
-    assert "round 8" in shown(cell_with(fourth, 'rollback("before-rollback-1")'))
+    assert "Round 8" in shown(cell_with(fourth, 'rollback("before-rollback-1")'))
     graph = shown(cell_with(fourth, "run.history"))
     for words in ("main gen 1", "main gen 2", "bold gen 1", "@before-rollback-1"):
         assert words in graph
