@@ -26,6 +26,7 @@ from flnb.cli import (
     runs,
     sql,
     token,
+    verify,
 )
 
 _RUN_FILE = """\n
@@ -58,6 +59,7 @@ app.add_typer(certs.app, name="certs")
 app.add_typer(token.app, name="token")
 app.command(epilog='Example: flnb sql "SELECT * FROM rounds LIMIT 5"')(sql.sql)
 app.command(epilog="Example: flnb doctor --lab ./lab")(doctor.doctor)
+app.command(epilog="Example: flnb verify --lab ./lab")(verify.verify)
 
 
 def _version(wanted: bool) -> bool:

@@ -7,16 +7,17 @@ projection. At most one snapshot is in flight. What the transaction does not nam
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.failpoints import reach
-from flnb.store import Closing, LabStore
+from flnb.core.plan import Plan
+from flnb.store import Closing, LabStore, RunRecord
 from flnb.tensors import Model, pack
 
 SHARE = 0.02
@@ -49,6 +50,7 @@ class Closer:
         io: The lab's one thread for databases.
         commit_every: The plan's setting.
         on_closed: Called on the loop with each closing that is durable.
+        about: JSON facts that go into each commit, such as the plan's digest.
     """
 
     def __init__(
@@ -57,7 +59,9 @@ class Closer:
         io: ThreadPoolExecutor,
         commit_every: int | Literal["auto"],
         on_closed: Callable[[Closing], None],
+        about: Mapping[str, Any] | None = None,
     ) -> None:
+        self._about = dict(about or {})
         self._store, self._io, self._every, self._on_closed = store, io, commit_every, on_closed
         self._queue: asyncio.Queue[tuple[Closing, Version | None]] = asyncio.Queue()
         self._in_flight = asyncio.Semaphore(1)
@@ -136,12 +140,40 @@ class Closer:
         began_s = SYSTEM_CLOCK.monotonic_s()
         digest = version.model.sha256()
         reach("before-snapshot")
-        ticket = self._store.writer.submit(
-            closing.run, version.groups(), {"round": closing.round, "sha256": digest}
-        )
+        facts = self._about | _facts(closing, digest) | {"log": self._store.state.log_head()}
+        ticket = self._store.writer.submit(closing.run, version.groups(), facts)
         snapshot = ticket.wait()
         reach("after-snapshot")
         # This process and the writer work for it in turn: the time it took is what it cost.
         now_s = SYSTEM_CLOCK.monotonic_s()
         self._next_at_s = now_s + (now_s - began_s) * (1 / SHARE - 1)
         return replace(closing, snapshot=snapshot, parameters_sha256=digest)
+
+
+def commit_facts(record: RunRecord) -> dict[str, Any]:
+    """What every commit of a run says of the run: enough to know what made it."""
+    plan = Plan.from_yaml(record.plan_yaml)
+    return {
+        "run": record.trunk_name,
+        "plan_hash": record.plan_hash,
+        "seed": plan.seed,
+        "task": record.task_name,
+        "fingerprint": record.fingerprint,
+        "environment": record.environment,
+    }
+
+
+def _facts(closing: Closing, digest: str) -> dict[str, Any]:
+    """What a commit says of itself: which round, who took part with which weight, when."""
+    updates = closing.updates
+    used = np.asarray(updates["accepted"], bool) if updates else np.zeros(0, bool)
+    columns = ("client", "weight") if updates else ()
+    return {
+        "branch": closing.branch,
+        "generation": closing.generation,
+        "round": closing.round,
+        "attempt": closing.attempt,
+        "closed_at": closing.closed_at.isoformat(),
+        "sha256": digest,
+        "participants": {name: np.asarray(updates[name])[used].tolist() for name in columns},
+    }

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from flnb import rounds
-from flnb.coordinator.closer import Closer, Version
+from flnb.coordinator.closer import Closer, Version, commit_facts
 from flnb.coordinator.journal import Journal
 from flnb.coordinator.population import Population
 from flnb.coordinator.rows import OpenRound
@@ -124,7 +124,9 @@ class Runner:
             failed=self._job.failed,
             generation=self._job.record.generation,
         )
-        self._closer = Closer(self._store, self._io, plan.commit_every, self._durable)
+        self._closer = Closer(
+            self._store, self._io, plan.commit_every, self._durable, commit_facts(self._job.record)
+        )
         try:
             await self._journal.read()
             while True:

@@ -1,0 +1,26 @@
+"""`flnb verify`: commits, digests and the operations log of a lab, offline."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from flnb.cli import output
+from flnb.cli.output import AsJson, LabPath
+
+
+def verify(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
+    """Read every commit of a lab and check it against what was written down."""
+    from flnb.cli.labs import existing
+    from flnb.coordinator.history.verifying import verify as look
+
+    verdict = look(existing(lab).store)
+    if as_json:
+        output.data(asdict(verdict))
+    else:
+        for problem in verdict.problems:
+            typer.echo(f"✗ {problem}")
+        output.say(f"{verdict.commits} commits and {verdict.operations} operations were checked")
+    if verdict.problems:
+        raise typer.Exit(output.FAILED)
