@@ -77,10 +77,10 @@ def as_svg(title: str, lanes: Sequence[Lane]) -> str:
     parts = [_lane(lane, index, rows, last) for index, lane in enumerate(ordered)]
     height = _TOP + _ROW * len(ordered) + 4
     return (
-        f'<svg role="img" viewBox="0 0 {_LEFT + _WIDTH + _RIGHT} {height}" '
-        f'style="width:100%;max-width:{_LEFT + _WIDTH + _RIGHT}px;height:auto" font-size="12" '
+        f'<div style="overflow-x:auto"><svg role="img" viewBox="0 0 {_LEFT + _WIDTH + _RIGHT} {height}" '
+        f'style="width:100%;min-width:700px;max-width:{_LEFT + _WIDTH + _RIGHT}px;height:auto" font-size="12" '
         f'fill="currentColor" stroke="none"><title>{escape(as_text(title, lanes))}</title>'
-        f"{''.join(parts)}</svg>"
+        f"{''.join(parts)}</svg></div>"
     )
 
 
