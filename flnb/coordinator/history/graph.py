@@ -46,18 +46,7 @@ class Lane:
 
 
 def as_text(title: str, lanes: Sequence[Lane]) -> str:
-    """One line a lane; what a lane stands on is said, and its lines are indented below it.
-
-    Examples:
-        >>> lane = dict(generation=1, commits=(2, 4), labels={})
-        >>> print(as_text("otter", [
-        ...     Lane(branch="main", base=None, after=0, last=4, current=True, **lane),
-        ...     Lane(branch="lr", base=("main", 1), after=2, last=6, current=True, **lane),
-        ... ]))
-        otter
-        main gen 1   1–4  2 commits  @head
-        └ lr gen 1   3–6  2 commits  @head
-    """
+    """One line a lane; what a lane stands on is said, and its lines are indented below it."""
     ordered = _ordered(lanes)
     heads = [f"{'  ' * (depth - 1)}{'└ ' if depth else ''}{lane.name}" for lane, depth in ordered]
     wide = max(map(len, heads), default=0)

@@ -1,0 +1,51 @@
+"""The graph of a run, as text and as a drawing."""
+
+from flnb.coordinator.history.graph import Lane, as_svg, as_text
+
+TRUNK = Lane(
+    branch="main",
+    generation=1,
+    base=None,
+    after=0,
+    last=4,
+    commits=(2, 4),
+    labels={},
+    current=False,
+)
+AGAIN = Lane(
+    branch="main",
+    generation=2,
+    base=("main", 1),
+    after=2,
+    last=2,
+    commits=(),
+    labels={},
+    current=True,
+)
+FORK = Lane(
+    branch="<lr>",
+    generation=1,
+    base=("main", 1),
+    after=2,
+    last=6,
+    commits=(4, 6),
+    labels={4: "@good"},
+    current=True,
+)
+
+
+def test_what_stands_on_a_lane_is_indented_below_it():
+    assert as_text("otter", [TRUNK, FORK, AGAIN]) == (
+        "otter\n"
+        "main gen 1     1–4           2 commits\n"
+        "└ <lr> gen 1   3–6           2 commits  @head, @good (4)\n"
+        "└ main gen 2   no rounds yet  0 commits  @head"
+    ).replace("1–4           ", "1–4            ").replace("3–6           ", "3–6            ")
+
+
+def test_a_roll_back_is_dashed_and_a_fork_is_not():
+    drawing = as_svg("otter", [TRUNK, AGAIN])
+    assert "stroke-dasharray" in drawing
+    assert "stroke-dasharray" not in as_svg("otter", [TRUNK, FORK])
+    assert "&lt;lr&gt;" in as_svg("otter", [TRUNK, FORK])
+    assert "<lr>" not in as_svg("otter", [TRUNK, FORK])
