@@ -2,8 +2,8 @@
 
 As light as a client can be (the coordinator is measured, not they), but real: each joins, signs
 in, has a connection of its own, says that it is alive as often as it is told to, and notes when it
-hears of work. Its orders: first the invites, then what to tell of: the moments at which the notes
-of that kind came to each session last (on the machine's own clock).
+hears of work. The first line of its orders holds the invites. Each further one is answered with
+the moments at which sessions heard of work last (on the machine's own clock).
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ Answer = TypeVar("Answer")
 
 _AT_ONCE = 16
 """Clients that join at a time: the coordinator would let the others wait, or refuse them."""
-_KINDS = ("assignment", "withdrawn")
 
 
 class Crowd:
@@ -44,8 +43,8 @@ class Crowd:
         self._about = about
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._living: list[asyncio.Task[None]] = []
-        self.heard: dict[str, dict[str, float]] = {kind: {} for kind in _KINDS}
-        """Kind of note to client to when it came last."""
+        self.heard: dict[str, float] = {}
+        """Client to when it heard of work last."""
 
     async def come(self, invite: Invite) -> None:
         """Join and stay; returns once the coordinator says welcome."""
@@ -67,8 +66,8 @@ class Crowd:
 
     async def _listen(self, client: str, call: SessionCall) -> None:
         async for note in call:
-            if (kind := note.WhichOneof("note")) in self.heard:
-                self.heard[kind][client] = time.monotonic()
+            if note.HasField("assignment"):
+                self.heard[client] = time.monotonic()
 
 
 async def _patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -96,8 +95,8 @@ async def obey(model: str, clients: int) -> None:
         order = json.loads(await loop.run_in_executor(reading, sys.stdin.readline))
         await asyncio.gather(*(crowd.come(Invite.parse(text)) for text in order["invites"]))
         tell(kind="here", clients=len(order["invites"]))
-        while line := await loop.run_in_executor(reading, sys.stdin.readline):
-            tell(moments=list(crowd.heard[json.loads(line)["tell"]].values()))
+        while await loop.run_in_executor(reading, sys.stdin.readline):
+            tell(moments=list(crowd.heard.values()))
     await crowd.go()
 
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import grpc
 import numpy as np
 from grpc import aio
 
@@ -20,7 +19,8 @@ from benchmarks.federation import Federation, federation
 from benchmarks.memory import held_mb, watched
 from benchmarks.processes import Process
 from benchmarks.rows import Row
-from flnb.transport import CHUNK_BYTES, PROTOCOL
+from flnb.core.errors import AccessRefusedError
+from flnb.transport import CHUNK_BYTES, PROTOCOL, Link
 from flnb.transport.v1 import federation_pb2 as pb
 
 _SERVICE = "/flnb.v1.Federation"
@@ -109,16 +109,13 @@ class Pinger:
 
 async def _send_without_token(address: str, n_bytes: int) -> bool:
     """Whether it was refused, and for that reason."""
-    chunk = bytes(CHUNK_BYTES)
-    async with aio.insecure_channel(address) as channel:
-        call: Any = channel.stream_unary(f"{_SERVICE}/Send")()
-        try:
-            for _ in range(n_bytes // len(chunk)):
-                await call.write(chunk)
-            await call.done_writing()
-            await call
-        except (aio.AioRpcError, asyncio.InvalidStateError, aio.UsageError):
-            return bool(await call.code() is grpc.StatusCode.UNAUTHENTICATED)
+    link, chunk = Link(address), bytes(CHUNK_BYTES)
+    try:
+        await link.send("", pb.AssignmentId(), range(n_bytes // len(chunk)), lambda _: chunk)
+    except AccessRefusedError:
+        return True
+    finally:
+        await link.close()
     return False
 
 
