@@ -238,12 +238,18 @@ class RemoteClients:
             log.warning("no update is taken for %s: %s", key, error)
             self._refuse(key, str(error))
             return
-        if missing:
+        if self._work is None or not self._work.wants(key):
+            self._uploads.drop(key)  # it waited for room until nobody wanted it
+            self._refuse(key, "it came too late")
+        elif missing:
             self._post(ClientId(key.client), notes.wanted(key, missing))
 
-    def _complete(self, work: OpenWork, key: Key, update: Received) -> bool:
+    def _complete(self, key: Key, base_digest: bytes, update: Received) -> bool:
         with self._news:
-            counts = work is self._work and work.receive(update, self._since_s())
+            # The work may have begun anew while the chunks came: by its name it is the same.
+            work = self._work
+            if counts := work is not None and work.base_digest == base_digest:
+                counts = work.receive(key, update, self._since_s())
             self._news.notify_all()
         reach("update-counted")
         answer = notes.received(key) if counts else notes.refused(key, "it came too late")
