@@ -159,6 +159,39 @@ def test_the_operations_log_says_who_asked(coord, person, plan, task):
     assert told == {"start": "dr-kim", "stop": "dr-kim"}
 
 
+def test_a_coordinator_that_stops_and_starts_again_is_held_on(coord, person, plan, task, until):
+    run = person().run(plan.replace(rounds=5000), task, name="first")
+    until(lambda: run.view.round > 3)
+    coord.stop()  # which pauses its runs
+    last = run.view
+    with pytest.raises(UnreachableError, match="cannot reach"):
+        run.resume()
+    assert run.view.round == last.round
+    coord.start()
+    coord.listen()
+    coord.simulate(task, workers=0)
+    run.resume()
+    until(lambda: run.view.round > last.round)
+    assert run.stop().wait(30).status is Status.STOPPED
+
+
+def test_frames_move_and_the_last_one_is_drawn_by_whoever_waits(person, plan, task, monkeypatch):
+    frames = []
+
+    class Display:
+        def show(self, view, *, final=False):
+            frames.append((view.round, final, threading.current_thread().name))
+
+    monkeypatch.setattr("flnb.coordinator.run.progress.here", lambda later: Display())
+    run = person().run(plan.replace(rounds=5000), task)
+    run.live()
+    run.on_change(lambda view: run.stop() if view.round > 3 else None)
+    run.wait(30)
+    assert {name for _, _, name in frames} == {"MainThread", "flnb-connection"}
+    assert frames[-1] == (run.view.round, True, "MainThread")
+    assert len({number for number, _, _ in frames}) > 1
+
+
 def test_a_closed_connection_lets_nobody_wait_for_ever(coord, person, plan, task):
     there = person()
     run = there.run(plan.replace(rounds=5000), task, name="first")
