@@ -226,7 +226,7 @@ def payload(arrays: Model | Update) -> memoryview:
     if not arrays.integers.size:
         return arrays.values.data.cast("B")
     parts = arrays.values.view(np.uint8), arrays.integers.view(np.uint8)
-    return memoryview(np.concatenate(parts))
+    return np.concatenate(parts).data
 
 
 def read_update(layout: Layout, data: bytes | memoryview) -> Update:
