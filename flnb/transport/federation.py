@@ -7,11 +7,10 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
-import grpc
 from google.protobuf.message import Message
 
 from flnb.core.errors import FLBaseError, IntegrityError, UnreachableError
-from flnb.transport.answering import Answering, Watch
+from flnb.transport.answering import Answering, Handlers, Watch
 from flnb.transport.convert import SERVICE, Call, Notes, check_protocol
 from flnb.transport.hub import ChunkSink, Hub
 from flnb.transport.limits import Allowance
@@ -40,7 +39,7 @@ class Federation:
         per_minute = limits.failed_joins_per_minute
         self._failed_joins = Allowance(per_minute / 60, per_minute, limits.clients)
 
-    def handlers(self) -> grpc.GenericRpcHandler:
+    def handlers(self) -> Handlers:
         """What gRPC is told of this service."""
         answers = {
             "Join": self._join,
