@@ -289,6 +289,7 @@ class Runner:
         assert open_round is not None, "a round that closes is open"
         if job.population.remote is not None:
             open_round.stalls = tuple(job.population.remote.stalls)
+            open_round.remarks = dict(job.population.remote.remarks)
         open_round.settle()
         version = await job.population.run(self._next_version, order.round)
         last = order.round == job.plan.rounds
