@@ -71,9 +71,15 @@ class Intake:
         Raises:
             StoreError: It is larger than the whole spool.
         """
-        staging = None
+        staging, told = None, False
         while staging is None:
-            staging = await _room(spool, update_id, layout, note, hands)
+            try:
+                staging = await _room(spool, update_id, layout, note, hands)
+            except StorageFullError as error:
+                if not told:
+                    log.warning("an update waits until there is room: %s", error.message)
+                told = True
+                await asyncio.sleep(_FULL_S)
         return cls(staging, manifest, hands, complete)
 
     @property
@@ -211,15 +217,13 @@ async def _room(
     making = loop.run_in_executor(hands, spool.receive, update_id, layout, note)
     try:
         return await asyncio.shield(making)
-    except StorageFullError as error:
-        log.warning("an update waits until there is room: %s", error.message)
-        await asyncio.sleep(_FULL_S)
+    except StorageFullError:
+        raise
     except StoreError:
-        pass  # another update was faster
+        return None
     except asyncio.CancelledError:
         making.add_done_callback(_given_back)
         raise
-    return None
 
 
 def _given_back(made: asyncio.Future[Staging]) -> None:
