@@ -1,8 +1,8 @@
 """Sessions that do nothing but live: `python -m benchmarks.idle_crowd MODEL CLIENTS`.
 
 As light as a client can be (the coordinator is measured, not they), but real: each joins, signs
-in, has a connection of its own, says that it is alive as often as it is told to, and notes when it
-hears of work. The first line of its orders holds the invites. Each further one is answered with
+in, has a connection of its own, is silent as clients are of whom nothing is expected, and notes
+when it hears of work. The first line of its orders holds the invites. Each further one is answered with
 the moments at which sessions heard of work last (on the machine's own clock).
 """
 
@@ -24,7 +24,6 @@ from flnb.core.errors import UnreachableError
 from flnb.transport import Identity, Link
 from flnb.transport.invite import Invite
 from flnb.transport.link import SessionCall
-from flnb.transport.v1 import federation_pb2 as pb
 
 Answer = TypeVar("Answer")
 
@@ -54,9 +53,8 @@ class Crowd:
             access = await _patiently(lambda: link.sign_in(client, lab, identity))
             call = link.session(access.token)
             await call.write(self._about.hello([]))
-            welcome = (await anext(call)).welcome
+            await anext(call)
         self._living.append(asyncio.create_task(self._listen(client, call)))
-        self._living.append(asyncio.create_task(_live(call, welcome.alive_every_s)))
 
     async def go(self) -> None:
         """Hang up."""
@@ -77,13 +75,6 @@ async def _patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
             return await ask()
         except UnreachableError:
             await asyncio.sleep(0.2)
-
-
-async def _live(call: SessionCall, every_s: float) -> None:
-    alive = pb.ClientNote(alive=pb.Alive())
-    while True:
-        await asyncio.sleep(every_s)
-        await call.write(alive)
 
 
 async def obey(model: str, clients: int) -> None:

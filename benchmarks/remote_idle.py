@@ -25,21 +25,30 @@ def rows(
     *, sessions: int = 5000, processes: int = 2, idle_s: float = 20.0, turns: int = 3
 ) -> Iterator[Row]:
     """Let them all come, look at them for a while, then tell them something."""
-    with tempfile.TemporaryDirectory(prefix="flnb-bench-") as folder, contextlib.ExitStack() as up:
-        service = up.enter_context(Process("benchmarks.service", f"{folder}/lab"))
+    with (
+        tempfile.TemporaryDirectory(prefix="flnb-bench-") as folder,
+        Process("benchmarks.service", f"{folder}/lab") as service,
+    ):
         service.hear()
-        invites = invited(service, sessions)
-        coordinator = psutil.Process(service.pid)
-        before = coordinator.memory_info().rss
-        crowds = [
-            up.enter_context(Process("benchmarks.idle_crowd", MODEL, str(sessions)))
-            for _ in range(processes)
-        ]
-        for first, crowd in enumerate(crowds):
+        yield from with_sessions(service, sessions, processes, idle_s, turns)
+
+
+def with_sessions(
+    service: Process, sessions: int, processes: int, idle_s: float, turns: int
+) -> Iterator[Row]:
+    """Measure a coordinator with many sessions."""
+    name = f"{sessions:,} idle sessions"
+    invites = invited(service, sessions)
+    coordinator = psutil.Process(service.pid)
+    before = coordinator.memory_info().rss
+    with contextlib.ExitStack() as up:
+        crowds = []
+        for first in range(processes):
+            crowd = up.enter_context(Process("benchmarks.idle_crowd", MODEL, str(sessions)))
             crowd.say(invites=invites[first::processes])
+            crowds.append(crowd)
         for crowd in crowds:
             crowd.hear(_COMING_S)
-        name = f"{sessions:,} idle sessions"
         share = busy(coordinator, idle_s)
         grown = (coordinator.memory_info().rss - before) / sessions / 1000
         yield Row.of(f"{name}: resident memory of the coordinator", [grown], "kB each", bar="<= 60")
@@ -50,7 +59,7 @@ def rows(
 
 def invited(service: Process, sessions: int) -> list[str]:
     """Invites for all of them."""
-    names = [f"c{number:04d}" for number in range(sessions)]
+    names = [f"idle{number:04d}" for number in range(sessions)]
     return list(service.ask(do="invite", clients=names)["invites"].values())
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from benchmarks.both_sides import BYTES
-from benchmarks.federation import federation
+from benchmarks.federation import Federation, federation
 from benchmarks.memory import watched
 from benchmarks.rows import Row
 
@@ -30,10 +30,13 @@ def rows(
 
 
 def peak_mb(model: str, clients: int, rounds: int) -> float:
-    """The most that the coordinator's processes hold during a run."""
-    with (
-        federation(model, clients, processes=min(clients, 4)) as here,
-        watched(here.service.pid) as peak,
-    ):
+    """The most that a coordinator's processes hold, with so many clients."""
+    with federation(model, clients, processes=min(clients, 4)) as here:
+        return peak_of_run(here, rounds)
+
+
+def peak_of_run(here: Federation, rounds: int) -> float:
+    """The most that the coordinator's processes hold during a run, in megabytes."""
+    with watched(here.service.pid) as peak:
         here.run("drift", rounds=rounds)
     return peak.megabytes
