@@ -35,13 +35,16 @@ class Wire:
     Args:
         make_link: Makes the link, on that thread.
         renews: Whether an expired token is followed by a fresh one.
+        on_close: Called once when nothing more will be asked.
 
     Raises:
         FLBaseError: The service refuses, or cannot be reached.
     """
 
-    def __init__(self, make_link: Callable[[], ControlLink], *, renews: bool) -> None:
-        self._renews = renews
+    def __init__(
+        self, make_link: Callable[[], ControlLink], *, renews: bool, on_close: Callable[[], None]
+    ) -> None:
+        self._renews, self._on_close = renews, on_close
         self._held: dict[RunId, Held] = {}
         self.thread = LoopThread("flnb-connection")
         self.thread.start()
@@ -53,6 +56,7 @@ class Wire:
             self.greeting = self.thread.call(self._link.status())
         except BaseException:
             self.thread.stop()
+            on_close()
             raise
         self.state = self.greeting.state
         """The coordinator itself, as JSON; as it was heard last."""
@@ -111,6 +115,7 @@ class Wire:
         self.thread.call(self._close())
         self.thread.stop()
         self.connected = False
+        self._on_close()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         if self.ended is not None and self not in _OPEN:

@@ -175,6 +175,16 @@ def test_a_coordinator_that_stops_and_starts_again_is_held_on(coord, person, pla
     assert run.stop().wait(30).status is Status.STOPPED
 
 
+def test_a_run_that_no_longer_is_driven_there_is_seen_to_end(coord, person, plan, task, until):
+    run = person().run(plan.replace(rounds=5000), task, name="first")
+    coord.stop()
+    coord.start()
+    coord.listen()
+    until(lambda: run.status is Status.PAUSED)
+    coord.lab.run("first").stop()
+    until(lambda: run.status is Status.STOPPED)
+
+
 def test_frames_move_and_the_last_one_is_drawn_by_whoever_waits(person, plan, task, monkeypatch):
     frames = []
 
