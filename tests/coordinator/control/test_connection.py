@@ -17,6 +17,7 @@ from flnb.core.errors import (
     UnreachableError,
 )
 from flnb.core.view import Status
+from flnb.transport import Pass
 
 
 def test_a_run_through_a_connection_is_the_run_of_the_lab(coord, person, plan, task):
@@ -175,14 +176,30 @@ def test_a_coordinator_that_stops_and_starts_again_is_held_on(coord, person, pla
     assert run.stop().wait(30).status is Status.STOPPED
 
 
-def test_a_run_that_no_longer_is_driven_there_is_seen_to_end(coord, person, plan, task, until):
+def test_runs_that_no_longer_are_driven_there_are_seen_to_end(coord, person, plan, task, until):
     run = person().run(plan.replace(rounds=5000), task, name="first")
     coord.stop()
     coord.start()
     coord.listen()
     until(lambda: run.status is Status.PAUSED)
+    found_later = person().attach("first")
     coord.lab.run("first").stop()
-    until(lambda: run.status is Status.STOPPED)
+    until(lambda: run.status is found_later.status is Status.STOPPED)
+
+
+def test_a_service_that_fails_for_a_moment_is_watched_on(coord, person, plan, task, until):
+    there = person()
+    run = there.run(plan.replace(rounds=5000), task)
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr("flnb.coordinator.control.looks.Looks.state", property(lambda _: 1 / 0))
+        until(lambda: not there._wire.connected)
+    seen = run.view.round
+    until(lambda: run.view.round > seen)
+    service = coord._desk.server._controls
+    token = Pass.parse(coord.token("dr-kim").text).token
+    asyncio.run(service.close())
+    with pytest.raises(UnreachableError, match="stops"):  # and not for good
+        asyncio.run(service.claims(token))
 
 
 def test_frames_move_and_the_last_one_is_drawn_by_whoever_waits(person, plan, task, monkeypatch):
