@@ -28,7 +28,7 @@ from flnb.core.errors import (
 from flnb.transport import CHUNK_BYTES, Authority, Limits, Link, Manifest, Server
 from flnb.transport.convert import PROTOCOL, REASON_KEY, check_protocol, refusal, told
 from flnb.transport.ending import Ending
-from flnb.transport.limits import Allowance
+from flnb.transport.limits import Allowance, connections_at_most
 from flnb.transport.v1 import federation_pb2 as pb
 
 ROOT = Path(__file__).parents[2]
@@ -883,3 +883,12 @@ async def test_a_path_that_is_no_text_does_not_end_the_server(wire, identity):
             assert b"Method not found" in await reader.readuntil(b"found!")
             writer.close()
         assert await it.link.join("welcome", identity) == ("anna", "lab-1")
+
+
+def test_connections_leave_files_for_the_lab(monkeypatch):
+    asked = []
+    monkeypatch.setattr("resource.setrlimit", lambda _what, bounds: asked.append(bounds))
+    for hard, most in ((4096, 3584), (10**6, 10_000), (600, 88), (100, 1)):
+        monkeypatch.setattr("resource.getrlimit", lambda _what, hard=hard: (64, hard))
+        assert connections_at_most(Limits()) == most
+        assert asked.pop() == (hard, hard)
