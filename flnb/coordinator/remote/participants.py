@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from flnb.coordinator.remote import notes
 from flnb.coordinator.remote.intake import Inflow
 from flnb.coordinator.remote.patience import LoopClock
-from flnb.coordinator.remote.report import report
+from flnb.coordinator.remote.report import arrivals, report
 from flnb.coordinator.remote.uploads import Uploads
 from flnb.coordinator.remote.work import Key, OpenWork, Received, Row, payload
 from flnb.core.errors import IntegrityError, StoreError
@@ -97,7 +97,12 @@ class RemoteClients:
                 if self._cancelled:
                     return None
                 self._news.wait()
-        return report(work, places, self._refuse_from_thread)
+
+        def more(left: int | None) -> list[int]:
+            with self._news:
+                return work.take(left)
+
+        return report(work, arrivals(work, places, limit, more), self._refuse_from_thread)
 
     def cancel(self) -> None:
         """Make a running `collect` return None soon."""
