@@ -197,7 +197,7 @@ async def insider(where):
         await one.leave()
 
 
-@sizes(600, 30_000)
+@sizes(300, 30_000)
 async def test_wrong_notes_in_a_session_end_it_or_are_passed_over(bait, n):
     chance = random.Random(2)
     async with unharmed(bait, n) as at, insider(bait) as one:
@@ -209,7 +209,7 @@ async def test_wrong_notes_in_a_session_end_it_or_are_passed_over(bait, n):
     assert 0 < lived < n
 
 
-@sizes(600, 25_000)
+@sizes(300, 25_000)
 async def test_wrong_envelopes_that_are_validly_signed_do_not_count(bait, n):
     chance = random.Random(3)
     async with unharmed(bait, n) as at, insider(bait) as one:

@@ -86,9 +86,9 @@ def start_of(learning):
     ("changes", "said"),
     [
         ({"base_digest": b"x" * 32}, "another version"),
-        ({"n_examples": 0}, "0 examples"),
         ({"loss": float("inf")}, "its loss is inf"),
-        ({"train_s": float("nan")}, "not finite"),
+        pytest.param({"n_examples": 0}, "0 examples", marks=pytest.mark.long),
+        pytest.param({"train_s": float("nan")}, "not finite", marks=pytest.mark.long),
     ],
 )
 async def test_a_signed_word_that_cannot_be_is_refused_and_the_round_goes_on(
