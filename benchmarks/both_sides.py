@@ -14,7 +14,8 @@ MODELS: dict[str, tuple[int, ...]] = {
     "8 MB": (2516,),
     "64 MB": (20_128,),  # 16 million parameters in 4 tensors
 }
-BYTES = {"small": 31_400, "8 MB": 8_001_000, "64 MB": 64_007_080}
+BYTES = {"small": 31_424, "8 MB": 8_001_024, "64 MB": 64_007_104}
+"""On the wire; each tensor begins on 64 bytes."""
 
 
 def task_of(model: str, clients: int) -> Task:

@@ -35,20 +35,23 @@ class Timed(Transfers):
 
     async def base(self, assignment: pb.Assignment) -> UInt8[np.ndarray, " n"]:
         """Get a version; see `Transfers.base`."""
-        began_s = time.perf_counter()
+        began_s = time.monotonic()
         data = await super().base(assignment)
         if not assignment.inline:
-            tell(kind="download", seconds=time.perf_counter() - began_s, n_bytes=int(data.size))
+            _told("download", began_s, data.size)
         return data
 
     async def send(self, held: Held, chunks: list[int]) -> bool:
         """Send an update; see `Transfers.send`."""
         began_s = time.monotonic()
         complete = await super().send(held, chunks)
-        ended_s = time.monotonic()
-        n_bytes = held.manifest.n_bytes
-        tell(kind="upload", seconds=ended_s - began_s, n_bytes=n_bytes, ended_s=ended_s)
+        _told("upload", began_s, held.manifest.n_bytes)
         return complete
+
+
+def _told(kind: str, began_s: float, n_bytes: int) -> None:
+    ended_s = time.monotonic()
+    tell(kind=kind, seconds=ended_s - began_s, ended_s=ended_s, n_bytes=int(n_bytes))
 
 
 class Crowd:

@@ -42,20 +42,19 @@ class Federation:
         self.start(how, **plan)
         return self.service.ask(do="wait")
 
-    def transfers(self, rounds: int) -> dict[str, list[tuple[float, int]]]:
-        """Wait until the clients of the first process have told of all transfers of a run.
-
-        Args:
-            rounds: How many of each kind one client makes.
+    def transfers(self) -> list[dict[str, Any]]:
+        """What the clients have told of their transfers since they were asked last.
 
         Returns:
-            Seconds and bytes of each, for `download` and for `upload`.
+            For each its `kind` (`upload` or `download`), `n_bytes`, how long it took (`seconds`),
+            and when it ended on the machine's own clock (`ended_s`).
         """
-        found: dict[str, list[tuple[float, int]]] = {"download": [], "upload": []}
-        while any(len(some) < rounds for some in found.values()):
-            heard = self.crowds[0].hear()
-            found[heard["kind"]].append((heard["seconds"], heard["n_bytes"]))
-        return found
+        told: list[dict[str, Any]] = []
+        for crowd in self.crowds:
+            crowd.say(tell="all")
+            while (heard := crowd.hear())["kind"] != "told":
+                told.append(heard)
+        return told
 
 
 @contextlib.contextmanager

@@ -1,9 +1,9 @@
 """Sessions that do nothing but live: `python -m benchmarks.idle_crowd MODEL CLIENTS`.
 
 As light as a client can be (the coordinator is measured, not they), but real: each joins, signs
-in, has a connection of its own, says that it is alive as often as it is told to, and notes when it
-hears of work. Its orders: first the invites, then what to tell of: the moments at which the notes
-of that kind came to each session last (on the machine's own clock).
+in, has a connection of its own, is silent as clients are of whom nothing is expected, and notes
+when it hears of work. The first line of its orders holds the invites. Each further one is answered with
+the moments at which sessions heard of work last (on the machine's own clock).
 """
 
 from __future__ import annotations
@@ -24,13 +24,11 @@ from flnb.core.errors import UnreachableError
 from flnb.transport import Identity, Link
 from flnb.transport.invite import Invite
 from flnb.transport.link import SessionCall
-from flnb.transport.v1 import federation_pb2 as pb
 
 Answer = TypeVar("Answer")
 
 _AT_ONCE = 16
 """Clients that join at a time: the coordinator would let the others wait, or refuse them."""
-_KINDS = ("assignment", "withdrawn")
 
 
 class Crowd:
@@ -44,8 +42,8 @@ class Crowd:
         self._about = about
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._living: list[asyncio.Task[None]] = []
-        self.heard: dict[str, dict[str, float]] = {kind: {} for kind in _KINDS}
-        """Kind of note to client to when it came last."""
+        self.heard: dict[str, float] = {}
+        """Client to when it heard of work last."""
 
     async def come(self, invite: Invite) -> None:
         """Join and stay; returns once the coordinator says welcome."""
@@ -55,9 +53,8 @@ class Crowd:
             access = await _patiently(lambda: link.sign_in(client, lab, identity))
             call = link.session(access.token)
             await call.write(self._about.hello([]))
-            welcome = (await anext(call)).welcome
+            await anext(call)
         self._living.append(asyncio.create_task(self._listen(client, call)))
-        self._living.append(asyncio.create_task(_live(call, welcome.alive_every_s)))
 
     async def go(self) -> None:
         """Hang up."""
@@ -67,8 +64,8 @@ class Crowd:
 
     async def _listen(self, client: str, call: SessionCall) -> None:
         async for note in call:
-            if (kind := note.WhichOneof("note")) in self.heard:
-                self.heard[kind][client] = time.monotonic()
+            if note.HasField("assignment"):
+                self.heard[client] = time.monotonic()
 
 
 async def _patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -80,13 +77,6 @@ async def _patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
             await asyncio.sleep(0.2)
 
 
-async def _live(call: SessionCall, every_s: float) -> None:
-    alive = pb.ClientNote(alive=pb.Alive())
-    while True:
-        await asyncio.sleep(every_s)
-        await call.write(alive)
-
-
 async def obey(model: str, clients: int) -> None:
     """Be here, and tell what was heard, until there are no more orders."""
     loop = asyncio.get_running_loop()
@@ -96,8 +86,8 @@ async def obey(model: str, clients: int) -> None:
         order = json.loads(await loop.run_in_executor(reading, sys.stdin.readline))
         await asyncio.gather(*(crowd.come(Invite.parse(text)) for text in order["invites"]))
         tell(kind="here", clients=len(order["invites"]))
-        while line := await loop.run_in_executor(reading, sys.stdin.readline):
-            tell(moments=list(crowd.heard[json.loads(line)["tell"]].values()))
+        while await loop.run_in_executor(reading, sys.stdin.readline):
+            tell(moments=list(crowd.heard.values()))
     await crowd.go()
 
 

@@ -34,7 +34,8 @@ class Process:
             text=True,
         )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        threading.Thread(target=self._read, name=f"{module}-lines", daemon=True).start()
+        self._reading = threading.Thread(target=self._read, name=f"{module}-lines", daemon=True)
+        self._reading.start()
 
     @property
     def pid(self) -> int:
@@ -86,11 +87,13 @@ class Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reading.join()
 
     def _read(self) -> None:
         assert self._process.stdout is not None, "it was made with a pipe"
-        for line in self._process.stdout:
-            self._lines.put(line)
+        with self._process.stdout as lines:
+            for line in lines:
+                self._lines.put(line)
         self._lines.put(None)
 
 

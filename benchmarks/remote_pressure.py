@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import grpc
 import numpy as np
 from grpc import aio
 
@@ -20,7 +19,8 @@ from benchmarks.federation import Federation, federation
 from benchmarks.memory import held_mb, watched
 from benchmarks.processes import Process
 from benchmarks.rows import Row
-from flnb.transport import CHUNK_BYTES, PROTOCOL
+from flnb.core.errors import AccessRefusedError
+from flnb.transport import CHUNK_BYTES, PROTOCOL, Link
 from flnb.transport.v1 import federation_pb2 as pb
 
 _SERVICE = "/flnb.v1.Federation"
@@ -35,30 +35,22 @@ def rows(*, clients: int = 64, rounds: int = 3, stranger_bytes: int = 200_000_00
 
 
 def pings(here: Federation, rounds: int) -> Iterator[Row]:
-    """Milliseconds to an answer while all clients upload, and while none does."""
+    """Milliseconds to an answer while clients upload, and while none does."""
+    here.transfers()
     pinger = Pinger(here.address)
     with pinger:
         time.sleep(1.0)
         quiet_ms = [1000 * took_s for _, took_s in pinger.taken()]
         here.run("drift", rounds=rounds)
         loaded = pinger.taken()
-    spans = [span for crowd in here.crowds for span in uploads(crowd)]
+    uploads = [one for one in here.transfers() if one["kind"] == "upload"]
+    spans = [(one["ended_s"] - one["seconds"], one["ended_s"]) for one in uploads]
     loaded_ms = [1000 * took_s for at_s, took_s in loaded if _running(spans, at_s, at_s + took_s)]
-    name = f"ping while {len(here.names)} clients upload 8 MB each: "
+    name = f"ping while {len(here.names)} clients upload {here.model} each: "
     p95 = float(np.percentile(loaded_ms, 95))
     at_rest = [float(np.percentile(quiet_ms, 95))]
     yield Row.of(name + "p95", [p95], "ms", peer="at rest", peer_values=at_rest, bar="<= 50")
     yield Row.of(name + "all", loaded_ms, "ms", peer="at rest", peer_values=quiet_ms)
-
-
-def uploads(crowd: Process) -> list[tuple[float, float]]:
-    """When each upload of a process began and ended, on the machine's own clock."""
-    crowd.say(tell="all")
-    spans: list[tuple[float, float]] = []
-    while (heard := crowd.hear())["kind"] != "told":
-        if heard["kind"] == "upload":
-            spans.append((heard["ended_s"] - heard["seconds"], heard["ended_s"]))
-    return spans
 
 
 def stranger(service: Process, address: str, n_bytes: int) -> Iterator[Row]:
@@ -109,16 +101,13 @@ class Pinger:
 
 async def _send_without_token(address: str, n_bytes: int) -> bool:
     """Whether it was refused, and for that reason."""
-    chunk = bytes(CHUNK_BYTES)
-    async with aio.insecure_channel(address) as channel:
-        call: Any = channel.stream_unary(f"{_SERVICE}/Send")()
-        try:
-            for _ in range(n_bytes // len(chunk)):
-                await call.write(chunk)
-            await call.done_writing()
-            await call
-        except (aio.AioRpcError, asyncio.InvalidStateError, aio.UsageError):
-            return bool(await call.code() is grpc.StatusCode.UNAUTHENTICATED)
+    link, chunk = Link(address), bytes(CHUNK_BYTES)
+    try:
+        await link.send("", pb.AssignmentId(), range(n_bytes // len(chunk)), lambda _: chunk)
+    except AccessRefusedError:
+        return True
+    finally:
+        await link.close()
     return False
 
 

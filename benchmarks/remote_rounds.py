@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.bare_stream import Bare, bare
 from benchmarks.both_sides import BYTES, task_of
-from benchmarks.federation import federation
+from benchmarks.federation import Federation, federation
 from benchmarks.rows import Row
 from benchmarks.sums import update
 from benchmarks.timing import seconds
@@ -23,7 +23,7 @@ from flnb.transport import Manifest
 def rows() -> Iterator[Row]:
     """Measure the three kinds of rounds."""
     yield no_op()
-    yield from large()
+    yield large()
     yield crowded()
 
 
@@ -35,25 +35,25 @@ def no_op(*, turns: int = 3, rounds: int = 102) -> Row:
     return Row.of(name, [1000 * one for one in took_s], "ms", bar="<= 20")
 
 
-def large(*, turns: int = 3, rounds: int = 7, model: str = "64 MB") -> Iterator[Row]:
+def large(*, model: str = "64 MB", turns: int = 3, rounds: int = 7) -> Row:
     """Two clients fetch a version and send an update, beside what cannot be spared of that."""
-    clients = 2
-    floor = Floor(model, clients)
+    with federation(model, clients=2, processes=2) as here, bare(users=2) as wire:
+        return beside_floor(here, wire, turns, rounds)
+
+
+def beside_floor(here: Federation, wire: Bare, turns: int, rounds: int) -> Row:
+    """Seconds of rounds, and of what they cannot do without, in turns."""
+    clients = len(here.names)
+    floor = Floor(here.model, clients)
+    floor.seconds(wire)
     ours: list[float] = []
     least: list[float] = []
-    with federation(model, clients, processes=clients) as here, bare(users=clients) as wire:
-        floor.seconds(wire)
-        for _ in range(turns):
-            ours += here.run("drift", rounds=rounds)["seconds"]
-            least.append(floor.seconds(wire))
-    yield Row.of(
-        f"round, {model} model, {clients} client processes",
-        ours,
-        "s",
-        peer="bare stream both ways + one hash + fold",
-        peer_values=least,
-        bar="<= 0.6",
-    )
+    for _ in range(turns):
+        ours += here.run("drift", rounds=rounds)["seconds"]
+        least.append(floor.seconds(wire))
+    name = f"round, {here.model} model, {clients} client processes"
+    peer = "bare stream both ways + one hash + fold"
+    return Row.of(name, ours, "s", peer=peer, peer_values=least, bar="<= 0.6")
 
 
 def crowded(*, clients: int = 1000, processes: int = 4, rounds: int = 7) -> Row:

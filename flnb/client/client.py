@@ -10,11 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from flnb.client.events import ClientEvent, Tell, teller
+from flnb.client.shelf import Shelf, State
 from flnb.client.state import Home, default_home
 from flnb.client.stay import Stay
 from flnb.client.trainer import OWN_HALVES, Train
 from flnb.client.wire import Wire
-from flnb.core import SYSTEM_CLOCK
+from flnb.core import SYSTEM_CLOCK, Work
 from flnb.core.errors import StoreError
 from flnb.tasks import Task
 from flnb.transport.certified_file import read_certified
@@ -113,6 +114,17 @@ class Client:
         finally:
             self._loop, self._stopping = None, False
         self._tell(ClientEvent("ended", "left the coordinator"))
+
+    def remembered(self, work: Work) -> State | None:
+        """What `train` remembered last, in a round of this run before the work's; None at first.
+
+        Args:
+            work: What `train` was given.
+
+        Returns:
+            The `state` of the `LocalResult` of that round, also after this process was killed.
+        """
+        return Shelf(self.home / "states").newest(work)
 
     def stop(self) -> None:
         """Leave; from any thread. A training that runs is given up."""

@@ -20,6 +20,7 @@ from jaxtyping import UInt8
 from flnb.client.events import ClientEvent, Tell
 from flnb.client.hand import Hand
 from flnb.client.outbox import Held, Outbox, key_of
+from flnb.client.shelf import Shelf
 from flnb.client.trainer import Train
 from flnb.core import ClientHalf, ClientId, Local, RunId, Work
 from flnb.core.errors import FLBaseError, IntegrityError
@@ -55,13 +56,21 @@ class Desk:
         layout: Of the models that are trained here.
         train: Does it.
         outbox: Where signed updates are kept.
+        shelf: Where the client's own states are kept.
         tell: Hears what happens.
     """
 
     def __init__(
-        self, member: Member, layout: Layout, train: Train, outbox: Outbox, tell: Tell
+        self,
+        member: Member,
+        layout: Layout,
+        train: Train,
+        *,
+        outbox: Outbox,
+        shelf: Shelf,
+        tell: Tell,
     ) -> None:
-        self.outbox, self.layout = outbox, layout
+        self.outbox, self.layout, self._shelf = outbox, layout, shelf
         self.report: Callable[[pb.ClientNote], None] | None = None
         """Takes an answer to the coordinator; None while there is no session."""
         self._member, self._train, self._tell = member, train, tell
@@ -148,6 +157,9 @@ class Desk:
             result = self._train(_model_of(self.layout, base), work)
             reach("client-trained")
             _check_layout(self.layout, result.update.layout)
+            if result.state:  # before the update: what was sent must never have forgotten it
+                self._shelf.put(work, _digest(assignment), result.state)
+                reach("client-remembered")
             seal = partial(self._sealed, assignment, result)
             return self.outbox.write(assignment.id, result.update, seal)
         except FLBaseError as error:

@@ -160,7 +160,9 @@ class Session:
     async def _live(self, every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
-            self._say(pb.ClientNote(alive=pb.Alive(working_on=self._desk.working_on)))
+            # Thousands that only wait would cost the coordinator more than those that work.
+            if self._desk.working_on or self._desk.outbox.held or self._taking or self._sending:
+                self._say(pb.ClientNote(alive=pb.Alive(working_on=self._desk.working_on)))
 
     def _prove(self, nonce: bytes) -> None:
         lab = self._member.lab.encode()

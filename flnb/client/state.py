@@ -4,6 +4,7 @@ identity.pem   the private key; readable by its owner alone
 joined.json    under which name it joined which lab
 outbox/        signed updates whose fate is open
 base/          the last version that was received
+states/        what the client's own algorithm remembers
 lock           held by the process that is this client
 """
 
@@ -69,6 +70,11 @@ class Home:
     def base(self) -> Path:
         """Where the last version is kept."""
         return self.path / "base"
+
+    @property
+    def states(self) -> Path:
+        """Where the client's own states are kept."""
+        return self.path / "states"
 
     def remember(self, joined: Joined) -> None:
         """Write down that it has joined."""

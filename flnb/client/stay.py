@@ -12,6 +12,7 @@ from flnb.client.events import ClientEvent, Tell
 from flnb.client.outbox import Outbox
 from flnb.client.ownership import About, prepared
 from flnb.client.session import Session
+from flnb.client.shelf import Shelf
 from flnb.client.state import Home, Joined
 from flnb.client.trainer import LocalTrainer, Train
 from flnb.client.wire import Wire
@@ -88,8 +89,10 @@ class Stay:
         _check_home(self._home, self._invite)
         own, facts = await asyncio.to_thread(prepared, self._task, self._member.client)
         train = self._train or LocalTrainer(own, self._allowed)
-        outbox = Outbox(self._home.outbox)
-        desk = self._desk = Desk(self._member, own.layout, train, outbox, self._tell)
+        outbox, shelf = Outbox(self._home.outbox), Shelf(self._home.states)
+        desk = self._desk = Desk(
+            self._member, own.layout, train, outbox=outbox, shelf=shelf, tell=self._tell
+        )
         began_s = SYSTEM_CLOCK.monotonic_s()
         while True:
             try:

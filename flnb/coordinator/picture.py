@@ -51,15 +51,18 @@ class Picture:
 
         return unwatch
 
-    def on_state(self, state: RoundsState, open_round: OpenRound | None) -> None:
-        """The machine took a step."""
+    def on_state(
+        self, state: RoundsState, open_round: OpenRound | None, awaited: int = 0, here: int = 0
+    ) -> None:
+        """The machine took a step; a round may wait for so many clients, of whom so many are here."""
+        waits = replace(self.view, awaited=awaited, here=here)
         if open_round is None:
-            self.show(replace(self.view, phase=state.phase, status=state.status))
+            self.show(replace(waits, phase=state.phase, status=state.status))
             return
         outcomes = {outcome: open_round.count(outcome) for outcome in Outcome}
         self.show(
             replace(
-                self.view,
+                waits,
                 status=state.status,
                 phase=state.phase,
                 invited=len(open_round.clients),

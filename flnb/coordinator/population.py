@@ -14,6 +14,7 @@ from flnb.core.ports import Participants
 
 if TYPE_CHECKING:
     from flnb.coordinator.remote.participants import RemoteClients
+    from flnb.core.plan import Plan
     from flnb.store import Closing
     from flnb.tasks import Task
 
@@ -95,6 +96,12 @@ class Population:
         if self.remote is None and self.simulation.clients == 0:
             return {}
         return self.engine.clients
+
+    def needed(self, plan: Plan) -> int:
+        """How many clients must be here for a round: remote ones may still be on their way."""
+        if self.remote is None:
+            return len(self.clients)
+        return plan.invite or plan.need or max(1, len(self.clients))
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Do blocking work of this population in its own thread."""

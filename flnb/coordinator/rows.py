@@ -36,6 +36,8 @@ class OpenRound:
         self.metrics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.stalls: tuple[float, ...] = ()
         """For how many seconds the coordinator's loop stood still, each time."""
+        self.remarks: dict[str, str] = {}
+        """Client to what should be known of it, whatever became of its update."""
 
     def take(self, report: CohortReport) -> None:
         """Put a report's rows in."""
@@ -145,7 +147,7 @@ class OpenRound:
             "attempt": [self.attempt] * len(self.clients),
             "client": list(self.clients),
             "outcome": OUTCOME_NAMES[self.outcome],
-            "reason": [self.reasons.get(row, "") for row in range(len(self.clients))],
+            "reason": [self._told(row) for row in range(len(self.clients))],
         }
 
     def update_columns(self, weighting: str, bytes_up: int) -> dict[str, Any]:
@@ -165,16 +167,22 @@ class OpenRound:
             "accepted": accepted,
         }
 
+    def _told(self, row: int) -> str:
+        """Why a row was not used, and what else there is to know of it."""
+        parts = (self.reasons.get(row, ""), self.remarks.get(self.clients[row], ""))
+        return "; ".join(filter(None, parts))
+
     def event_columns(self, closed_by: str) -> dict[str, Any]:
-        """The round's story: its start, stalls, every client that was not used, its close."""
-        odd = np.flatnonzero(self.outcome != Outcome.ACCEPTED).tolist()
+        """The round's story: its start, stalls, every client that was not used or is remarkable."""
+        remarked = [client in self.remarks for client in self.clients]
+        odd = np.flatnonzero((self.outcome != Outcome.ACCEPTED) | np.array(remarked, bool)).tolist()
         stalls = [f"the coordinator stood still for {each:.1f} s" for each in self.stalls]
         updates = ["client_update" for _ in odd]
         kinds = ["round_started", *("stalled" for _ in stalls), *updates, "round_complete"]
         details = [
             f"{len(self.clients)} invited",
             *stalls,
-            *(f"{OUTCOME_NAMES[self.outcome[row]]}: {self.reasons.get(row, '')}" for row in odd),
+            *(f"{OUTCOME_NAMES[self.outcome[row]]}: {self._told(row)}" for row in odd),
             closed_by,
         ]
         return {

@@ -57,7 +57,8 @@ class Runner:
         job: What to run.
         store: The lab's store.
         io: The lab's one thread for databases.
-        on_state: Called on the loop after each step with the state and the open round.
+        on_state: Called on the loop after each step with the state, the open round, how many
+            clients the next one waits for, and how many of them are here.
         on_closed: Called on the loop with each round that is durable.
     """
 
@@ -67,7 +68,7 @@ class Runner:
         store: LabStore,
         io: ThreadPoolExecutor,
         *,
-        on_state: Callable[[rounds.RoundsState, OpenRound | None], None],
+        on_state: Callable[[rounds.RoundsState, OpenRound | None, int, int], None],
         on_closed: Callable[[Closing], None],
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -115,7 +116,7 @@ class Runner:
             Why it rests, and what a person should know about it.
         """
         plan = self._job.plan
-        need = plan.quorum_of(self._population_size())
+        need = plan.quorum_of(self._job.population.needed(plan))
         state, orders = rounds.start(
             stages=[rounds.Stage(name, need) for name in self._job.strategy.stages],
             rule=rounds.Synchronous(plan.invite, plan.close == "quorum", plan.deadline_s),
@@ -133,7 +134,7 @@ class Runner:
                 facts = await self._carry_out(state, orders)
                 if self._ending is not None:
                     return await self._rest()
-                self._on_state(state, self._open)
+                self._on_state(state, self._open, *self._awaited())
                 # What was asked while the orders were carried out counts before what they led to:
                 # a pause that was taken back must not be obeyed.
                 facts = [*self._asked(), *facts]
@@ -181,7 +182,7 @@ class Runner:
         order, plan = self._drawing, self._job.plan
         population = self._job.population
         population.changed.clear()
-        if order is None or self._population_size() > len(population.clients):
+        if order is None or population.needed(plan) > len(population.clients):
             return []
         self._drawing = None
         cohort = self._sampler.draw(
@@ -189,12 +190,12 @@ class Runner:
         )
         return [rounds.Drawn(cohort)]
 
-    def _population_size(self) -> int:
-        """How many clients a round needs to begin: remote ones may still be on their way."""
-        population, plan = self._job.population, self._job.plan
-        if population.remote is None:
-            return len(population.clients)
-        return plan.invite or plan.need or max(1, len(population.clients))
+    def _awaited(self) -> tuple[int, int]:
+        """Clients that a round waits for, and how many of them are here."""
+        population = self._job.population
+        if self._drawing is None:
+            return 0, 0
+        return population.needed(self._job.plan), len(population.clients)
 
     async def _assign(self, state: rounds.RoundsState, order: rounds.Assign) -> None:
         job, clients = self._job, state.waves[order.wave].clients
@@ -291,6 +292,7 @@ class Runner:
         assert open_round is not None, "a round that closes is open"
         if job.population.remote is not None:
             open_round.stalls = tuple(job.population.remote.stalls)
+            open_round.remarks = dict(job.population.remote.remarks)
         open_round.settle()
         version = await job.population.run(self._next_version, order.round)
         last = order.round == job.plan.rounds

@@ -184,9 +184,11 @@ def pace(view: RunView) -> str:
 
 
 def clients(view: RunView) -> str:
-    """What became of the clients of the open round; empty when none is open."""
-    if view.status.over or not view.invited:
+    """What became of the clients of the open round, or for how many the next one waits."""
+    if view.status.over or not (view.invited or view.awaited):
         return ""
+    if view.awaited:
+        return f"waiting for {view.awaited}, {view.here} here"
     busy = view.invited - view.accepted - view.refused - view.lost
     parts = [f"{view.accepted}/{view.invited} in", f"{busy} training"]
     parts += [f"{view.refused} unused"] if view.refused else []

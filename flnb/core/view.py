@@ -76,6 +76,10 @@ class RunView:
     accepted: int = 0
     refused: int = 0
     lost: int = 0
+    awaited: int = 0
+    """Clients without whom the next round does not begin; 0 when enough are here."""
+    here: int = 0
+    """How many of them are here."""
     bytes_up: int = 0
     """What the accepted updates of the run weigh on a wire."""
     started_at: datetime | None = None

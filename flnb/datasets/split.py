@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -62,6 +62,10 @@ class Split:
                 array = array.copy()
                 array.flags.writeable = False
                 object.__setattr__(self, field, array)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Not what was worked out since: another thread may be adding to that while this is sent.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def of(cls, parts: Mapping[str, ArrayLike], y: ArrayLike | None = None) -> Split:

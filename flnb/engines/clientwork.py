@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from flnb.core import MetricSum, Outcome, Work
-from flnb.core.errors import IntegrityError
+from flnb.core.errors import IntegrityError, TaskError
 from flnb.engines.answers import Answers, Ledger
 from flnb.tasks import Task
 from flnb.tensors import CohortSum, Model, l2_norm
@@ -66,6 +66,7 @@ class ClientWork:
         client = self._work.clients[row]
         try:
             result = self._train_client(self._resident, self._base, self._work, client)
+            _check_stateless(result)
         except (Exception, SystemExit) as error:  # a client's code may raise anything
             ledger.enter(Outcome.FAILED, reason=user_traceback(error))
             return
@@ -88,3 +89,11 @@ class ClientWork:
         except IntegrityError as error:  # the sum looked at every value; now find better words
             return result.update.check(self._base.layout) or str(error)
         return ""
+
+
+def _check_stateless(result: LocalResult) -> None:
+    if result.state:
+        raise TaskError(
+            f"the client half remembers {', '.join(result.state)}: simulated clients keep no state",
+            hint="train it with remote clients: flnb.Client(invite, task, train=…)",
+        )

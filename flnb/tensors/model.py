@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,27 @@ class Update:
     """Difference of every floating tensor."""
     integers: Int64[np.ndarray, " k"]
     """New value of every integer tensor: counters have no meaningful difference."""
+
+    @classmethod
+    def between(cls, base: Model, trained: Mapping[str, np.ndarray]) -> Update:
+        """Make an update of tensors that were trained; those that are not named stay as they were.
+
+        Args:
+            base: The version that was trained.
+            trained: New values, by name, in the shape of `base.tensor(name)`.
+
+        Raises:
+            KeyError: The model has no tensor of that name.
+            IntegrityError: A tensor has another shape.
+        """
+        values, integers = np.zeros_like(base.values), base.integers.copy()
+        for name, new in trained.items():
+            slot, old = base.layout.slot(name), base.tensor(name)
+            if np.shape(new) != old.shape:
+                raise IntegrityError(f"{name} has shape {np.shape(new)}, the model's {old.shape}")
+            place, what = (values, new - old) if slot.floating else (integers, new)
+            slot.view(place)[...] = what
+        return cls(base.layout, values, integers)
 
     def __post_init__(self) -> None:
         _settle(self)

@@ -44,6 +44,8 @@ class LocalResult:
     train_s: float
     metrics: Mapping[str, MetricSum] = field(default_factory=dict)
     """The received version on the client's own examples; empty unless the work is federated."""
+    state: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What a remote client wants to remember, float32 or int64; see `flnb.Client.remembered`."""
 
 
 LocalTraining = Callable[[Resident, Model, Work, ClientId], LocalResult]

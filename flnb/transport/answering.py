@@ -32,6 +32,8 @@ from flnb.transport.tokens import Claims, Role, allows
 log = logging.getLogger(__name__)
 
 Answer = Callable[[Call], Awaitable[None]]
+Handlers = tuple[str, dict[str, Any]]
+"""The name of a service, and the handlers of its methods."""
 ReadToken = Callable[[str], Awaitable[Claims]]
 
 _WATCH_S = 0.5
@@ -56,10 +58,9 @@ class Answering:
         self._open: set[asyncio.Task[Any]] = set()
         self._requests = Allowance(limits.requests_per_s, limits.requests_per_s, limits.clients)
 
-    def handlers(self, service: str, answers: Mapping[str, Answer]) -> grpc.GenericRpcHandler:
+    def handlers(self, service: str, answers: Mapping[str, Answer]) -> Handlers:
         """What gRPC is told of a service: its methods by name."""
-        handlers = {name: self._handler(answer) for name, answer in answers.items()}
-        return grpc.method_handlers_generic_handler(service, handlers)
+        return service, {name: self._handler(answer) for name, answer in answers.items()}
 
     async def drained(self, within_s: float) -> None:
         """Wait until those that were ended have tidied up, which gRPC does not."""

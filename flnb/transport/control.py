@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import grpc
 from google.protobuf.message import Message
 
-from flnb.transport.answering import Answering, Watch
+from flnb.transport.answering import Answering, Handlers, Watch
 from flnb.transport.convert import Call, check_protocol
 from flnb.transport.tokens import Claims, Role
 from flnb.transport.v1 import control_pb2 as pb
@@ -101,7 +100,7 @@ class Control:
     def __init__(self, controls: Controls, answering: Answering) -> None:
         self._controls, self._answering = controls, answering
 
-    def handlers(self) -> grpc.GenericRpcHandler:
+    def handlers(self) -> Handlers:
         """What gRPC is told of this service."""
         answers = {name: functools.partial(self._answer, name) for name in METHODS}
         return self._answering.handlers(SERVICE, answers)

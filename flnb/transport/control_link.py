@@ -6,6 +6,8 @@ What the coordinator refuses is raised here with its class and its words. What b
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     Asking = aio.UnaryUnaryMultiCallable[bytes, bytes]
     Starting = aio.UnaryStreamMultiCallable[bytes, bytes]
 
-_GREETING_S, _ANSWER_S = 20.0, 600.0
+_COMING_BACK_S, _GREETING_S, _ANSWER_S = 1.5, 20.0, 600.0
 """A task that is made anew may have to read a lot first; a dead connection shows sooner."""
 
 
@@ -83,6 +85,7 @@ class ControlLink:
             FLBaseError: What the coordinator raised.
             UnreachableError: Nobody answers, or the connection broke.
         """
+        await self._ready()
         ask: Asking = self._channel.unary_unary(f"/{SERVICE}/{method}")
         raw = request.SerializeToString()
         call = ask(raw, timeout=within_s, metadata=bearer(self._token()))
@@ -99,6 +102,7 @@ class ControlLink:
             FLBaseError: What the coordinator raised.
             UnreachableError: Nobody answers, or the connection broke.
         """
+        await self._ready()
         start: Starting = self._channel.unary_stream(f"/{SERVICE}/{method}")
         call = start(request.SerializeToString(), metadata=bearer(self._token()))
         ending = Ending(call, self.address)
@@ -120,6 +124,12 @@ class ControlLink:
             UnreachableError: Nobody answers, or the connection broke.
         """
         return b"".join([chunk async for chunk in self.listen(method, request)])
+
+    async def _ready(self) -> None:
+        """Give a connection that is just coming back a moment; gRPC alone would fail at once."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_COMING_BACK_S):
+                await self._channel.channel_ready()
 
     async def close(self) -> None:
         """End everything that is open on this link."""

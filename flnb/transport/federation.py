@@ -7,14 +7,14 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
-import grpc
 from google.protobuf.message import Message
 
 from flnb.core.errors import FLBaseError, IntegrityError, UnreachableError
-from flnb.transport.answering import Answering, Watch
+from flnb.transport.answering import Answering, Handlers, Watch
 from flnb.transport.convert import SERVICE, Call, Notes, check_protocol
 from flnb.transport.hub import ChunkSink, Hub
 from flnb.transport.limits import Allowance
+from flnb.transport.listening import Listening
 from flnb.transport.manifest import CHUNK_BYTES, check_places
 from flnb.transport.tokens import Claims, Role
 from flnb.transport.v1 import federation_pb2 as pb
@@ -35,12 +35,13 @@ class Federation:
         self._hub, self._answering, self._limits = hub, answering, limits
         self._sessions = 0
         self._transfers: dict[str, int] = {}
+        self._listening = Listening(limits.sign_ins)
         self._sign_ins = asyncio.Semaphore(limits.sign_ins)
         self._uploads = asyncio.Semaphore(limits.uploads)
         per_minute = limits.failed_joins_per_minute
         self._failed_joins = Allowance(per_minute / 60, per_minute, limits.clients)
 
-    def handlers(self) -> grpc.GenericRpcHandler:
+    def handlers(self) -> Handlers:
         """What gRPC is told of this service."""
         answers = {
             "Join": self._join,
@@ -83,8 +84,10 @@ class Federation:
         self, call: Call, kind: type[Anything], answer: Callable[[Anything], Awaitable[Message]]
     ) -> None:
         """One message for one, with somebody who is not known yet."""
+        async with self._listening.turn():
+            request = await call.first(kind)
         async with self._sign_ins:
-            reply = await answer(await call.first(kind))
+            reply = await answer(request)
         await call.write(reply)
 
     async def _session(self, call: Call) -> None:

@@ -5,6 +5,8 @@ What is over a bound is refused in words, or waits; nothing is dropped in silenc
 
 from __future__ import annotations
 
+import resource
+
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from flnb.core.clock import SYSTEM_CLOCK, Clock
@@ -13,6 +15,9 @@ from flnb.transport.manifest import CHUNK_BYTES, HASH_BYTES
 
 _ROOM_BYTES = 64 * 1024
 """What a message may hold beside a chunk or a manifest."""
+_KEPT_FILES = 512
+_FRAMES = ("grpc.http2.max_frame_size", 1024 * 1024)
+"""A chunk in one frame: in frames of 16 KiB, the default, it costs a fifth more to receive."""
 
 
 class Limits(Frozen):
@@ -39,13 +44,14 @@ class Limits(Frozen):
     requests_per_s: PositiveFloat = 200.0
     """Calls of one client in a second are refused above this, notes of its session wait."""
     sign_ins: PositiveInt = 32
-    """Requests to join or sign in that are read at once; further ones wait."""
+    """Requests to join or sign in that are read at once; a further one takes the place of the one
+    that has been read for longest."""
     failed_joins_per_minute: PositiveFloat = 30.0
     """Requests to join that came to nothing, from one address; then it is not heard for a while."""
     spool_bytes: PositiveInt = 16 * 1024**3
     """Updates on the disk that wait to be folded; when it is full, uploads wait."""
     alive_every_s: PositiveFloat = 10.0
-    """How often a client says that it is there."""
+    """How often a client of which something is expected says that it is there."""
     lease_s: PositiveFloat = 120.0
     """How long a client may be silent, and a transfer stand still."""
     token_lifetime_s: PositiveFloat = 600.0
@@ -118,17 +124,31 @@ class Allowance:
         return max(0.0, done - (now_s - at_s) * self._per_s)
 
 
+def connections_at_most(limits: Limits) -> int:
+    """How many connections are taken, and make room for them.
+
+    Each is an open file. The process may open as many as its hard bound says, and keeps some for
+    the lab: strangers must not be able to keep a round from being saved.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    room = limits.clients if hard == resource.RLIM_INFINITY else max(1, hard - _KEPT_FILES)
+    return min(limits.clients, room)
+
+
 def server_options(limits: Limits) -> list[tuple[str, int]]:
     """What gRPC is told at the coordinator."""
     sign_in_ms = round(limits.sign_in_timeout_s * 1000)
     return [
+        _FRAMES,
         ("grpc.so_reuseport", 0),  # else a second server shares the port, without a word
         ("grpc.max_receive_message_length", limits.message_bytes),
         ("grpc.max_send_message_length", limits.message_bytes),
         ("grpc.max_metadata_size", limits.header_bytes),
         ("grpc.absolute_max_metadata_size", limits.header_bytes),
         ("grpc.max_concurrent_streams", limits.calls_per_connection),
-        ("grpc.max_allowed_incoming_connections", limits.clients),
+        ("grpc.max_allowed_incoming_connections", connections_at_most(limits)),
         # gRPC queues so many calls until Python takes them, and turns the rest away.
         ("grpc.server.max_pending_requests", limits.clients),
         ("grpc.server.max_pending_requests_hard_limit", 2 * limits.clients),
@@ -151,6 +171,7 @@ def client_options(limits: Limits, *, through_proxy: bool) -> list[tuple[str, in
         through_proxy: Whether the proxy that the environment names is used.
     """
     return [
+        _FRAMES,
         ("grpc.max_receive_message_length", limits.message_bytes),
         ("grpc.max_send_message_length", limits.message_bytes),
         ("grpc.max_metadata_size", limits.header_bytes),

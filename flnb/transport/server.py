@@ -13,6 +13,7 @@ from flnb.transport.federation import Federation
 from flnb.transport.handshake import Shown, server_credentials
 from flnb.transport.hub import Hub
 from flnb.transport.limits import Limits, server_options
+from flnb.transport.sturdy import sturdy_server
 
 
 class Server:
@@ -59,12 +60,10 @@ class Server:
             )
         await try_port(host, port)
         limits = self._answering.limits
-        server = aio.server(
-            options=server_options(limits),
-            # For whoever no other bound has stopped; the others refuse with better words.
-            maximum_concurrent_rpcs=4 * limits.clients,
-        )
-        server.add_generic_rpc_handlers(tuple(service.handlers() for service in self._services))
+        # The bound is for whoever no other has stopped; the others refuse with better words.
+        server = sturdy_server(server_options(limits), 4 * limits.clients)
+        for service in self._services:
+            server.add_registered_method_handlers(*service.handlers())
         address = address_of(host, port)
         try:
             if tls is None:

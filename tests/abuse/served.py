@@ -53,8 +53,15 @@ class Service:
     def rss_mb(self):
         return psutil.Process(self.process.pid).memory_info().rss / 1e6
 
+    def threads(self):
+        return psutil.Process(self.process.pid).num_threads()
+
     def invite(self, name):
         return Invite.parse(invite_by_lab(self.lab, name, "1h").text)
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate()
 
     def stop(self):
         if self.process.poll() is None:

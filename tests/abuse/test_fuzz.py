@@ -23,6 +23,9 @@ from tests.e2e.remote_client import task
 METHODS = ["Join", "Challenge", "SignIn", "Session", "Fetch", "Send"]
 GROWTH_MB = 32
 """What Python, protobuf and gRPC may keep for themselves after many thousand odd messages."""
+UNHEARD = 200
+"""Of so many calls that were ended while the client still wrote, grpcio may lose the status of one:
+the client hears nothing then until it writes again, which a client of flnb does every 10 s."""
 LONG = pytest.mark.long, pytest.mark.timeout(1800)
 
 
@@ -61,6 +64,8 @@ async def raw(channel, method, token, message):
                 pass
     except FLBaseError as error:
         return error
+    except TimeoutError as unheard:
+        return unheard
     finally:
         call.cancel()
     return None
@@ -102,6 +107,7 @@ async def test_wrong_messages_to_every_method_are_refused(bait, n):
             assert not [end for end in ends if "the coordinator failed" in str(end)]
             at(done)
     assert heard["IntegrityError"] > n // 10
+    assert heard["TimeoutError"] <= n // UNHEARD
     assert heard["AccessRefusedError"] > n // 10
 
 
@@ -113,7 +119,7 @@ class Insider:
         self.layout = task("softmax", 1).layout
         self.update = bytes(4 * self.layout.n_values + 8 * self.layout.n_integers)
         self.work = pb.Assignment(id=pb.AssignmentId(run="r", client=name))
-        self.call, self.link, self.n_said = None, None, 0
+        self.call, self.link, self.n_said, self.unheard = None, None, 0, 0
 
     async def enter(self):
         """Connect and open a session, as a client does that comes back."""
@@ -157,6 +163,10 @@ class Insider:
         except (aio.AioRpcError, asyncio.InvalidStateError, EOFError):
             await self.leave()
             return False
+        except TimeoutError:
+            self.unheard += 1
+            await self.leave()
+            return False
         return True
 
     async def _answered(self, lost):
@@ -182,11 +192,12 @@ async def insider(where):
     one = Insider(where, "insider", identity)
     try:
         yield one
+        assert one.unheard <= one.n_said // UNHEARD
     finally:
         await one.leave()
 
 
-@sizes(600, 30_000)
+@sizes(300, 30_000)
 async def test_wrong_notes_in_a_session_end_it_or_are_passed_over(bait, n):
     chance = random.Random(2)
     async with unharmed(bait, n) as at, insider(bait) as one:
@@ -198,7 +209,7 @@ async def test_wrong_notes_in_a_session_end_it_or_are_passed_over(bait, n):
     assert 0 < lived < n
 
 
-@sizes(600, 25_000)
+@sizes(300, 25_000)
 async def test_wrong_envelopes_that_are_validly_signed_do_not_count(bait, n):
     chance = random.Random(3)
     async with unharmed(bait, n) as at, insider(bait) as one:

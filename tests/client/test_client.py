@@ -53,7 +53,9 @@ def test_a_listener_that_fails_stops_nothing(task, coordinator, home, caplog):
 
     async def scene():
         async with running(FakeClient(coordinator, task, home, on_event=broken)):
-            await (await coordinator.line(alive_every_s=0.05)).hear("alive")
+            line = await coordinator.line()
+            line.say(renew=pb.Renew(nonce=b"again"))
+            await line.hear("proof")
 
     play(scene)
     assert "no terminal" in caplog.text

@@ -321,19 +321,24 @@ def test_a_setting_that_this_client_does_not_know_is_named(task, coordinator, ho
     play(scene)
 
 
-def test_a_client_says_that_it_is_alive_while_it_trains(task, coordinator, home, training):
+def test_a_client_says_that_it_is_alive_while_something_is_expected_of_it(
+    task, coordinator, home, training
+):
     training.go_on.clear()
 
     async def scene():
         async with running(FakeClient(coordinator, task, home, train=training)):
             line = await coordinator.line(alive_every_s=0.05)
-            assert not (await line.hear("alive")).HasField("working_on")
+            await line.silent("alive")
             work = assignment(coordinator.keep(task.initial_model(1)))
             line.say(assignment=work)
             await until(lambda: training.works)
             for _ in range(3):
                 alive = await line.hear("alive")
             assert alive.working_on == work.id
+            training.go_on.set()
+            await line.hear("offer")
+            assert not (await line.hear("alive")).HasField("working_on")
 
     play(scene)
 
@@ -341,8 +346,9 @@ def test_a_client_says_that_it_is_alive_while_it_trains(task, coordinator, home,
 def test_a_note_that_is_not_understood_is_passed_over(task, coordinator, home):
     async def scene():
         async with running(FakeClient(coordinator, task, home)):
-            line = await coordinator.line(alive_every_s=0.05)
+            line = await coordinator.line()
             line._out.put_nowait(pb.CoordinatorNote())
-            await line.hear("alive")
+            line.say(renew=pb.Renew(nonce=b"again"))
+            await line.hear("proof")
 
     play(scene)

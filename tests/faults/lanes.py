@@ -72,9 +72,9 @@ class Lane:
         return miscounted(self.coordinator.lab, run, self.rounds)
 
     def _waits_for_clients(self, run: flnb.Run) -> bool:
-        """Whether the next round has not begun because nobody is here; a run may wait for ever."""
-        here = {client.state for client in self.coordinator.clients}
-        return run.status is Status.RUNNING and here == {"offline"}
+        """Whether it says that the next round waits for clients; that it may do for ever."""
+        view = run.view
+        return view.status is Status.RUNNING and (view.awaited, view.here) == (len(NAMES), 0)
 
     def _said(self) -> str:
         logs = (path.read_text().splitlines()[-12:] for path in sorted(self.logs.glob("*.log")))

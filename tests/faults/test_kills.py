@@ -4,6 +4,7 @@ The run ends with the parameters of the simulated engine, no row is missing or t
 client is itself again. Places are failpoints (`flnb/core/failpoints.py`).
 """
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import flnb
 from flnb.core.view import Status
 from tests.e2e.remote_client import plan, task
-from tests.e2e.victims import places
+from tests.e2e.victims import ROOT, places
 from tests.faults.lanes import NAMES, SCRIPT, miscounted, simulated_sha
 from tests.faults.service import NAME
 
@@ -137,6 +138,20 @@ def each(phases):
         for place in names
         for nth in (("",) if place == "run-created" else ("", ":3"))
     ]
+
+
+def test_every_place_of_the_page_is_one_where_somebody_is_killed():
+    page = (ROOT / "design" / "004-remote-clients.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE))
+    killed = {
+        place
+        for phases in (OF_COORDINATOR, OF_CLIENT)
+        for names in phases.values()
+        for place in names
+    }
+    elsewhere = {"body-lost", "client-remembered"}  # below, and in test_memory.py
+    assert listed <= killed | elsewhere
+    assert {place for place in killed if place.startswith("client-")} <= listed
 
 
 def test_a_coordinator_killed_in_three_phases_goes_on_with_the_same_bits(

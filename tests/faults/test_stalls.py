@@ -30,7 +30,7 @@ def expected(tmp_path_factory):
 def stood_still(nursery, folder, *, lease_s, hold_s=0, stop_s=0.0):
     """Let a coordinator stand still in its second round, then go on to its end."""
     lab = folder / "lab"
-    clients = begin_client(nursery, folder, "softmax", invited(lab).values(), delay_s=0.5)
+    clients = begin_client(nursery, folder, "softmax", invited(lab).values(), delay_s=0.3)
     arguments = (lab, "softmax", ROUNDS, len(NAMES), lease_s, hold_s)
     service = nursery.begin("script", SERVICE, *map(str, arguments))
     with ended(clients):

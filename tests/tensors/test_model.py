@@ -82,3 +82,13 @@ def test_an_update_that_is_not_finite_says_where(bad):
     values[[4, 7]] = bad
     reason = Update(LAYOUT, values, made().integers).check(LAYOUT)
     assert reason == "2 values are NaN or infinite, the first in 'w'"
+
+
+def test_an_update_between_a_version_and_what_was_trained_leaves_the_rest():
+    base = made()
+    assert not Update.between(base, {}).values.any()
+    update = Update.between(base, {"w": base.tensor("w") + 2, "n": np.array(9)})
+    assert (update.tensor("w") == 2).all()
+    assert update.tensor("n") == 9
+    with pytest.raises(IntegrityError, match=r"w has shape \(3,\)"):
+        Update.between(base, {"w": np.zeros(3)})

@@ -28,7 +28,7 @@ from flnb.core.errors import (
 from flnb.transport import CHUNK_BYTES, Authority, Limits, Link, Manifest, Server
 from flnb.transport.convert import PROTOCOL, REASON_KEY, check_protocol, refusal, told
 from flnb.transport.ending import Ending
-from flnb.transport.limits import Allowance
+from flnb.transport.limits import Allowance, connections_at_most
 from flnb.transport.v1 import federation_pb2 as pb
 
 ROOT = Path(__file__).parents[2]
@@ -867,3 +867,28 @@ def test_importing_flnb_brings_no_grpc_and_no_cryptography():
     program = "import flnb, sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     modules = subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, text=True)
     assert not {"grpc", "google", "jwt", "cryptography"} & set(modules.split())
+
+
+async def test_a_path_that_is_no_text_does_not_end_the_server(wire, identity):
+    """One such call ends a plain server of grpcio 1.85, without a token."""
+    path = b"/flnb.v1.Federation/\xae\xff"
+    headers = b"\x83\x86\x41\x01x\x04" + bytes([len(path)]) + path + b"\x5f\x10application/grpc"
+    headers += b"\x40\x02te\x08trailers"
+    request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+    request += bytes([0, 0, len(headers), 1, 5, 0, 0, 0, 1]) + headers
+    async with wire() as it:
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
+            writer.write(request)
+            assert b"Method not found" in await reader.readuntil(b"found!")
+            writer.close()
+        assert await it.link.join("welcome", identity) == ("anna", "lab-1")
+
+
+def test_connections_leave_files_for_the_lab(monkeypatch):
+    asked = []
+    monkeypatch.setattr("resource.setrlimit", lambda _what, bounds: asked.append(bounds))
+    for hard, most in ((4096, 3584), (10**6, 10_000), (600, 88), (100, 1)):
+        monkeypatch.setattr("resource.getrlimit", lambda _what, hard=hard: (64, hard))
+        assert connections_at_most(Limits()) == most
+        assert asked.pop() == (hard, hard)

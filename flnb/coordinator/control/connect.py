@@ -52,25 +52,21 @@ def connect(
         RoundStateError: No coordinator has listened in this lab yet.
     """
     end = _end(target, token, ca, None if cert is None else Path(cert))
-    own = read_own(end.cert)
+    own = _own(end.cert)
 
     def make_link() -> ControlLink:
         return ControlLink(end.address, end.certificate, end.token, own=own)
 
     try:
-        wire = Wire(make_link, renews=end.renews)
+        wire = Wire(make_link, renews=end.renews, on_close=end.close)
     except UnreachableError as error:
-        end.close()
         if end.renews:
             error.hint = "does a coordinator hold that lab? flnb coordinator serve LAB"
         raise
-    except BaseException:
-        end.close()
-        raise
-    return Connection(wire, end.address, end.close)
+    return Connection(wire, end.address)
 
 
-def read_own(path: Path | None) -> Certified | None:
+def _own(path: Path | None) -> Certified | None:
     """Read one's own certificate."""
     from flnb.transport import Certified
 

@@ -25,8 +25,6 @@ from flnb.store import Table, TokenRecord
 from flnb.transport.v1 import control_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flnb.tasks import Task
 
 
@@ -48,18 +46,15 @@ class Connection:
     Args:
         wire: Asks the service.
         address: Where it is.
-        on_close: Called once when the connection is closed.
     """
 
-    def __init__(self, wire: Wire, address: str, on_close: Callable[[], None]) -> None:
-        self._wire, self.address, self._on_close = wire, address, on_close
+    def __init__(self, wire: Wire, address: str) -> None:
+        self._wire, self.address = wire, address
         self.role = wire.greeting.role
 
     def close(self) -> None:
         """End the connection; the service and its runs go on."""
         self._wire.close()
-        on_close, self._on_close = self._on_close, _nothing
-        on_close()
 
     def __enter__(self) -> Connection:
         return self
@@ -223,7 +218,3 @@ def _name_of(task: Task) -> pb.TaskName:
 def _with_times(row: dict[str, Any]) -> dict[str, Any]:
     times = {key: row[key] for key in row if key.endswith("_at") and row[key] is not None}
     return row | {key: datetime.fromisoformat(text) for key, text in times.items()}
-
-
-def _nothing() -> None:
-    return None

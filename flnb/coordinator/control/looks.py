@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flnb.coordinator.coordinator import Coordinator
 
 _MOST_ROWS, _MOST_S = 10_000_000, 60.0
+_MOST_ASKED = 100
 
 
 class Looks:
@@ -33,6 +34,8 @@ class Looks:
 
     def __init__(self, coordinator: Coordinator) -> None:
         self._coordinator = coordinator
+        self.asked: dict[RunId, None] = {}
+        """Runs that were looked up last, the newest at the end; somebody may hold them."""
         self.answers: Mapping[str, Any] = {
             "Status": self._status,
             "Runs": self._runs,
@@ -50,6 +53,10 @@ class Looks:
     def reply(self, claims: Claims, run: Run) -> pb.RunReply:
         """A run, for whoever asks for it by name or changed it."""
         at = now()
+        self.asked.pop(run.id, None)
+        self.asked[run.id] = None
+        if len(self.asked) > _MOST_ASKED:
+            del self.asked[next(iter(self.asked))]
         return pb.RunReply(
             id=run.id,
             name=run.name,

@@ -66,9 +66,7 @@ class ControlService:
             raise
         if claims.role is Role.CLIENT:
             return claims  # its role is enough for nothing here
-        loop = asyncio.get_running_loop()
-        find = self._state.find_token
-        record = await loop.run_in_executor(self._tokens, find, claims.token_id)
+        record = await _done(self._tokens, self._state.find_token, claims.token_id)
         if record is None:
             raise AccessRefusedError(f"the token of {claims.name} is not known here", hint=_ASK)
         if record.revoked_at is not None:
@@ -101,11 +99,20 @@ class ControlService:
             return self._answers[method](claims, request)
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        try:
-            waiting = asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-        except RuntimeError:  # no thread takes work any more
-            raise UnreachableError("the coordinator stops") from None
-        return await waiting
+        return await _done(self._threads, work, *arguments)
+
+
+async def _done(threads: ThreadPoolExecutor, work: Callable[..., Any], *arguments: Any) -> Any:
+    """Do blocking work in a thread.
+
+    Raises:
+        UnreachableError: The coordinator stops; who hears that comes back later.
+    """
+    try:
+        doing = asyncio.get_running_loop().run_in_executor(threads, work, *arguments)
+    except RuntimeError:  # no thread takes work any more
+        raise UnreachableError("the coordinator stops") from None
+    return await doing
 
 
 @contextlib.contextmanager

@@ -84,9 +84,8 @@ class _Seen:
             if (note := self._driven(run_id)) is not None:
                 yield note
         if look % _REST_LOOKS == 0:
-            for run_id in self._held:
-                if (note := await self._in_thread(self._undriven, run_id)) is not None:
-                    yield note
+            for note in await self._in_thread(self._undriven):
+                yield note
 
     def _driven(self, run_id: RunId) -> pb.WatchNote | None:
         picture, at = self._coordinator.picture(run_id), now()
@@ -98,16 +97,20 @@ class _Seen:
         self._views[run_id] = seen
         return self._note(run_id, seen[0], at)
 
-    def _undriven(self, run_id: RunId) -> pb.WatchNote | None:
-        if self._coordinator.drives(run_id):
-            return None
-        at = now()
-        with contextlib.suppress(NotFoundError):
-            record = self._coordinator.lab.store.state.run(run_id)
-            if self._resting.get(run_id) != record.updated_at:
-                self._resting[run_id] = record.updated_at
-                return self._note(run_id, self._coordinator.lab.picture(record).view, at)
-        return None
+    def _undriven(self) -> list[pb.WatchNote]:
+        """What has become of runs that rest since before the coordinator started; blocks."""
+        notes = []
+        for run_id in dict.fromkeys((*self._held, *tuple(self._looks.asked))):
+            if self._coordinator.drives(run_id):
+                continue
+            at = now()
+            with contextlib.suppress(NotFoundError):
+                record = self._coordinator.lab.store.state.run(run_id)
+                if self._resting.get(run_id) != record.updated_at:
+                    self._resting[run_id] = record.updated_at
+                    view = self._coordinator.lab.picture(record).view
+                    notes.append(self._note(run_id, view, at))
+        return notes
 
     def _note(self, run_id: RunId, view: RunView, at: int) -> pb.WatchNote:
         shown = view_to_json(shown_to(self._claims, view))

@@ -15,7 +15,12 @@ from google.protobuf.message import Message
 from flnb import __version__
 from flnb.coordinator.control.held import Held
 from flnb.coordinator.loop import LoopThread
-from flnb.core.errors import FLBaseError, TokenExpiredError, UnreachableError
+from flnb.core.errors import (
+    AccessRefusedError,
+    FLBaseError,
+    TokenExpiredError,
+    UnreachableError,
+)
 from flnb.core.ids import RunId
 from flnb.transport import PROTOCOL, ControlLink
 from flnb.transport.v1 import control_pb2 as pb
@@ -26,6 +31,9 @@ T = TypeVar("T")
 _FIRST_S, _MOST_S = 0.2, 3.0
 """Between two tries to reach the service again; the wait grows, and is drawn at random."""
 
+_FAILURES = 5
+"""So often in a row the service may answer that it cannot, before it is believed."""
+
 log = logging.getLogger(__name__)
 
 
@@ -35,13 +43,16 @@ class Wire:
     Args:
         make_link: Makes the link, on that thread.
         renews: Whether an expired token is followed by a fresh one.
+        on_close: Called once when nothing more will be asked.
 
     Raises:
         FLBaseError: The service refuses, or cannot be reached.
     """
 
-    def __init__(self, make_link: Callable[[], ControlLink], *, renews: bool) -> None:
-        self._renews = renews
+    def __init__(
+        self, make_link: Callable[[], ControlLink], *, renews: bool, on_close: Callable[[], None]
+    ) -> None:
+        self._renews, self._on_close = renews, on_close
         self._held: dict[RunId, Held] = {}
         self.thread = LoopThread("flnb-connection")
         self.thread.start()
@@ -53,6 +64,7 @@ class Wire:
             self.greeting = self.thread.call(self._link.status())
         except BaseException:
             self.thread.stop()
+            on_close()
             raise
         self.state = self.greeting.state
         """The coordinator itself, as JSON; as it was heard last."""
@@ -111,6 +123,7 @@ class Wire:
         self.thread.call(self._close())
         self.thread.stop()
         self.connected = False
+        self._on_close()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         if self.ended is not None and self not in _OPEN:
@@ -127,20 +140,20 @@ class Wire:
 
     async def _watch(self) -> None:
         """Hear how all runs change; whatever breaks is tried again until the service refuses."""
-        wait_s = _FIRST_S
+        wait_s, failures = _FIRST_S, 0
         while True:
             try:
                 async for note in self._notes():
-                    self.connected, wait_s = True, _FIRST_S
+                    self.connected, wait_s, failures = True, _FIRST_S, 0
                     self._take(note)
-            except (UnreachableError, TokenExpiredError) as error:
+            except FLBaseError as error:
                 self.connected = False
-                if isinstance(error, TokenExpiredError) and not self._renews:
+                failures += not isinstance(error, UnreachableError)
+                renewed = self._renews and isinstance(error, TokenExpiredError)
+                refused = isinstance(error, AccessRefusedError) and not renewed
+                if refused or failures >= _FAILURES:
                     self._lose(error)
                     return
-            except FLBaseError as error:
-                self._lose(error)
-                return
             # Without the jitter, all who watched would come back in the same moment.
             await asyncio.sleep(wait_s * (0.5 + random.random()))  # noqa: S311 - no secret
             wait_s = min(_MOST_S, 2 * wait_s)

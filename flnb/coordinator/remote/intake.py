@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +16,11 @@ from flnb.transport import Manifest
 Chunk = tuple[int, bytes]
 """A place, and what belongs there."""
 
+log = logging.getLogger(__name__)
+
 _PAUSE_S = 0.1
+_FULL_S = 2.0
+"""How long to wait before a full disk is tried again."""
 _BATCH = 4
 """Chunks that go to a thread at once: a change of threads costs as much as half a chunk."""
 
@@ -37,6 +42,9 @@ class Intake:
         self._staging, self._hands, self._complete = staging, hands, complete
         self._missing = set(range(manifest.chunk_count))
         self._ended = False
+        self._committing: asyncio.Task[None] | None = None
+        self.broken = False
+        """Whether it was whole and could not be synced: everything must be sent again."""
 
     @classmethod
     async def open(
@@ -49,7 +57,7 @@ class Intake:
         hands: ThreadPoolExecutor,
         complete: Callable[[SpoolFile], None],
     ) -> Intake:
-        """Make room for an update; a full spool delays it.
+        """Make room for an update; a full spool delays it, and so does a full disk.
 
         Args:
             spool: Where it is staged.
@@ -62,11 +70,16 @@ class Intake:
 
         Raises:
             StoreError: It is larger than the whole spool.
-            StorageFullError: The disk is full.
         """
-        staging = None
+        staging, told = None, False
         while staging is None:
-            staging = await _room(spool, update_id, layout, note, hands)
+            try:
+                staging = await _room(spool, update_id, layout, note, hands)
+            except StorageFullError as error:
+                if not told:
+                    log.warning("an update waits until there is room: %s", error.message)
+                told = True
+                await asyncio.sleep(_FULL_S)
         return cls(staging, manifest, hands, complete)
 
     @property
@@ -111,9 +124,18 @@ class Intake:
         if self._missing or self._ended:
             return
         self._ended = True
+        # A client that goes this moment cancels its transfer, not what it has sent.
+        self._committing = asyncio.create_task(self._commit(), name="flnb-commit")
+        await asyncio.shield(self._committing)
+
+    async def _commit(self) -> None:
         reach("body-whole")
         loop = asyncio.get_running_loop()
-        file = await loop.run_in_executor(self._hands, self._staging.commit)
+        try:
+            file = await loop.run_in_executor(self._hands, self._staging.commit)
+        except BaseException:
+            self.broken = True
+            raise
         reach("body-synced")
         self._complete(file)
 
@@ -192,9 +214,19 @@ async def _room(
     while not spool.fits(layout, update_id=update_id, note=note):  # noqa: ASYNC110  # filled from threads
         await asyncio.sleep(_PAUSE_S)
     loop = asyncio.get_running_loop()
+    making = loop.run_in_executor(hands, spool.receive, update_id, layout, note)
     try:
-        return await loop.run_in_executor(hands, spool.receive, update_id, layout, note)
+        return await asyncio.shield(making)
     except StorageFullError:
         raise
     except StoreError:
         return None
+    except asyncio.CancelledError:
+        making.add_done_callback(_given_back)
+        raise
+
+
+def _given_back(made: asyncio.Future[Staging]) -> None:
+    """Give back the room that was made for a client that has gone meanwhile."""
+    if not made.cancelled() and made.exception() is None:
+        made.result().abandon()

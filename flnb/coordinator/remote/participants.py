@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from flnb.coordinator.remote import notes
 from flnb.coordinator.remote.intake import Inflow
 from flnb.coordinator.remote.patience import LoopClock
-from flnb.coordinator.remote.report import report
+from flnb.coordinator.remote.report import arrivals, report
 from flnb.coordinator.remote.uploads import Uploads
 from flnb.coordinator.remote.work import Key, OpenWork, Received, Row, payload
 from flnb.core.errors import IntegrityError, StoreError
@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 ABSENT_S = 45.0
 """How long a client whose connection broke may stay away from an open round."""
+
+_REMARK = 1000
+"""Characters; one who sends a hundred updates for one assignment need not be quoted in full."""
 
 Post = Callable[[ClientId, pb.CoordinatorNote], None]
 """Sends a note to a client if it is here; on the loop."""
@@ -65,6 +68,8 @@ class RemoteClients:
         self._lacking: frozenset[ClientId] = frozenset()
         self.stalls: list[float] = []
         """For how many seconds the loop stood still, each time since the open work began."""
+        self.remarks: dict[str, str] = {}
+        """Client to what else a person should know of its part in the open work."""
         self.on_population: list[Callable[[], None]] = []
         """Called on the loop when a client comes or goes."""
 
@@ -92,7 +97,12 @@ class RemoteClients:
                 if self._cancelled:
                     return None
                 self._news.wait()
-        return report(work, places, self._refuse_from_thread)
+
+        def more(left: int | None) -> list[int]:
+            with self._news:
+                return work.take(left)
+
+        return report(work, arrivals(work, places, limit, more), self._refuse_from_thread)
 
     def cancel(self) -> None:
         """Make a running `collect` return None soon."""
@@ -152,6 +162,8 @@ class RemoteClients:
                 self._refuse(key._replace(client=client), f"{key} is not open")
             return
         if objection := work.objection(envelope, client):
+            if key.client == client:  # its own signed word: nothing better will come
+                self._settle(work, [work.place(key)], Outcome.REFUSED, objection)
             self._refuse(key._replace(client=client), objection)
             return
         self.alive(client)
@@ -162,6 +174,7 @@ class RemoteClients:
         elif envelope.update.n_bytes <= CHUNK_BYTES:
             if wrong := self._uploads.take_inline(work, place, envelope, inline):
                 self._refuse(key, wrong)
+                self._assign(work, work.rows[place])  # the line may have changed them
         else:
             await self._ask_for_chunks(work, place, envelope)
 
@@ -216,7 +229,7 @@ class RemoteClients:
     async def _open(self, work: OpenWork, package: Package) -> None:
         if self._work is not None:
             self._withdraw(self._work, {row.key for row in work.rows}, "other work has begun")
-        self._opened_s, self.stalls = self._clock.now_s(), []
+        self._opened_s, self.stalls, self.remarks = self._clock.now_s(), [], {}
         with self._news:
             self._work, self._package, self._cancelled = work, package, False
         self._uploads.recall(work)
@@ -234,16 +247,26 @@ class RemoteClients:
         key = work.rows[place].key
         try:
             missing = await self._uploads.open(work, place, envelope)
-        except (IntegrityError, StoreError) as error:
+        except IntegrityError as error:  # another one is coming in for this assignment
+            self._remark(key, str(error))
+            self._refuse(key, str(error))
+            return
+        except StoreError as error:
             log.warning("no update is taken for %s: %s", key, error)
             self._refuse(key, str(error))
             return
-        if missing:
+        if self._work is None or not self._work.wants(key):
+            self._uploads.drop(key)  # it waited for room until nobody wanted it
+            self._refuse(key, "it came too late")
+        elif missing:
             self._post(ClientId(key.client), notes.wanted(key, missing))
 
-    def _complete(self, work: OpenWork, key: Key, update: Received) -> bool:
+    def _complete(self, key: Key, base_digest: bytes, update: Received) -> bool:
         with self._news:
-            counts = work is self._work and work.receive(update, self._since_s())
+            # The work may have begun anew while the chunks came: by its name it is the same.
+            work = self._work
+            if counts := work is not None and work.base_digest == base_digest:
+                counts = work.receive(key, update, self._since_s())
             self._news.notify_all()
         reach("update-counted")
         answer = notes.received(key) if counts else notes.refused(key, "it came too late")
@@ -259,8 +282,8 @@ class RemoteClients:
         else:
             # Both are validly signed: the first one stays, and both are named for whoever looks.
             reason = f"{row.received.digest.hex()} was received first, then {digest.hex()}"
-            log.warning("two updates for %s: %s", row.key, reason)
-            self._post(ClientId(row.key.client), notes.refused(row.key, reason))
+            self._remark(row.key, reason)
+            self._refuse(row.key, reason)
 
     def _settle(
         self, work: OpenWork, places: Iterable[int | None], outcome: Outcome, reason: str
@@ -272,7 +295,7 @@ class RemoteClients:
             self._news.notify_all()
         for place in given_up:
             key = work.rows[place].key
-            if outcome is not Outcome.FAILED:
+            if outcome not in {Outcome.FAILED, Outcome.REFUSED}:
                 self._post(ClientId(key.client), notes.withdrawn(key, reason))
             self._uploads.drop(key)
 
@@ -281,6 +304,12 @@ class RemoteClients:
             if row.key not in keep and not row.reported:
                 self._post(ClientId(row.key.client), notes.withdrawn(row.key, reason))
                 self._uploads.drop(row.key)
+
+    def _remark(self, key: Key, reason: str) -> None:
+        log.warning("two updates for %s: %s", key, reason)
+        known = self.remarks.get(key.client, "")
+        if reason not in known and len(known) < _REMARK:
+            self.remarks[key.client] = f"{known}; {reason}".removeprefix("; ")
 
     def _since_s(self) -> float:
         """Seconds that counted since the work was opened."""

@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from flnb.coordinator.remote.work import Facts, Key, OpenWork, Row
+from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import IntegrityError
 from flnb.core.messages import CohortReport, MetricSum, Outcome
 from flnb.tensors import CohortSum, l2_norm
 
+_SHOWN_EVERY_S = 0.25
+
+
+def arrivals(
+    work: OpenWork, first: list[int], limit: int | None, more: Callable[[int | None], list[int]]
+) -> Iterator[list[int]]:
+    """Rows that have arrived, then those that arrive while these are added up.
+
+    A sum is twice as large as the model, and each report is journaled: one for all that come close
+    together costs less than one for each. It ends in time for people to see that rows arrive.
+
+    Args:
+        work: The open work.
+        first: Its rows that have arrived; not empty.
+        limit: At most so many updates in all.
+        more: Takes the rows that have arrived since, up to so many updates.
+    """
+    until_s = SYSTEM_CLOCK.monotonic_s() + _SHOWN_EVERY_S
+    places = first
+    while places:
+        yield places
+        if limit is not None:
+            limit -= sum(work.rows[place].received is not None for place in places)
+        if SYSTEM_CLOCK.monotonic_s() > until_s:
+            return
+        places = more(limit)
+
 
 def report(
-    work: OpenWork, places: Sequence[int], refuse: Callable[[Key, str], None]
+    work: OpenWork, arrived: Iterable[list[int]], refuse: Callable[[Key, str], None]
 ) -> CohortReport:
     """Add the updates of some rows up, and put what is known of all of them into columns.
 
     Args:
         work: The open work.
-        places: Its rows, in order of arrival.
+        arrived: Its rows, in order of arrival.
         refuse: Told of each update that must not be used, with the reason.
     """
-    sums = CohortSum(work.layout)
+    sums, places, norms = CohortSum(work.layout), list[int](), list[float]()
+    for some in arrived:
+        places += some
+        norms += [_fold(work, work.rows[place], sums, refuse) for place in some]
     rows = [work.rows[place] for place in places]
-    norms = [_fold(work, row, sums, refuse) for row in rows]
     facts = [row.received.facts if row.received else None for row in rows]
     return CohortReport(
         rows=np.array(places, np.int64),

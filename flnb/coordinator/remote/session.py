@@ -47,6 +47,8 @@ class Session:
         """Whether it said that it goes."""
         self._expires_at, self._send, self._limits = expires_at, send, limits
         self._asked_to_renew = False
+        self.due_at = self._renew_at
+        """Before this moment `must_renew` has nothing to say; seconds since 1970."""
         self._notes: asyncio.Queue[pb.CoordinatorNote | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
@@ -55,6 +57,10 @@ class Session:
     def token_from(self) -> float:
         """When the token of this session was given; seconds since 1970."""
         return self._expires_at - self._limits.token_lifetime_s
+
+    @property
+    def _renew_at(self) -> float:
+        return self._expires_at - (1 - _RENEW_AT) * self._limits.token_lifetime_s
 
     def post(self, note: pb.CoordinatorNote) -> None:
         """Send a note when its turn comes."""
@@ -73,16 +79,15 @@ class Session:
         if now_s >= self._expires_at:
             self.end("the access token has expired", for_good=False)
             return False
-        renew_at = self._expires_at - (1 - _RENEW_AT) * self._limits.token_lifetime_s
-        if self._asked_to_renew or now_s < renew_at:
+        if self._asked_to_renew or now_s < self._renew_at:
             return False
-        self._asked_to_renew = True
+        self._asked_to_renew, self.due_at = True, self._expires_at
         return True
 
     def renewed(self, token: str, lifetime_s: float) -> None:
         """The client has proved again who it is."""
         self._expires_at = SYSTEM_CLOCK.now().timestamp() + lifetime_s
-        self._asked_to_renew = False
+        self._asked_to_renew, self.due_at = False, self._renew_at
         note = pb.Token(access_token=token, lifetime_s=lifetime_s)
         self.post(pb.CoordinatorNote(token=note))
 

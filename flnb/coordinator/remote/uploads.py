@@ -23,10 +23,10 @@ class Uploads:
 
     Args:
         spool: Where large ones are staged.
-        complete: Told of each whole update; says whether it counts.
+        complete: Told of each whole update with the digest of its base; says whether it counts.
     """
 
-    def __init__(self, spool: Spool, complete: Callable[[OpenWork, Key, Received], bool]) -> None:
+    def __init__(self, spool: Spool, complete: Callable[[Key, bytes, Received], bool]) -> None:
         self._spool, self._complete = spool, complete
         self._intakes: dict[Key, Intake] = {}
         self._kept: dict[Key, SpoolFile | None] = {}
@@ -57,7 +57,7 @@ class Uploads:
             envelope = pb.Envelope.FromString(bytes.fromhex(file.note["envelope"]))
             key = work.rows[place].key
             if key not in self._kept and not work.objection(envelope, key.client):
-                self._counts(work, key, _from_spool(work, place, envelope, file), file)
+                self._counts(work, key, _from_spool(work, envelope, file), file)
 
     def take_inline(self, work: OpenWork, place: int, envelope: pb.Envelope, data: bytes) -> str:
         """Take an update that came with its offer; returns what is wrong with it."""
@@ -65,7 +65,7 @@ class Uploads:
         if len(data) != payload_bytes(work.layout) or not manifest.check(0, data):
             return "its bytes are not those that were signed"
         update = Received(
-            place, Facts.of(envelope), manifest.digest, lambda: read_update(work.layout, data)
+            Facts.of(envelope), manifest.digest, lambda: read_update(work.layout, data)
         )
         self._counts(work, work.rows[place].key, update, None)
         return ""
@@ -78,14 +78,17 @@ class Uploads:
 
         Raises:
             IntegrityError: Another update was offered for this assignment.
+            StoreError: It is larger than the whole spool, or could not be synced.
         """
         key, manifest = work.rows[place].key, Manifest.from_message(envelope.update)
         assert manifest.n_bytes > CHUNK_BYTES, "smaller ones come inline"
+        if (known := self._intakes.get(key)) is not None and known.broken:
+            del self._intakes[key]
         if key not in self._intakes:
 
             def complete(file: SpoolFile) -> None:
                 self._intakes.pop(key, None)
-                self._counts(work, key, _from_spool(work, place, envelope, file), file)
+                self._counts(work, key, _from_spool(work, envelope, file), file)
 
             note = {"envelope": envelope.SerializeToString().hex()}
             intake = await Intake.open(
@@ -97,7 +100,10 @@ class Uploads:
             raise IntegrityError(
                 f"{first.digest.hex()} was offered first, then {manifest.digest.hex()}"
             )
-        return self._intakes[key].missing
+        missing = self._intakes[key].missing
+        if not missing:  # the transfer broke after the last chunk
+            await self._intakes[key].finish()
+        return missing
 
     def intake(self, key: Key) -> Intake | None:
         """Where the chunks of an offered update go."""
@@ -112,7 +118,7 @@ class Uploads:
 
     def _counts(self, work: OpenWork, key: Key, update: Received, file: SpoolFile | None) -> None:
         self._kept[key] = file
-        if not self._complete(work, key, update):
+        if not self._complete(key, work.base_digest, update):
             self.drop(key)
 
 
@@ -120,6 +126,6 @@ def _update_id(key: Key) -> str:
     return "/".join(map(str, key))
 
 
-def _from_spool(work: OpenWork, place: int, envelope: pb.Envelope, file: SpoolFile) -> Received:
+def _from_spool(work: OpenWork, envelope: pb.Envelope, file: SpoolFile) -> Received:
     digest = Manifest.from_message(envelope.update).digest
-    return Received(place, Facts.of(envelope), digest, lambda: file.open(work.layout))
+    return Received(Facts.of(envelope), digest, lambda: file.open(work.layout))

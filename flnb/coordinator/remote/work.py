@@ -70,7 +70,6 @@ class Facts:
 class Received:
     """An update that is complete, and where to read it."""
 
-    row: int
     facts: Facts
     digest: bytes
     """SHA-256 over the hashes of its chunks."""
@@ -156,12 +155,19 @@ class OpenWork:
             return f"it says that {envelope.n_examples:,} examples were trained on"
         return _objection_to_numbers(envelope)
 
-    def receive(self, received: Received, now_s: float) -> bool:
-        """An update is complete; False if its row was settled before."""
-        row = self.rows[received.row]
-        if not self._settle(received.row, Outcome.ACCEPTED, "", now_s):
+    def wants(self, key: Key) -> bool:
+        """Whether an update is waited for, or has counted."""
+        if (place := self.place(key)) is None:
             return False
-        row.received = received
+        row = self.rows[place]
+        return row.outcome is Outcome.PENDING or row.received is not None
+
+    def receive(self, key: Key, received: Received, now_s: float) -> bool:
+        """An update is complete; False if it is of other work, or its row was settled before."""
+        place = self.place(key)
+        if place is None or not self._settle(place, Outcome.ACCEPTED, "", now_s):
+            return False
+        self.rows[place].received = received
         return True
 
     def settle(self, places: Iterable[int], outcome: Outcome, reason: str, now_s: float) -> None:
@@ -220,7 +226,7 @@ def payload(arrays: Model | Update) -> memoryview:
     if not arrays.integers.size:
         return arrays.values.data.cast("B")
     parts = arrays.values.view(np.uint8), arrays.integers.view(np.uint8)
-    return memoryview(np.concatenate(parts))
+    return np.concatenate(parts).data
 
 
 def read_update(layout: Layout, data: bytes | memoryview) -> Update:

@@ -1,5 +1,9 @@
 """From a pass, an address or a folder to a coordinator, and what is said when that cannot be."""
 
+import subprocess
+import sys
+import threading
+
 import pytest
 
 import flnb
@@ -24,6 +28,23 @@ def test_a_folder_is_enough_on_the_same_machine_and_leaves_nothing_behind(coord)
         assert there.role == "admin"
         assert there.tokens[0].name.startswith("local-")
     assert len(coord.tokens) == 0
+
+
+def test_a_program_that_just_ends_gives_its_token_back(coord):
+    coord.listen()
+    program = f"import flnb; coord = flnb.connect({str(coord.lab.path)!r}); print(coord.tokens)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("local-")
+    assert done.stderr == ""
+    assert len(coord.tokens) == 0
+
+
+def test_a_closed_connection_leaves_no_thread_and_may_be_closed_again(coord):
+    with flnb.connect(coord.token("dr-lee").text) as there:
+        assert "flnb-connection" in {one.name for one in threading.enumerate()}
+    there.close()
+    assert "flnb-connection" not in {one.name for one in threading.enumerate()}
 
 
 def test_an_address_needs_a_token_which_may_come_from_the_environment(coord, monkeypatch):

@@ -17,6 +17,7 @@ from flnb.core.errors import (
     UnreachableError,
 )
 from flnb.core.view import Status
+from flnb.transport import Pass
 
 
 def test_a_run_through_a_connection_is_the_run_of_the_lab(coord, person, plan, task):
@@ -157,6 +158,65 @@ def test_the_operations_log_says_who_asked(coord, person, plan, task):
     coord.flush()
     told = {one.verb: one.actor for one in coord.lab.store.state.operations(run.id)}
     assert told == {"start": "dr-kim", "stop": "dr-kim"}
+
+
+def test_a_coordinator_that_stops_and_starts_again_is_held_on(coord, person, plan, task, until):
+    run = person().run(plan.replace(rounds=5000), task, name="first")
+    until(lambda: run.view.round > 3)
+    coord.stop()  # which pauses its runs
+    last = run.view
+    with pytest.raises(UnreachableError, match="cannot reach"):
+        run.resume()
+    assert run.view.round == last.round
+    coord.start()
+    coord.listen()
+    coord.simulate(task, workers=0)
+    run.resume()
+    until(lambda: run.view.round > last.round)
+    assert run.stop().wait(30).status is Status.STOPPED
+
+
+def test_runs_that_no_longer_are_driven_there_are_seen_to_end(coord, person, plan, task, until):
+    run = person().run(plan.replace(rounds=5000), task, name="first")
+    coord.stop()
+    coord.start()
+    coord.listen()
+    until(lambda: run.status is Status.PAUSED)
+    found_later = person().attach("first")
+    coord.lab.run("first").stop()
+    until(lambda: run.status is found_later.status is Status.STOPPED)
+
+
+def test_a_service_that_fails_for_a_moment_is_watched_on(coord, person, plan, task, until):
+    there = person()
+    run = there.run(plan.replace(rounds=5000), task)
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr("flnb.coordinator.control.looks.Looks.state", property(lambda _: 1 / 0))
+        until(lambda: not there._wire.connected)
+    seen = run.view.round
+    until(lambda: run.view.round > seen)
+    service = coord._desk.server._controls
+    token = Pass.parse(coord.token("dr-kim").text).token
+    asyncio.run(service.close())
+    with pytest.raises(UnreachableError, match="stops"):  # and not for good
+        asyncio.run(service.claims(token))
+
+
+def test_frames_move_and_the_last_one_is_drawn_by_whoever_waits(person, plan, task, monkeypatch):
+    frames = []
+
+    class Display:
+        def show(self, view, *, final=False):
+            frames.append((view.round, final, threading.current_thread().name))
+
+    monkeypatch.setattr("flnb.coordinator.run.progress.here", lambda later: Display())
+    run = person().run(plan.replace(rounds=5000), task)
+    run.live()
+    run.on_change(lambda view: run.stop() if view.round > 3 else None)
+    run.wait(30)
+    assert {name for _, _, name in frames} == {"MainThread", "flnb-connection"}
+    assert frames[-1] == (run.view.round, True, "MainThread")
+    assert len({number for number, _, _ in frames}) > 1
 
 
 def test_a_closed_connection_lets_nobody_wait_for_ever(coord, person, plan, task):

@@ -51,9 +51,9 @@ def envelope(key, **changes):
     return pb.Envelope(**settings | changes)
 
 
-def received(place, digest=b"u" * 32):
+def received(digest=b"u" * 32):
     update = Update(LAYOUT, BASE.values.copy(), BASE.integers.copy())
-    return Received(place, Facts(12, 1.0, 0.5), digest, lambda: update)
+    return Received(Facts(12, 1.0, 0.5), digest, lambda: update)
 
 
 def test_an_update_for_an_open_assignment_is_welcome():
@@ -96,10 +96,10 @@ def test_an_update_that_says_something_impossible_is_not(change, words):
 
 def test_rows_are_reported_in_order_of_arrival_and_once():
     opened = work(4)
-    assert opened.receive(received(2), 1.0)
+    assert opened.receive(opened.rows[2].key, received(), 1.0)
     opened.settle([0], Outcome.LOST, "gone", 2.0)
-    assert opened.receive(received(3), 3.0)
-    assert not opened.receive(received(3), 4.0)
+    assert opened.receive(opened.rows[3].key, received(), 3.0)
+    assert not opened.receive(opened.rows[3].key, received(), 4.0)
     assert opened.take(1) == [2, 0]
     assert opened.take(None) == [3]
     assert opened.take(None) == []
@@ -134,7 +134,7 @@ def test_whatever_comes_in_whatever_order_every_row_is_settled_once(news, takes)
     told: list[int] = []
     for index, (place, what) in enumerate(news):
         if what == "update":
-            counted = opened.receive(received(place), float(index))
+            counted = opened.receive(opened.rows[place].key, received(), float(index))
             assert counted == (place not in outcomes)
             outcomes.setdefault(place, Outcome.ACCEPTED)
         else:

@@ -1,0 +1,145 @@
+"""`flnb coordinator serve` in its own process, held from this one: killed, restarted, still held."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+import flnb
+from flnb.core.errors import AccessRefusedError, UnreachableError
+from flnb.core.view import Status
+
+FLNB = Path(sys.executable).parent / "flnb"
+CHECKED = """
+import sys
+from jaxtyping import install_import_hook
+install_import_hook(sys.argv.pop(1).split(","), "call_checks.checked")
+from flnb.cli import main
+sys.exit(main())
+"""
+
+
+class Service:
+    """A coordinator as a service, whose calls are checked as they are here.
+
+    Without the checks its code would be other code than that of this process, and a task of the one
+    would not be taken for a task of the other.
+    """
+
+    def __init__(self, lab, checked):
+        self.lab, self.checked = lab, checked
+        self.start()
+
+    def start(self):
+        command = [sys.executable, "-c", CHECKED, self.checked, "coordinator", "serve", self.lab]
+        places = {"PYTHONPATH": str(Path(__file__).parents[1])}
+        with self.lab.with_suffix(".log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--json"],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ | places,
+            )
+        self.address = json.loads(self.process.stdout.readline())["address"]
+
+    def end(self, number=signal.SIGTERM):
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.send_signal(number)
+        self.process.communicate(timeout=30)
+        psutil.wait_procs(family, 10)
+
+
+@pytest.fixture
+def service(tmp_path, pytestconfig):
+    packages = pytestconfig.getoption("--jaxtyping-packages").removesuffix(",call_checks.checked")
+    running = Service(tmp_path / "lab", packages)
+    yield running
+    if running.process.poll() is None:
+        running.end()
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch):
+    monkeypatch.setenv("FLNB_PROGRESS", "off")
+
+
+def task():
+    return flnb.tasks.digits(model="softmax", split=flnb.IID(clients=6, seed=0))
+
+
+def plan(rounds):
+    local = flnb.Local(epochs=1, batch_size=32, lr=0.1)
+    return flnb.Plan(strategy=flnb.FedAvg(local=local), rounds=rounds, invite=4, seed=1)
+
+
+def until(true, timeout_s=40):
+    deadline_s = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
+def test_a_service_is_held_as_if_it_were_here(service):
+    with flnb.connect(service.lab) as coord:
+        coord.simulate(task(), workers=0)
+        run = coord.run(plan(5000), task(), name="first")
+        until(lambda: run.view.round > 3)
+        assert run.pause().wait(30).status is Status.PAUSED
+        rested_at = run.view.round
+        run.resume()
+        until(lambda: run.view.round > rested_at)
+        assert run.stop().wait(30).status is Status.STOPPED
+        assert len(coord.sql("SELECT * FROM rounds")) == run.view.round
+        assert "used: 2" in run.round(1).why()
+        lab = flnb.open(service.lab)
+        here = lab.run("first")
+        np.testing.assert_array_equal(run.model().values, here.model().values)
+        assert run.model().sha256() == run.parameters_sha256 == here.parameters_sha256
+        assert lab.attach("first").wait(1).view.round == run.view.round
+
+
+def test_a_killed_service_comes_back_under_the_handle_with_the_same_bits(service, tmp_path):
+    with flnb.Coordinator(tmp_path / "undisturbed") as coord:
+        coord.simulate(task(), workers=0)
+        expected = coord.run(plan(60), task()).wait(60).parameters_sha256
+    with flnb.connect(service.lab) as coord:
+        coord.simulate(task(), workers=0)
+        run = coord.run(plan(60), task(), name="first")
+        rounds = []
+        run.on_change(lambda view: rounds.append(view.round))
+        until(lambda: run.view.round > 5)
+        service.end(signal.SIGKILL)
+        frozen = run.view
+        with pytest.raises(UnreachableError):
+            run.pause()
+        assert run.view == frozen
+        service.start()
+        assert run.wait(90).status is Status.FINISHED
+        assert (rounds[-1], run.parameters_sha256) == (60, expected)
+
+
+def test_a_viewer_of_a_service_is_shut_out_from_a_terminal(service):
+    give = [FLNB, "token", "dr-lee", "--lab", service.lab]
+    line = subprocess.run(give, capture_output=True, text=True, check=True, timeout=60).stdout
+    with flnb.connect(service.lab) as coord, flnb.connect(line) as viewer:
+        coord.simulate(task(), workers=0)
+        coord.run(plan(5000), task(), name="first")
+        run = viewer.attach("first")
+        until(lambda: run.view.round > 3)
+        with pytest.raises(AccessRefusedError, match="needs the role operator"):
+            run.stop()
+        done = run.source.done()
+        revoke = [FLNB, "token", "revoke", "dr-lee", "--lab", service.lab]
+        subprocess.run(revoke, check=True, timeout=60, capture_output=True)
+        until(done.done, timeout_s=1.0)
+        with pytest.raises(AccessRefusedError, match="revoked"):
+            run.wait(5)
+        coord.attach("first").stop().wait(30)
