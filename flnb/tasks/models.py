@@ -29,9 +29,11 @@ def perceptron(n_inputs: int, n_classes: int, hidden: tuple[int, ...]) -> nn.Mod
 def convolutional(side: int, n_classes: int) -> nn.Module:
     """Two 5×5 convolutions (32 and 64 channels), each with 2×2 max pooling, then 512 units.
 
-    For 28 × 28 pixels and 10 classes it has the paper's 1,663,370 parameters.
+    For 28 × 28 pixels and 10 classes it has the paper's 1,663,370 parameters. They start as in the
+    library that the authors used, weights by Glorot and Bengio's rule (2010, equation 16) and
+    biases at zero: torch's own start needs two or three rounds more to 99 %.
     """
-    return nn.Sequential(
+    model = nn.Sequential(
         nn.Unflatten(1, (1, side)),
         nn.Conv2d(1, 32, 5, padding=2),
         nn.ReLU(),
@@ -44,6 +46,11 @@ def convolutional(side: int, n_classes: int) -> nn.Module:
         nn.ReLU(),
         nn.Linear(512, n_classes),
     )
+    for layer in model:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    return model
 
 
 class CharacterModel(nn.Module):
