@@ -35,6 +35,9 @@ class Backoff:
 class Patience:
     """Tries of a transfer, until nothing has moved for too long.
 
+    What counts is how much is left when a try begins, not how long the last one took: a transfer
+    may go well for hours before it breaks. A chunk that arrives wrong each time is no progress.
+
     Args:
         limit_s: How long without any chunk getting through.
     """
@@ -44,18 +47,19 @@ class Patience:
         self._backoff = Backoff()
         self._left: int | None = None
         self._since_s = SYSTEM_CLOCK.monotonic_s()
+        self.over = False
+        """Whether it is time to give up, if the try that has begun fails as well."""
 
     def still(self, left: int) -> None:
-        """A try begins with so many chunks to go; fewer than at the last one means progress."""
-        if self._left is None or left < self._left:
-            self._backoff.reset()
-            self._since_s = SYSTEM_CLOCK.monotonic_s()
-        self._left = left
+        """A try begins with so many chunks to go; fewer than at the last one means progress.
 
-    @property
-    def over(self) -> bool:
-        """Whether it is time to give up."""
-        return SYSTEM_CLOCK.monotonic_s() - self._since_s > self._limit_s
+        More means that the coordinator began anew, and so does the patience.
+        """
+        now_s = SYSTEM_CLOCK.monotonic_s()
+        if left != self._left:
+            self._backoff.reset()
+            self._since_s = now_s
+        self._left, self.over = left, now_s - self._since_s > self._limit_s
 
     async def pause(self) -> None:
         """Wait for the next try."""

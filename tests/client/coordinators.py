@@ -101,6 +101,8 @@ class Coordinator:
         self.spoil: Callable[[int, bytes], bytes] = lambda place, data: data
         self.cut_after: list[int] = []
         """How many chunks of the next transfers get through before the connection breaks."""
+        self.chunk_s = 0.0
+        """How long each chunk is on its way."""
         self.transfer_tokens: list[str] = []
         self.alone = False
         """Whether it says its welcome by itself, because no test plays its part."""
@@ -161,14 +163,14 @@ class Wire:
                 raise UnreachableError("cut")
             left -= 1
             self._at.fetched.append(place)
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._at.chunk_s)
             yield self._at.spoil(place, self._at.packages[digest].chunk(place))
 
     async def send(self, token, assignment, chunks, data):
         self._at.transfer_tokens.append(token)
         left = self._at.cut_after.pop(0) if self._at.cut_after else len(chunks)
         for place in chunks[:left]:
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._at.chunk_s)
             self._at.taken[place] = data(place)
         if left < len(chunks):
             raise UnreachableError("cut")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from flnb.client import transfers
 from flnb.tensors import Model
 from flnb.transport.identity import verify
 from flnb.transport.v1 import federation_pb2 as pb
@@ -120,6 +121,43 @@ def test_a_broken_upload_is_offered_again_and_goes_on(wide, coordinator, home, t
         assert b"".join(coordinator.taken[place] for place in range(5)).startswith(
             np.ones(wide.layout.n_values, np.float32).tobytes()
         )
+
+    play(scene)
+
+
+def test_transfers_that_took_long_before_they_broke_go_on(
+    wide, coordinator, home, training, monkeypatch
+):
+    monkeypatch.setattr(transfers, "STUCK_S", 0.05)
+    coordinator.chunk_s = 0.03
+    client = FakeClient(coordinator, wide, home, train=training)
+
+    async def scene():
+        async with running(client):
+            line = await coordinator.line()
+            coordinator.cut_after = [4]
+            line.say(assignment=(work := assignment(coordinator.keep(wide.initial_model(1)))))
+            await line.hear("offer")
+            coordinator.cut_after = [4]
+            line.say(wanted={"assignment": work.id, "chunks": range(5)})
+            await line.hear("offer")
+            line.say(wanted={"assignment": work.id, "chunks": [4]})
+            await until(lambda: client.said("sent"))
+        assert coordinator.fetched == [0, 1, 2, 3, 4] and not client.said("failed")
+
+    play(scene)
+
+
+def test_a_chunk_that_arrives_wrong_each_time_is_given_up(wide, coordinator, home, monkeypatch):
+    monkeypatch.setattr(transfers, "STUCK_S", 0.05)
+    coordinator.spoil = lambda place, data: bytes(len(data)) if place == 3 else data
+
+    async def scene():
+        async with running(FakeClient(coordinator, wide, home)):
+            line = await coordinator.line()
+            line.say(assignment=assignment(coordinator.keep(wide.initial_model(1))))
+            assert "chunk 3 of the version was changed" in (await line.hear("failure")).traceback
+        assert coordinator.fetched[:6] == [0, 1, 2, 3, 4, 3]
 
     play(scene)
 
