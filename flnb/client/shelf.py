@@ -81,6 +81,9 @@ class Shelf:
     def put(self, work: Work, base_digest: bytes, state: State) -> None:
         """Keep the state after a piece of work; returns when it is on the disk.
 
+        States of later rounds belong to a course that did not last and are deleted: this round is
+        done again.
+
         Args:
             work: What was done.
             base_digest: Of the version that it began from.
@@ -100,7 +103,9 @@ class Shelf:
         folder = self._of_run(work)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         place = _Place(work.generation, work.round, work.attempt, base_digest.hex()[:16])
-        _write(folder / f"{place}.npz", arrays)
+        path = folder / f"{place}.npz"
+        self._forget_from(place, work, but=path)
+        _write(path, arrays)
         self._prune(work)
 
     def _of_run(self, work: Work) -> Path:
@@ -109,6 +114,13 @@ class Shelf:
     def _files(self, work: Work) -> list[Path]:
         """States of a run, newest first."""
         return sorted(self._of_run(work).glob("*.npz"), key=_Place.of, reverse=True)
+
+    def _forget_from(self, first: _Place, work: Work, but: Path) -> None:
+        for path in self._files(work):
+            place = _Place.of(path)
+            later = (place.round, place.attempt) >= (first.round, first.attempt)
+            if place.generation == first.generation and later and path != but:
+                path.unlink(missing_ok=True)
 
     def _prune(self, work: Work) -> None:
         for path in self._files(work)[self._keep :]:

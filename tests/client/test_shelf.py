@@ -66,6 +66,22 @@ def test_only_the_last_states_and_runs_are_kept(shelf, tmp_path):
     assert shelf.newest(work(2, run=f"run-{run}")) is None
 
 
+def test_rounds_that_are_done_again_remember_what_they_did_this_time(shelf):
+    for round_ in range(1, 10):
+        shelf.put(work(round_), BASE, counted(round_))
+    for round_ in range(1, 5):
+        shelf.put(work(round_), BASE, counted(10 * round_))
+        assert shelf.newest(work(round_ + 1))["n"] == 10 * round_
+    assert shelf.newest(work(9))["n"] == 40
+
+
+@pytest.mark.parametrize("first", [b"a", b"z"])
+def test_a_round_that_is_done_again_from_another_version_replaces_its_state(shelf, first):
+    shelf.put(work(3), first * 32, counted(1))
+    shelf.put(work(3), b"k" * 32, counted(2))
+    assert shelf.newest(work(4))["n"] == 2
+
+
 @pytest.mark.parametrize("kind", [np.float64, np.int32, object])
 def test_a_state_of_another_type_is_refused_by_name(shelf, kind):
     with pytest.raises(TaskError, match="'control' has type"):
