@@ -110,4 +110,4 @@ class HistoryAgainstModel(RuleBasedStateMachine):
 
 
 TestHistoryAgainstModel = HistoryAgainstModel.TestCase
-TestHistoryAgainstModel.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestHistoryAgainstModel.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
