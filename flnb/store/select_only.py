@@ -26,6 +26,8 @@ from flnb.core.errors import QueryRefusedError
 MAX_CHARACTERS = 20_000
 """Deeper nesting than fits in here overflows the stack of DuckDB's parser."""
 MEMORY_LIMIT = "1GB"
+_AGAIN_S = 0.05
+"""Between two interruptions of a query that goes on."""
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -146,7 +148,16 @@ def _name(node: dict[str, Any]) -> str:
 
 @contextmanager
 def _limited(cursor: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[None]:
-    timer = threading.Timer(timeout_s, cursor.interrupt)
+    over = threading.Event()
+
+    def interrupt() -> None:
+        # Once is not enough: an interruption between two statements is forgotten by the second.
+        wait_s = timeout_s
+        while not over.wait(wait_s):
+            cursor.interrupt()
+            wait_s = _AGAIN_S
+
+    timer = threading.Thread(target=interrupt, name="flnb-query-limit", daemon=True)
     timer.start()
     try:
         yield
@@ -167,7 +178,8 @@ def _limited(cursor: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[No
             f"a query reads tables of the lab and nothing else: {_first_words(error)}"
         ) from error
     finally:
-        timer.cancel()
+        over.set()
+        timer.join()
         timer.join()
 
 

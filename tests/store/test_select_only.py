@@ -111,6 +111,12 @@ def test_an_endless_query_is_cut_with_its_numbers(lab, query):
     assert len(lab.metrics.query("FROM rounds")) == 1
 
 
+@pytest.mark.parametrize("timeout_s", [0.0, -1.0])
+def test_a_query_without_time_is_cut_although_it_has_not_begun(lab, timeout_s):
+    with pytest.raises(QueryRefusedError, match=f"longer than {timeout_s:g} s"):
+        lab.metrics.query(ENDLESS[1], timeout_s=timeout_s)
+
+
 HUGE = [
     "SELECT list(range) FROM range(10000000000)",
     "SELECT string_agg(range::VARCHAR, ',') FROM range(10000000000)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flnb.coordinator.control.plain import error_to_json, round_to_json, view_to_json
 from flnb.coordinator.run import Run
 from flnb.core.clock import SYSTEM_CLOCK
+from flnb.core.errors import QueryRefusedError
 from flnb.core.ids import RunId
 from flnb.core.view import RunView
 from flnb.store import aggregates
@@ -21,7 +23,9 @@ from flnb.transport.v1 import control_pb2 as pb
 if TYPE_CHECKING:
     from flnb.coordinator.coordinator import Coordinator
 
-_MOST_ROWS, _MOST_S = 10_000_000, 60.0
+_MOST_ROWS = 10_000_000
+_LEAST_S, _MOST_S = 0.1, 60.0
+"""How long a question may take."""
 _MOST_ASKED = 100
 
 
@@ -96,7 +100,7 @@ class Looks:
         return round_to_json(found, clients=sees_clients(claims))
 
     def _sql(self, claims: Claims, request: pb.SqlRequest) -> bytes:
-        rows, timeout_s = min(request.rows, _MOST_ROWS), min(request.timeout_s, _MOST_S)
+        rows, timeout_s = min(request.rows, _MOST_ROWS), _within(request.timeout_s)
         lab = self._coordinator.lab
         if sees_clients(claims):
             return lab.sql(request.query, rows=rows, timeout_s=timeout_s).to_ipc()
@@ -113,6 +117,13 @@ class Looks:
             sha256=model.sha256(),
         )
         return head, model.values.data.cast("B"), model.integers.data.cast("B")
+
+
+def _within(timeout_s: float) -> float:
+    """How long a question is worked on, of what was asked for."""
+    if math.isnan(timeout_s):
+        raise QueryRefusedError("timeout_s is not a number", hint="say how many seconds")
+    return min(max(timeout_s, _LEAST_S), _MOST_S)
 
 
 def sees_clients(claims: Claims) -> bool:

@@ -54,6 +54,8 @@ class ControlService:
         }
         self._watch = Watch(coordinator, looks, self._in_thread)
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="flnb-control")
+        # A question may take a minute, and there may be many: who acts does not wait for them.
+        self._questions = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="flnb-questions")
         # Whether somebody may still listen is looked up while all others are busy, too.
         self._tokens = ThreadPoolExecutor(1, thread_name_prefix="flnb-tokens")
 
@@ -80,7 +82,8 @@ class ControlService:
             async for note in self._watch.notes(claims, request):
                 yield note
             return
-        found = await self._in_thread(self._act, claims, method, request)
+        threads = self._questions if method == "Sql" else self._threads
+        found = await _done(threads, self._act, claims, method, request)
         for part in found if isinstance(found, tuple) else (found,):
             if isinstance(part, Message):
                 yield part
@@ -91,7 +94,8 @@ class ControlService:
     async def close(self) -> None:
         """End all watches; see `Controls.close`."""
         self._watch.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._questions):
+            threads.shutdown(wait=False, cancel_futures=True)
         self._tokens.shutdown(wait=False)
 
     def _act(self, claims: Claims, method: str, request: Message) -> Whole | tuple[Whole, ...]:

@@ -3,7 +3,9 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -91,6 +93,35 @@ def test_a_viewer_steers_nothing_and_hears_who_can_let_him(person, finished, pla
             ask()
         assert "flnb token NAME --role" in refused.value.hint
         assert refused.value.exit_code == 3
+
+
+def test_questions_keep_nobody_from_acting(coord, person, until):
+    admin, viewer, asked, go_on = person("admin"), person("viewer", "dr-kim"), [], threading.Event()
+
+    def think(_claims, _request):
+        asked.append(1)
+        go_on.wait(20)
+        return b""
+
+    coord._desk.server._controls._answers["Sql"] = think
+    with ThreadPoolExecutor(9) as threads:
+        for _ in range(8):
+            threads.submit(viewer._wire.whole, "Sql", pb.SqlRequest())
+        try:
+            until(lambda: len(asked) == 4)
+            assert len(threads.submit(lambda: admin.tokens).result(timeout=5)) == 2
+        finally:
+            go_on.set()
+
+
+def test_a_question_without_an_end_or_a_sensible_limit_is_refused(person, finished):
+    viewer = person("viewer")
+    endless = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b"
+    for timeout_s in (0.0, -5.0):
+        with pytest.raises(QueryRefusedError, match=r"longer than 0\.1 s"):
+            viewer.sql(endless, timeout_s=timeout_s)
+    with pytest.raises(QueryRefusedError, match="not a number"):
+        viewer.sql("SELECT 1", timeout_s=float("nan"))
 
 
 def test_words_that_quote_a_client_are_not_for_viewers(coord, person, plan, task):
