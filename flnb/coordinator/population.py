@@ -49,8 +49,8 @@ class Simulation:
 class Population:
     """Simulated clients of one task, and the remote ones that learn the same.
 
-    Rounds of several runs may use it, one at a time: `turn` is held from a round's assignment to
-    its close.
+    Rounds of several runs may use it, one at a time: a turn goes from a round's assignment to its
+    close. Populations that share remote clients take turns with one another.
     """
 
     def __init__(self, task: Task, simulation: Simulation) -> None:
@@ -65,7 +65,7 @@ class Population:
             drop=simulation.drop,
             workers=simulation.workers,
         )
-        self.turn = asyncio.Lock()
+        self._turn = asyncio.Lock()
         self.changed = asyncio.Event()
         """Set whenever a remote client comes or goes."""
         self.remote: RemoteClients | None = None
@@ -75,13 +75,25 @@ class Population:
         """Let remote clients take part from the next round on; on the loop."""
         from flnb.coordinator.remote.together import Together  # brings grpc
 
-        async with self.turn:
+        turn = await self.take_turn()
+        try:
             if self.remote is None:
-                self.remote = remote
+                self.remote, self._turn = remote, remote.turn
                 remote.on_population.append(self.changed.set)
                 self.engine = Together(
                     self.engine, remote, with_simulated=self.simulation.clients != 0
                 )
+        finally:
+            turn.release()
+
+    async def take_turn(self) -> asyncio.Lock:
+        """Wait for the turn of a round; whoever has it releases what is returned."""
+        while True:
+            turn = self._turn
+            await turn.acquire()
+            if turn is self._turn:
+                return turn
+            turn.release()  # remote clients came to be shared meanwhile
 
     def settle(self, closing: Closing) -> None:
         """A round is durable: remote clients need not work for it, nor keep what is in a commit."""

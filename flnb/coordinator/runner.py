@@ -82,7 +82,8 @@ class Runner:
         self._open: OpenRound | None = None
         self._last: Closing | None = None
         self._saved_round = job.start.round
-        self._has_turn = False
+        self._turn: asyncio.Lock | None = None
+        """Held while a round is open."""
         self._report: CohortReport | None = None
         self._sums: CohortSum | None = None
         self._collecting: asyncio.Future[CohortReport | None] | None = None
@@ -199,8 +200,7 @@ class Runner:
 
     async def _assign(self, state: rounds.RoundsState, order: rounds.Assign) -> None:
         job, clients = self._job, state.waves[order.wave].clients
-        await job.population.turn.acquire()
-        self._has_turn = True
+        self._turn = await job.population.take_turn()
         self._open = OpenRound(state.round, state.attempt, clients, self._clock.now())
         self._sums = None
         self._journal.write(
@@ -313,7 +313,7 @@ class Runner:
     def _next_version(self, round_number: int) -> Version:
         """Turn the sums into the next version; runs in the population's thread."""
         strategy = self._job.strategy
-        update = strategy.rule.combine(self._sums)
+        update = strategy.rule.combine(self._sums.spend())
         self._sums = None
         optimiser, model = strategy.server.apply(
             self._version.optimiser, self._version.model, update
@@ -378,9 +378,9 @@ class Runner:
             self._collecting = None
 
     def _let_go(self) -> None:
-        if self._has_turn:
-            self._has_turn = False
-            self._job.population.turn.release()
+        if self._turn is not None:
+            self._turn.release()
+            self._turn = None
 
     async def _leave(self) -> None:
         await self._stop_collecting()

@@ -1,8 +1,11 @@
-"""Remote clients as participants of a run.
+"""Remote clients as participants of runs.
 
 `begin` and `collect` are called from a population's thread and may block; what clients send
 arrives on the coordinator's loop. One condition keeps the two apart; it is never held while
 anything is read, hashed, added up or sent.
+
+Several populations may have models that lie alike, and share these clients: one piece of work is
+open at a time, whoever begins it holds `turn`, and collects the work that it began.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ Post = Callable[[ClientId, pb.CoordinatorNote], None]
 
 
 class RemoteClients:
-    """Remote clients of one model layout, as `flnb.core.Participants` but for `evaluate`.
+    """Remote clients of one model layout; `Together` makes `flnb.core.Participants` of them.
 
     Args:
         loop: The coordinator's loop, on which clients are heard.
@@ -64,8 +67,9 @@ class RemoteClients:
         self._package: Package | None = None
         self._opened_s = 0.0
         self._news = threading.Condition()
-        self._cancelled = False
         self._lacking: frozenset[ClientId] = frozenset()
+        self.turn = asyncio.Lock()
+        """Held from a round's assignment to its close, by one run of all populations."""
         self.stalls: list[float] = []
         """For how many seconds the loop stood still, each time since the open work began."""
         self.remarks: dict[str, str] = {}
@@ -73,28 +77,32 @@ class RemoteClients:
         self.on_population: list[Callable[[], None]] = []
         """Called on the loop when a client comes or goes."""
 
-    # --- the port, from the population's thread -------------------------------------------------
+    # --- from a population's thread -------------------------------------------------------------
 
     @property
     def clients(self) -> Mapping[ClientId, int]:
         """Everybody who is here, with the number of examples."""
         return self._clients
 
-    def begin(self, work: Work, model: Model) -> None:
-        """Hand out one stage of one cohort; what was handed out before is withdrawn."""
+    def begin(self, work: Work, model: Model) -> OpenWork:
+        """Hand out one stage of one cohort; what was handed out before is withdrawn.
+
+        Returns:
+            What to collect.
+        """
         data = payload(model)
         package = Package(data, Manifest.of(data))
         opened = OpenWork(work, model, package.manifest.digest)
         asyncio.run_coroutine_threadsafe(self._open(opened, package), self._loop).result()
+        return opened
 
-    def collect(self, limit: int | None = None) -> CohortReport | None:
+    def collect(self, work: OpenWork, limit: int | None = None) -> CohortReport | None:
         """Wait for answers and report them in order of arrival; see `Participants.collect`."""
         with self._news:
-            work = self._work
-            if work is None or work.reported:
+            if work.reported:
                 return None
             while not (places := work.take(limit)):
-                if self._cancelled:
+                if work.given_up:
                     return None
                 self._news.wait()
 
@@ -104,20 +112,22 @@ class RemoteClients:
 
         return report(work, arrivals(work, places, limit, more), self._refuse_from_thread)
 
-    def cancel(self) -> None:
-        """Make a running `collect` return None soon."""
+    def cancel(self, work: OpenWork) -> None:
+        """Make a running `collect` of this work return None soon."""
         with self._news:
-            self._cancelled = True
+            work.given_up = True
             self._news.notify_all()
 
     def close(self) -> None:
         """Let go of the threads."""
-        self.cancel()
+        if (work := self._work) is not None:
+            self.cancel(work)
         self._uploads.close()
 
     def works(self, client: ClientId) -> bool:
         """Whether an answer of this client is waited for."""
-        row = self._work.of(client) if self._work is not None else None
+        work = self._work
+        row = work.of(client) if work is not None else None
         return row is not None and row.outcome is Outcome.PENDING
 
     def lacked(self, client: ClientId) -> bool:
@@ -227,11 +237,12 @@ class RemoteClients:
     # --- within, on the loop --------------------------------------------------------------------
 
     async def _open(self, work: OpenWork, package: Package) -> None:
-        if self._work is not None:
-            self._withdraw(self._work, {row.key for row in work.rows}, "other work has begun")
+        if (before := self._work) is not None:
+            self._withdraw(before, {row.key for row in work.rows}, "other work has begun")
+            self.cancel(before)
         self._opened_s, self.stalls, self.remarks = self._clock.now_s(), [], {}
         with self._news:
-            self._work, self._package, self._cancelled = work, package, False
+            self._work, self._package = work, package
         self._uploads.recall(work)
         self._lacking = frozenset(ClientId(work.rows[place].key.client) for place in work.pending)
         for place in work.pending:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from flnb.coordinator.remote.participants import RemoteClients
+from flnb.coordinator.remote.work import OpenWork
 from flnb.core.errors import PlanError
 from flnb.core.ids import ClientId
 from flnb.core.messages import CohortReport, MetricSum, Work
@@ -34,6 +35,7 @@ class Together:
         self._with_simulated = with_simulated
         self._here: np.ndarray = np.zeros(0, np.int64)
         self._there: np.ndarray = np.zeros(0, np.int64)
+        self._work: OpenWork | None = None
 
     @property
     def clients(self) -> Mapping[ClientId, int]:
@@ -56,7 +58,7 @@ class Together:
         known = self._simulated.clients if self._with_simulated else {}
         local = np.array([client in known for client in work.clients], bool)
         self._here, self._there = np.flatnonzero(local), np.flatnonzero(~local)
-        self._remote.begin(_part(work, self._there), model)
+        self._work = self._remote.begin(_part(work, self._there), model)
         self._simulated.begin(_part(work, self._here), model)
 
     def collect(self, limit: int | None = None) -> CohortReport | None:
@@ -64,7 +66,7 @@ class Together:
         if len(self._here) and (report := self._simulated.collect(limit)) is not None:
             return _placed(report, self._here)
         self._here = self._here[:0]
-        report = self._remote.collect(limit)
+        report = self._remote.collect(self._work, limit) if self._work is not None else None
         return None if report is None else _placed(report, self._there)
 
     def evaluate(self, model: Model) -> Mapping[str, MetricSum]:
@@ -74,7 +76,8 @@ class Together:
     def cancel(self) -> None:
         """Make a running `collect` return soon."""
         self._simulated.cancel()
-        self._remote.cancel()
+        if (work := self._work) is not None:
+            self._remote.cancel(work)
 
     def close(self) -> None:
         """Release the simulated clients; remote ones belong to the front."""

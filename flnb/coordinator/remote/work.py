@@ -104,6 +104,8 @@ class OpenWork:
         same = (work.run, work.generation, work.round, work.attempt, work.stage)
         self.rows = [Row(Key(*same, client)) for client in work.clients]
         self._places = {client: place for place, client in enumerate(work.clients)}
+        self.given_up = False
+        """Whether nobody collects its answers any more."""
         self._arrived: list[int] = []
         """Settled rows that were not reported yet, in order of arrival."""
 

@@ -1,0 +1,60 @@
+"""Two tasks whose models lie alike share their remote clients, and not their updates."""
+
+import asyncio
+
+import numpy as np
+
+import flnb
+from flnb.coordinator.population import Population, Simulation
+from tests.abuse.served import honest
+from tests.abuse.test_two_updates import door, hear, offer, start_of
+from tests.coordinator.remote.test_participants import crowd
+from tests.e2e.remote_client import plan
+
+
+def digits(seed):
+    return flnb.tasks.digits(model="softmax", split=flnb.IID(clients=2, seed=seed))
+
+
+def test_runs_of_two_tasks_of_one_layout_take_turns_and_keep_their_updates(tmp_path):
+    one, other = digits(0), digits(1)
+    assert one.layout.hash == other.layout.hash
+    with flnb.Coordinator(tmp_path / "lab") as coordinator:
+        coordinator.listen()
+        runs = [coordinator.run(plan(rounds=1, invite=1), task) for task in (one, other)]
+        values = dict(zip((run.id for run in runs), (1.0, 2.0), strict=True))
+
+        async def learn():
+            async with honest(door(coordinator), "a", layout=one.layout.hash) as client:
+                for _ in runs:
+                    assignment = await hear(client, "assignment")
+                    await offer(client, assignment, values[assignment.id.run])
+                await asyncio.gather(*(asyncio.to_thread(run.wait, 20) for run in runs))
+
+        asyncio.run(learn())
+        moved = [run.model().values - start_of(one) for run in runs]
+    assert np.allclose(moved[0], 1.0, atol=1e-6)
+    assert np.allclose(moved[1], 2.0, atol=1e-6)
+
+
+def test_populations_that_share_remote_clients_have_one_turn(tmp_path):
+    async def scene():
+        async with crowd(tmp_path) as people:
+            one, other = (Population(digits(seed), Simulation(workers=0)) for seed in (0, 1))
+            waiting, turn = asyncio.create_task(other.take_turn()), await one.take_turn()
+            (await waiting).release()
+            welcomed = asyncio.create_task(one.welcome(people.remote))
+            await other.welcome(people.remote)
+            assert not welcomed.done(), "a round of its own is open"
+            late = asyncio.create_task(one.take_turn())
+            await asyncio.sleep(0)
+            turn.release()
+            await welcomed
+            turn, second = await late, asyncio.create_task(other.take_turn())
+            await asyncio.sleep(0)
+            assert not second.done()
+            turn.release()
+            (await second).release()
+            one.close(), other.close()
+
+    asyncio.run(scene())
