@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,15 +127,26 @@ class Inviting:
     @property
     def clients(self) -> ClientList:
         """The remote clients that have joined this lab, and what they are doing."""
-        desk = self._desk
+        doing = self._states()
         return ClientList(
             [
-                ClientRow.of(
-                    record, desk.front.state_of(ClientId(record.name)) if desk else "offline"
-                )
+                ClientRow.of(record, doing.get(ClientId(record.name), "offline"))
                 for record in self.lab.store.state.clients()
             ]
         )
+
+    def _states(self) -> Mapping[ClientId, str]:
+        """What remote clients do, as their own loop sees it."""
+        desk = self._desk
+        if desk is None:
+            return {}
+        if (thread := self._thread()).here:
+            return desk.front.states()
+
+        async def states() -> Mapping[ClientId, str]:
+            return desk.front.states()
+
+        return thread.call(states())
 
     def _close_desk(self) -> None:
         """Say goodbye to clients and free the port."""

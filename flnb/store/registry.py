@@ -105,17 +105,22 @@ class Registry:
             found = select(_clients).where(_clients.c.name == invite.client)
             return _client_record(connection.execute(found).one())
 
+    def find_client(self, name: str) -> ClientRecord | None:
+        """Look a client up that may have joined; costs the same whoever asks for whatever name."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(_clients).where(_clients.c.name == name)).first()
+        return None if row is None else _client_record(row)
+
     def client(self, name: str) -> ClientRecord:
         """Find a client that has joined, revoked or not.
 
         Raises:
             NotFoundError: None of that name has; the nearest name is offered.
         """
+        if (found := self.find_client(name)) is not None:
+            return found
         with self._database.reading() as connection:
-            row = connection.execute(select(_clients).where(_clients.c.name == name)).first()
-            if row is None:
-                raise _no_client(connection, name)
-        return _client_record(row)
+            raise _no_client(connection, name)
 
     def clients(self) -> list[ClientRecord]:
         """Every client that has joined, revoked or not, by name."""

@@ -20,6 +20,8 @@ _WAITING_NOTES = 1000
 _WAITING_OFFERS = 8
 """Each may hold a message; a client has one update at a time, and few that it kept."""
 _RENEW_AT = 2 / 3
+_GOODBYE_S = 0.5
+"""For how long a goodbye may be on its way."""
 
 
 class Session:
@@ -45,6 +47,8 @@ class Session:
         self.public_key = b""
         self.left = False
         """Whether it said that it goes."""
+        self.ending = False
+        """Whether it was told to go: what it still says is not heard."""
         self._expires_at, self._send, self._limits = expires_at, send, limits
         self._asked_to_renew = False
         self.due_at = self._renew_at
@@ -63,13 +67,20 @@ class Session:
         return self._expires_at - (1 - _RENEW_AT) * self._limits.token_lifetime_s
 
     def post(self, note: pb.CoordinatorNote) -> None:
-        """Send a note when its turn comes."""
+        """Send a note when its turn comes; none follows a goodbye."""
+        if self.ending:
+            return
         if self._notes.qsize() > _WAITING_NOTES:
             self._over.set()
         self._notes.put_nowait(note)
 
     def end(self, reason: str, *, for_good: bool) -> None:
-        """Say goodbye and end."""
+        """Say goodbye and end, at the latest in half a second; the first reason is told."""
+        if self.ending:
+            return
+        self.ending = True
+        # Whoever does not read keeps the goodbye from being written, and would stay for ever.
+        asyncio.get_running_loop().call_later(_GOODBYE_S, self._over.set)
         goodbye = pb.Goodbye(reason=reason, for_good=for_good)
         self._notes.put_nowait(pb.CoordinatorNote(goodbye=goodbye))
         self._notes.put_nowait(None)
@@ -100,7 +111,7 @@ class Session:
         if len(self._tasks) >= _WAITING_OFFERS:
             work.close()
             raise IntegrityError(f"{_WAITING_OFFERS} offers of {self.client} wait already")
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(work, name=f"flnb-offer-{self.client}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -114,9 +125,9 @@ class Session:
         Raises:
             FLBaseError: What `heard` raised.
         """
-        reading = asyncio.create_task(self._read(notes, heard))
-        writing = asyncio.create_task(self._write())
-        over = asyncio.create_task(self._over.wait())
+        reading = asyncio.create_task(self._read(notes, heard), name=f"flnb-read-{self.client}")
+        writing = asyncio.create_task(self._write(), name=f"flnb-write-{self.client}")
+        over = asyncio.create_task(self._over.wait(), name=f"flnb-over-{self.client}")
         everything = {reading, writing, over}
         try:
             await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
@@ -125,7 +136,8 @@ class Session:
             elif writing.done():
                 writing.result()
         finally:
-            for task in (*everything, *self._tasks):
+            everything |= self._tasks
+            for task in everything:
                 task.cancel()
             await asyncio.wait(everything)
 
@@ -135,7 +147,8 @@ class Session:
         heard: Callable[[Session, pb.ClientNote], Awaitable[None]],
     ) -> None:
         async for note in notes:
-            await heard(self, note)
+            if not self.ending:
+                await heard(self, note)
 
     async def _write(self) -> None:
         while (note := await self._notes.get()) is not None:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from flnb.coordinator.remote.work import MAX_EXAMPLES
-from flnb.core.errors import IntegrityError
+from flnb.core.errors import AccessRefusedError, IntegrityError
 from flnb.transport.v1 import federation_pb2 as pb
 
-_WORD, _HELD, _STORY = 256, 1000, 20_000
+_NAME, _WORD, _HELD, _STORY = 64, 256, 1000, 20_000
+
+
+def check_name(client: str) -> None:
+    """Look whether somebody could be called that, before it costs anything.
+
+    Raises:
+        AccessRefusedError: No client has such a long name.
+    """
+    if len(client) > _NAME:
+        raise AccessRefusedError(
+            f"a client's name has at most {_NAME} characters, this one {len(client):,}"
+        )
 
 
 def check_hello(hello: pb.Hello) -> None:
