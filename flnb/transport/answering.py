@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any
@@ -114,6 +115,8 @@ class Answering:
             raise  # the connection broke
         except Exception as error:
             if isinstance(error, FLBaseError) and not _is_ours(error):
+                # What was raised and what was sent would hold each other until Python looks.
+                traceback.clear_frames(error.__traceback__)
                 await call.context.abort(*refusal(error, known=call.claims is not None))
             log.exception("a call of %s failed", call.peer)
             await call.context.abort(*broken())
@@ -137,6 +140,10 @@ class Watch:
     def moved(self) -> None:
         """A chunk went through."""
         self._moved_s = SYSTEM_CLOCK.monotonic_s()
+
+    def at_work(self) -> None:
+        """Nothing can move before the answer is worked out, however long that takes."""
+        self._moved_s = math.inf
 
     async def __aenter__(self) -> Watch:
         self._transfer = asyncio.current_task()

@@ -112,7 +112,9 @@ class Control:
         if isinstance(request, pb.StatusRequest | pb.WatchRequest):
             check_protocol(request.protocol, request.version)
         async with Watch(self._controls.claims, call) as watch:
+            watch.at_work()
             async for part in self._controls.answer(claims, name, request):
+                watch.moved()
                 if isinstance(part, bytes):
                     await call.context.write(part)
                 else:

@@ -56,8 +56,8 @@ class ControlLink:
         limits: Limits | None = None,
         own: Certified | None = None,
     ) -> None:
-        self.address, self._token = address, token
-        self._channel = open_channel(address, certificate, limits or Limits(), own)
+        self.address, self._token, self._limits = address, token, limits or Limits()
+        self._channel = open_channel(address, certificate, self._limits, own)
 
     async def status(self) -> pb.StatusReply:
         """Ask who answers, and compare versions.
@@ -100,19 +100,20 @@ class ControlLink:
 
         Raises:
             FLBaseError: What the coordinator raised.
-            UnreachableError: Nobody answers, or the connection broke.
+            UnreachableError: Nobody answers, the connection broke, or nothing moves.
         """
         await self._ready()
         start: Starting = self._channel.unary_stream(f"/{SERVICE}/{method}")
         call = start(request.SerializeToString(), metadata=bearer(self._token()))
-        ending = Ending(call, self.address)
+        ending, within_s = Ending(call, self.address), _ANSWER_S
         try:
             while True:
-                async with ending.in_our_words():
+                async with ending.in_our_words(within_s):
                     data: Any = await call.read()
                 if not isinstance(data, bytes):
                     return  # gRPC's sign for the end
                 yield data
+                within_s = self._limits.lease_s
         finally:
             call.cancel()
 

@@ -74,10 +74,21 @@ class Ending:
         call.add_done_callback(self._look)
 
     @contextlib.asynccontextmanager
-    async def in_our_words(self) -> AsyncIterator[None]:
-        """Raise what the coordinator raised."""
+    async def in_our_words(self, within_s: float | None = None) -> AsyncIterator[None]:
+        """Raise what the coordinator raised.
+
+        Args:
+            within_s: How long to wait for it; a status that was lost would never come.
+        """
         try:
-            yield
+            async with asyncio.timeout(within_s):
+                yield
+        except TimeoutError:
+            if within_s is None:
+                raise  # a bound of the caller's own
+            raise UnreachableError(
+                f"nothing came from the coordinator at {self._address} for {within_s:g} s"
+            ) from None
         except (aio.AioRpcError, aio.UsageError, asyncio.InvalidStateError):
             raise await self._error() from None
         except asyncio.CancelledError:

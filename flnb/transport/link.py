@@ -131,7 +131,7 @@ class Link:
             NotFoundError: The version is not there any more.
             AccessRefusedError: The token is not good, or no longer.
             IntegrityError: A place is not one of the version's.
-            UnreachableError: The connection broke: fetch what is missing again.
+            UnreachableError: The connection broke, or nothing moves: fetch what is missing again.
         """
         request = pb.FetchRequest(digest=digest, chunks=chunks).SerializeToString()
         start: Starting = self._channel.unary_stream(_method("Fetch"))
@@ -139,7 +139,7 @@ class Link:
         ending = Ending(call, self.address)
         try:
             for got in range(len(chunks) + 1):
-                async with ending.in_our_words():
+                async with ending.in_our_words(self._limits.lease_s):
                     data = await call.read()
                 if (last := got == len(chunks)) or not isinstance(data, bytes):
                     if last and data is aio.EOF:
