@@ -17,6 +17,7 @@ from flnb.transport.limits import Allowance
 from flnb.transport.listening import Listening
 from flnb.transport.manifest import CHUNK_BYTES, check_places
 from flnb.transport.tokens import Claims, Role
+from flnb.transport.uploading import Uploading
 from flnb.transport.v1 import federation_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
@@ -37,7 +38,7 @@ class Federation:
         self._transfers: dict[str, int] = {}
         self._listening = Listening(limits.sign_ins)
         self._sign_ins = asyncio.Semaphore(limits.sign_ins)
-        self._uploads = asyncio.Semaphore(limits.uploads)
+        self._uploads = Uploading(limits.uploads, limits.still_upload_s)
         per_minute = limits.failed_joins_per_minute
         self._failed_joins = Allowance(per_minute / 60, per_minute, limits.clients)
 
@@ -123,16 +124,34 @@ class Federation:
         with self._transfer_of(claims):
             request = await call.first(pb.SendRequest)
             places = check_places(request.chunks, -(-self._limits.model_bytes // CHUNK_BYTES))
-            async with self._uploads:
+            async with self._uploads.place():
                 sink = await self._hub.sink(claims, request)
                 complete = False
                 try:
                     async with Watch(self._hub.claims, call) as watch:
-                        await _take_chunks(call, places, sink, watch)
+                        await self._take(call, places, sink, watch)
                     complete = True
                 finally:
                     await sink.close(complete)
         await call.write(pb.SendReply(chunks=len(places)))
+
+    async def _take(self, call: Call, places: list[int], sink: ChunkSink, watch: Watch) -> None:
+        last = max(places, default=-1)  # only the last chunk of a vector may be shorter
+        for taken, place in enumerate(places):
+            async with self._uploads.chunk():
+                data = await call.read()
+            if data is None:
+                raise IntegrityError(f"the upload ended after {taken} of {len(places)} chunks")
+            if not data or len(data) > CHUNK_BYTES or (len(data) < CHUNK_BYTES and place != last):
+                raise IntegrityError(f"chunk {place} has {len(data)} bytes, not {CHUNK_BYTES}")
+            await sink.write(place, data)
+            watch.moved()
+        async with self._uploads.chunk():
+            more = await call.read()
+        if more is not None:
+            raise IntegrityError(
+                f"there are more than the {len(places)} chunks that were announced"
+            )
 
     async def _known(self, call: Call) -> Claims:
         # People's tokens are refused: one whose owner bears the name of a client is not that client.
@@ -153,17 +172,3 @@ class Federation:
             self._transfers[claims.name] -= 1
             if not self._transfers[claims.name]:
                 del self._transfers[claims.name]
-
-
-async def _take_chunks(call: Call, places: list[int], sink: ChunkSink, watch: Watch) -> None:
-    last = max(places, default=-1)  # only the last chunk of a vector may be shorter
-    for taken, place in enumerate(places):
-        data = await call.read()
-        if data is None:
-            raise IntegrityError(f"the upload ended after {taken} of {len(places)} chunks")
-        if not data or len(data) > CHUNK_BYTES or (len(data) < CHUNK_BYTES and place != last):
-            raise IntegrityError(f"chunk {place} has {len(data)} bytes, not {CHUNK_BYTES}")
-        await sink.write(place, data)
-        watch.moved()
-    if await call.read() is not None:
-        raise IntegrityError(f"there are more than the {len(places)} chunks that were announced")

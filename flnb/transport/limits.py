@@ -39,6 +39,8 @@ class Limits(Frozen):
     """Calls at once on one connection; further ones wait at the client."""
     uploads: PositiveInt = 16
     """Updates that are taken in at once; further ones wait."""
+    still_upload_s: PositiveFloat = 15.0
+    """How long an upload may send nothing while others wait; then its place is theirs."""
     transfers_per_client: PositiveInt = 4
     """Uploads and downloads of one client at once; further ones are refused."""
     requests_per_s: PositiveFloat = 200.0
