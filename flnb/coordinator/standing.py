@@ -15,6 +15,7 @@ class Standing:
     name: str
     """Of its lab."""
     folder: str
+    """Where its lab lies; empty for those who need not know."""
     since: str
     """Time of the day since which it runs; empty when it does not."""
     n_runs: int
@@ -36,7 +37,11 @@ class Standing:
         Args:
             **more: Facts to add.
         """
-        facts = {"lab": self.folder, "clients": self.clients, "runs": self.going} | more
+        facts = {
+            "lab": self.folder or self.name,
+            "clients": self.clients,
+            "runs": self.going,
+        } | more
         if self.note:
             facts["note"] = self.note
         status = "running" if self.since else "stopped"

@@ -49,10 +49,11 @@ class Looks:
             "Model": self._model,
         }
 
-    @property
-    def state(self) -> str:
-        """The coordinator itself, as JSON."""
-        return json.dumps(asdict(self._coordinator.standing))
+    def state(self, claims: Claims) -> str:
+        """The coordinator itself, as JSON; where its lab lies is for operators."""
+        standing = self._coordinator.standing
+        shown = standing if sees_clients(claims) else replace(standing, folder="")
+        return json.dumps(asdict(shown))
 
     def reply(self, claims: Claims, run: Run) -> pb.RunReply:
         """A run, for whoever asks for it by name or changed it."""
@@ -81,7 +82,7 @@ class Looks:
 
     def _status(self, claims: Claims, _: pb.StatusRequest) -> pb.StatusReply:
         lab = self._coordinator.lab.id
-        return pb.StatusReply(lab=lab, state=self.state, role=str(claims.role))
+        return pb.StatusReply(lab=lab, state=self.state(claims), role=str(claims.role))
 
     def _runs(self, _claims: Claims, _: pb.RunsRequest) -> pb.RunsReply:
         records = self._coordinator.lab.store.state.runs()

@@ -18,6 +18,12 @@ _COLUMNS = ("metrics", "assignments", "updates", "events")
 _TIMES = ("opened_at", "closed_at", "ended_at")
 
 
+def known(kind: Any, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a class has a field for, of what a service says, which may be newer and say more."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in told.items() if name in names}
+
+
 def view_to_json(view: RunView) -> str:
     """Write a picture."""
     return json.dumps(asdict(view), default=_text)
@@ -28,12 +34,12 @@ def view_from_json(text: str) -> RunView:
     told = json.loads(text)
     started_at = told["started_at"]
     return RunView(
-        **told
+        **known(RunView, told)
         | {
             "status": Status(told["status"]),
             "phase": Phase(told["phase"]),
             "started_at": datetime.fromisoformat(started_at) if started_at else None,
-            "rows": tuple(RoundRow(**row) for row in told["rows"]),
+            "rows": tuple(RoundRow(**known(RoundRow, row)) for row in told["rows"]),
             "curve": tuple((number, value) for number, value in told["curve"]),
         }
     )
@@ -63,8 +69,8 @@ def round_from_json(data: bytes) -> Closing | FailedAttempt:
     told["run"] = RunId(told["run"])
     if "reasons" in told:
         told["reasons"] = {int(row): story for row, story in told["reasons"].items()}
-        return FailedAttempt(**told)
-    return Closing(**told)
+        return FailedAttempt(**known(FailedAttempt, told))
+    return Closing(**known(Closing, told))
 
 
 def error_to_json(error: FLBaseError | None) -> str:

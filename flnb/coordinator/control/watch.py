@@ -76,7 +76,7 @@ class _Seen:
 
     async def news(self, look: int) -> AsyncIterator[pb.WatchNote]:
         """What has changed since the last look."""
-        state = self._looks.state
+        state = self._looks.state(self._claims)
         if state != self._state or look % _ALIVE_LOOKS == 0:
             self._state = state
             yield pb.WatchNote(state=state)

@@ -154,6 +154,10 @@ class Wire:
                 if refused or failures >= _FAILURES:
                     self._lose(error)
                     return
+            except Exception as error:  # who waits must hear of it, whatever it is
+                log.exception("the watch of %s has ended", self._link.address)
+                self._lose(_unread(error))
+                return
             # Without the jitter, all who watched would come back in the same moment.
             await asyncio.sleep(wait_s * (0.5 + random.random()))  # noqa: S311 - no secret
             wait_s = min(_MOST_S, 2 * wait_s)
@@ -178,6 +182,14 @@ class Wire:
 
 async def _made(make: Callable[[], T]) -> T:
     return make()
+
+
+def _unread(error: Exception) -> FLBaseError:
+    what = f"{type(error).__name__}: {error}"
+    return FLBaseError(
+        f"what the coordinator says cannot be read here ({what})",
+        hint="of two versions of flnb, upgrade the older; then connect again",
+    )
 
 
 def _say_failure(asked: Any) -> None:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import flnb
+from flnb.coordinator.control.plain import view_to_json
 from flnb.core.errors import (
+    FLBaseError,
     InsufficientClientsError,
     NotFoundError,
     PlanError,
@@ -191,7 +193,7 @@ def test_a_service_that_fails_for_a_moment_is_watched_on(coord, person, plan, ta
     there = person()
     run = there.run(plan.replace(rounds=5000), task)
     with pytest.MonkeyPatch.context() as broken:
-        broken.setattr("flnb.coordinator.control.looks.Looks.state", property(lambda _: 1 / 0))
+        broken.setattr("flnb.coordinator.control.looks.Looks.state", lambda *_: 1 / 0)
         until(lambda: not there._wire.connected)
     seen = run.view.round
     until(lambda: run.view.round > seen)
@@ -200,6 +202,18 @@ def test_a_service_that_fails_for_a_moment_is_watched_on(coord, person, plan, ta
     asyncio.run(service.close())
     with pytest.raises(UnreachableError, match="stops"):  # and not for good
         asyncio.run(service.claims(token))
+
+
+def test_who_waits_hears_that_a_picture_cannot_be_read(person, plan, task, until, monkeypatch):
+    there = person()
+    run = there.run(plan.replace(rounds=5000), task)
+    until(lambda: run.view.round > 1)
+    name = "flnb.coordinator.control.watch.view_to_json"
+    monkeypatch.setattr(name, lambda view: view_to_json(view).replace("running", "dreaming"))
+    with pytest.raises(FLBaseError, match="cannot be read here") as ended:
+        run.wait(30)
+    assert "upgrade" in ended.value.hint
+    assert "cannot be read" in there._repr_mimebundle_()["text/html"]
 
 
 def test_frames_move_and_the_last_one_is_drawn_by_whoever_waits(person, plan, task, monkeypatch):

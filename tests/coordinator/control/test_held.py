@@ -1,6 +1,7 @@
 """A run that is held through a connection: which picture counts, and when a rest is believed."""
 
 import asyncio
+import json
 from dataclasses import replace
 
 import pytest
@@ -102,3 +103,12 @@ def test_a_picture_and_a_round_arrive_as_they_were():
     assert came.assignments["client"] == list(closing.assignments["client"])
     hidden = plain.round_from_json(plain.round_to_json(closing, clients=False))
     assert (hidden.accepted, hidden.assignments["client"], hidden.updates["loss"]) == (3, [], [])
+
+
+def test_what_a_newer_service_says_beside_is_left_out():
+    view = replace(VIEW, rows=(RoundRow(3, {"accuracy": 0.5}, 4, 5, 0, 0.1, "abc"),))
+    told = json.loads(plain.view_to_json(view)) | {"mood": "good"}
+    told["rows"] = [row | {"weather": "fair"} for row in told["rows"]]
+    assert plain.view_from_json(json.dumps(told)) == view
+    closing = json.loads(plain.round_to_json(sample_closing(3), clients=True)) | {"mood": "good"}
+    assert plain.round_from_json(json.dumps(closing).encode()).accepted == 3

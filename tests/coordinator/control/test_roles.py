@@ -84,6 +84,14 @@ def test_a_viewer_sees_aggregates_and_no_single_client(person, finished):
             person("viewer").sql(f"SELECT * FROM {table}")
 
 
+def test_a_viewer_is_not_told_where_the_lab_lies(coord, person):
+    viewer, operator = person("viewer"), person("operator")
+    folder = str(coord.lab.path)
+    assert (viewer.standing.folder, operator.standing.folder) == ("", folder)
+    assert folder not in viewer._repr_mimebundle_()["text/html"]
+    assert repr(viewer) == repr(operator) == repr(coord)
+
+
 def test_a_viewer_steers_nothing_and_hears_who_can_let_him(person, finished, plan, task):
     viewer = person("viewer")
     run = viewer.attach("first")
