@@ -12,6 +12,8 @@ from flnb.transport.v1 import control_pb2 as pb
 
 if TYPE_CHECKING:
     from flnb.coordinator.coordinator import Coordinator
+    from flnb.coordinator.granting import Grant
+    from flnb.coordinator.invitations import Invitation
 
 
 class Admission:
@@ -37,7 +39,7 @@ class Admission:
 
     def _invite(self, _: Claims, request: pb.InviteRequest) -> pb.InviteReply:
         made = self._coordinator.invite(request.client, expires=request.expires)
-        return pb.InviteReply(text=made.text, expires_at=made.expires_at.isoformat())
+        return pb.InviteReply(**_handed_over(made))
 
     def _revoke(self, _: Claims, request: pb.RevokeRequest) -> pb.RevokeReply:
         self._coordinator.revoke(request.client, request.reason)
@@ -48,10 +50,17 @@ class Admission:
 
     def _grant(self, _: Claims, request: pb.GrantRequest) -> pb.GrantReply:
         made = self._coordinator.token(request.name, role=request.role, expires=request.expires)
-        return pb.GrantReply(text=made.text, expires_at=made.expires_at.isoformat())
+        return pb.GrantReply(**_handed_over(made))
 
     def _revoke_token(self, _: Claims, request: pb.RevokeTokenRequest) -> pb.RevokeTokenReply:
         return pb.RevokeTokenReply(count=self._coordinator.revoke_token(request.name))
+
+
+def _handed_over(made: Invitation | Grant) -> dict[str, str]:
+    """What somebody gets, or where it lies here: a private key does not travel for an admin."""
+    certificate = str(made.certificate or "")
+    expires_at = made.expires_at.isoformat()
+    return {"text": made.text, "expires_at": expires_at, "certificate": certificate}
 
 
 def _json(rows: Any) -> str:

@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.client_list import ClientList, ClientRow
 from flnb.coordinator.control.distant import DistantRun, plain_changes
+from flnb.coordinator.control.plain import known
 from flnb.coordinator.control.wire import Wire
 from flnb.coordinator.granting import Grant, TokenList
 from flnb.coordinator.invitations import Invitation
@@ -153,29 +155,36 @@ class Connection:
     def clients(self) -> ClientList:
         """The remote clients of the lab, and what they are doing."""
         told = json.loads(self._wire.ask("Clients", pb.ClientsRequest(), pb.ClientsReply).clients)
-        return ClientList([ClientRow(**_with_times(row)) for row in told])
+        return ClientList([ClientRow(**known(ClientRow, _with_times(row))) for row in told])
 
     def invite(self, client: str, *, expires: str = "2h") -> Invitation:
-        """Let a remote client join; see `Coordinator.invite`."""
+        """Let a remote client join; see `Coordinator.invite`.
+
+        Returns:
+            Shows the line to run at the client. A certificate is named by its path there, where the
+            coordinator is.
+        """
         request = pb.InviteRequest(client=client, expires=expires)
         reply = self._wire.ask("Invite", request, pb.InviteReply)
-        return Invitation(client, datetime.fromisoformat(reply.expires_at), reply.text)
+        until = datetime.fromisoformat(reply.expires_at)
+        return Invitation(client, until, reply.text, _path(reply.certificate))
 
     def revoke(self, client: str, reason: str = "revoked") -> None:
         """Shut a remote client out; see `Coordinator.revoke`."""
         self._wire.ask("Revoke", pb.RevokeRequest(client=client, reason=reason), pb.RevokeReply)
 
     def token(self, name: str, *, role: str = "viewer", expires: str = "30d") -> Grant:
-        """Let a person hold the coordinator; see `Coordinator.token`."""
+        """Let a person hold the coordinator; see `Coordinator.token`, and `invite` here."""
         request = pb.GrantRequest(name=name, role=role, expires=expires)
         reply = self._wire.ask("Grant", request, pb.GrantReply)
-        return Grant(name, role, datetime.fromisoformat(reply.expires_at), reply.text)
+        until = datetime.fromisoformat(reply.expires_at)
+        return Grant(name, role, until, reply.text, _path(reply.certificate))
 
     @property
     def tokens(self) -> TokenList:
         """The people's tokens of the lab."""
         told = json.loads(self._wire.ask("Tokens", pb.TokensRequest(), pb.TokensReply).tokens)
-        return TokenList([TokenRecord(**_with_times(row)) for row in told])
+        return TokenList([TokenRecord(**known(TokenRecord, _with_times(row))) for row in told])
 
     def revoke_token(self, name: str) -> int:
         """Take all tokens of a person back; see `Coordinator.revoke_token`."""
@@ -187,7 +196,7 @@ class Connection:
     @property
     def standing(self) -> Standing:
         """How the coordinator stands, as it was heard last."""
-        return Standing(**json.loads(self._wire.state))
+        return Standing(**known(Standing, json.loads(self._wire.state)))
 
     def __repr__(self) -> str:
         """One line, from memory."""
@@ -199,6 +208,10 @@ class Connection:
             why = self._wire.ended.message if self._wire.ended is not None else "trying again"
             there += f"; not connected now: {why}"
         return self.standing.bundle(at=there)
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def _name_of(task: Task) -> pb.TaskName:

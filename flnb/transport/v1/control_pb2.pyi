@@ -215,12 +215,14 @@ class InviteRequest(_message.Message):
     def __init__(self, client: _Optional[str] = ..., expires: _Optional[str] = ...) -> None: ...
 
 class InviteReply(_message.Message):
-    __slots__ = ("text", "expires_at")
+    __slots__ = ("text", "expires_at", "certificate")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     text: str
     expires_at: str
-    def __init__(self, text: _Optional[str] = ..., expires_at: _Optional[str] = ...) -> None: ...
+    certificate: str
+    def __init__(self, text: _Optional[str] = ..., expires_at: _Optional[str] = ..., certificate: _Optional[str] = ...) -> None: ...
 
 class RevokeRequest(_message.Message):
     __slots__ = ("client", "reason")
@@ -255,12 +257,14 @@ class GrantRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., role: _Optional[str] = ..., expires: _Optional[str] = ...) -> None: ...
 
 class GrantReply(_message.Message):
-    __slots__ = ("text", "expires_at")
+    __slots__ = ("text", "expires_at", "certificate")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     text: str
     expires_at: str
-    def __init__(self, text: _Optional[str] = ..., expires_at: _Optional[str] = ...) -> None: ...
+    certificate: str
+    def __init__(self, text: _Optional[str] = ..., expires_at: _Optional[str] = ..., certificate: _Optional[str] = ...) -> None: ...
 
 class RevokeTokenRequest(_message.Message):
     __slots__ = ("name",)

@@ -84,6 +84,23 @@ def test_a_coordinator_that_asks_for_certificates_gets_ones_own(coord):
         flnb.connect(grant.text)
 
 
+def test_the_certificate_of_an_invite_or_pass_is_named_through_a_connection(coord):
+    coord.listen("127.0.0.1", 0, mutual_tls=True)
+    with flnb.connect(coord.lab.path) as admin:
+        invitation, grant = admin.invite("hospital-a"), admin.token("dr-lee")
+    assert invitation.command.endswith(" --cert hospital-a.pem")
+    assert str(invitation.certificate) in invitation._repr_mimebundle_()["text/html"]
+    with flnb.connect(grant.text, cert=grant.certificate) as there:
+        assert there.role == "viewer"
+
+
+def test_without_mutual_tls_no_certificate_is_named(coord):
+    coord.listen()
+    with flnb.connect(coord.lab.path) as admin:
+        assert admin.invite("hospital-a").certificate is None
+        assert admin.token("dr-lee").certificate is None
+
+
 def test_what_is_no_pass_is_said_without_repeating_it(coord):
     line = coord.token("dr-lee").text
     with pytest.raises(PlanError, match="the pass was cut off"):
