@@ -32,7 +32,8 @@ class Client:
         flnb.Client("flnb1.eJx…", task).run()
 
     Examples stay here, updates of the model go out. It joins when it comes for the first time,
-    reconnects by itself, and keeps signed updates on its disk until their round is saved.
+    reconnects by itself, and keeps its last two signed updates on its disk until their rounds are
+    saved; one before those would be trained again if it were asked for.
 
     Args:
         invite: The line that the coordinator gave, or the file that holds it.

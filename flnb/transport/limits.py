@@ -1,4 +1,4 @@
-"""Every bound of the wire in one place, who is over one, and what gRPC is told of them.
+"""What a coordinator takes from the wire, in one place, who is over one, and what gRPC is told of them.
 
 What is over a bound is refused in words, or waits; nothing is dropped in silence.
 """
