@@ -13,6 +13,7 @@ from flnb.tensors.half import round_halves
 from flnb.tensors.layout import CHUNK_VALUES, Layout, Slot
 from flnb.tensors.model import Model, Update
 from flnb.tensors.packing import pack, unpack
+from flnb.tensors.reuse import release_unused, unfilled
 from flnb.tensors.spool import Spool
 from flnb.tensors.staging import SpoolFile, Staging
 
@@ -33,6 +34,8 @@ __all__ = [
     "l2_norm",
     "largest_magnitude",
     "pack",
+    "release_unused",
     "round_halves",
+    "unfilled",
     "unpack",
 ]

@@ -33,7 +33,7 @@ class CohortSum:
         layout: Of the base version; updates of another layout are refused.
     """
 
-    __slots__ = ("_integers", "_values", "count", "layout", "total_weight")
+    __slots__ = ("_integers", "_mean", "_spent", "_values", "count", "layout", "total_weight")
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -43,6 +43,9 @@ class CohortSum:
         self._values = ExactSum(layout.n_values)
         self._integers = aligned(layout.n_integers, np.int64)
         self._integers[:] = _LOWEST
+        self._spent = False
+        self._mean: Update | None = None
+        """All that is left of a sum that was spent."""
 
     def fold(self, update: Update, weight: int | np.int64 | Fraction) -> None:
         """Add one update.
@@ -71,8 +74,9 @@ class CohortSum:
         """Add everything that `other` holds; `other` stays as it is.
 
         Raises:
-            IntegrityError: Another layout, or together more than 2^18 updates.
+            IntegrityError: Another layout, together more than 2^18 updates, or one was spent.
         """
+        other._check(self.layout, 0)
         self._check(other.layout, other.count)
         self._values.merge(other._values)
         np.maximum(self._integers, other._integers, out=self._integers)
@@ -87,8 +91,21 @@ class CohortSum:
         """
         if not self.count:
             raise IntegrityError("there is no mean of no updates")
-        values = self._values.divided_by(float(self.total_weight))
-        return Update(self.layout, values, self._integers.copy())
+        if self._mean is not None:
+            return self._mean
+        values = self._values.divided_by(float(self.total_weight), over=self._spent)
+        mean = Update(self.layout, values, self._integers.copy())
+        self._mean = mean if self._spent else None
+        return mean
+
+    def spend(self) -> CohortSum:
+        """Want nothing of this sum any more but its mean, which takes the sum's memory.
+
+        Returns:
+            The same sum.
+        """
+        self._spent = True
+        return self
 
     def to_parts(self) -> tuple[dict[str, Any], list[np.ndarray]]:
         """Take the sum apart for a trip through shared memory.
@@ -96,7 +113,11 @@ class CohortSum:
         Returns:
             A description that can go into JSON, and the arrays themselves, not copied: int64, one
             of `n_values` for each bucket in use, and last the integers.
+
+        Raises:
+            IntegrityError: It was spent.
         """
+        self._check(self.layout, 0)
         limbs = self._values.limbs
         meta = {
             "count": self.count,
@@ -129,6 +150,8 @@ class CohortSum:
         return sums
 
     def _check(self, layout: Layout, more: int) -> None:
+        if self._mean is not None:
+            raise IntegrityError("this sum was spent: nothing but its mean is left")
         if layout is not self.layout and (reason := self.layout.differs_from(layout)):
             raise IntegrityError(reason)
         if self.count + more > MAX_UPDATES:

@@ -26,6 +26,7 @@ from jaxtyping import Float32, Int64
 
 from flnb.core.errors import IntegrityError
 from flnb.tensors.arrays import BLOCK_VALUES, aligned, blocks, largest_magnitude
+from flnb.tensors.reuse import unfilled
 
 BUCKET_BITS = 8
 LOWEST_BUCKET, HIGHEST_BUCKET = -6, 5
@@ -86,16 +87,19 @@ class ExactSum:
         if magnitude == 0.0:
             return
         _check_room(self._n_terms + 1)
-        limb = self._limbs.get(bucket)
+        limb, first = self._limbs.get(bucket), bucket not in self._limbs
         if limb is None:
-            limb = self._limbs[bucket] = aligned(self._n, np.int64)
+            limb = self._limbs[bucket] = unfilled(self._n, np.int64)
         factor = weight / _quantum(bucket)
         for span in blocks(self._n):
             wide = self._wide[: span.stop - span.start]
             np.copyto(wide, x[span])
             wide *= factor
             wide += _MAGIC
-            limb[span] += wide.view(np.int64)
+            if first:
+                limb[span] = wide.view(np.int64)
+            else:
+                limb[span] += wide.view(np.int64)
         self._terms[bucket] = self._terms.get(bucket, 0) + 1
 
     def merge(self, other: ExactSum) -> None:
@@ -122,14 +126,20 @@ class ExactSum:
         if bucket in self._limbs:
             self._limbs[bucket] += limb
         else:
-            self._limbs[bucket] = aligned(self._n, np.int64) if copy else limb
+            self._limbs[bucket] = unfilled(self._n, np.int64) if copy else limb
             if copy:
                 self._limbs[bucket][:] = limb
         self._terms[bucket] = self._terms.get(bucket, 0) + terms
 
-    def divided_by(self, divisor: float) -> Float32[np.ndarray, " n"]:
-        """Divide the sum by a number above zero, in float64, and round once to float32."""
-        result = aligned(self._n, np.float32)
+    def divided_by(self, divisor: float, *, over: bool = False) -> Float32[np.ndarray, " n"]:
+        """Divide the sum by a number above zero, in float64, and round once to float32.
+
+        Args:
+            divisor: The number.
+            over: Write the result where the sum lies, which is empty afterwards: a vector of
+                memory less.
+        """
+        result = self._place(over)
         part = np.empty_like(self._wide)
         whole = np.empty(self._wide.size, np.int64)
         for span in blocks(self._n if self._limbs else 0):
@@ -141,7 +151,18 @@ class ExactSum:
                 np.multiply(whole[:size], _quantum(bucket), out=part[:size])
                 total += part[:size]
             np.divide(total, divisor, out=result[span], casting="same_kind")
+        if over:
+            self._limbs, self._terms = {}, {}
         return result
+
+    def _place(self, over: bool) -> Float32[np.ndarray, " n"]:
+        """Where a quotient goes."""
+        if not self._limbs:
+            return aligned(self._n, np.float32)
+        if not over:
+            return unfilled(self._n, np.float32)
+        # A quotient takes half the room: it is written to what was read by then, block by block.
+        return next(iter(self._limbs.values())).view(np.float32)[: self._n]
 
 
 def _quantum(bucket: int) -> float:

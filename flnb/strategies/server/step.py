@@ -13,7 +13,16 @@ import numpy as np
 from jaxtyping import Float32
 
 from flnb.core.errors import IntegrityError
-from flnb.tensors import BLOCK_VALUES, Layout, Model, Update, aligned, blocks, round_halves
+from flnb.tensors import (
+    BLOCK_VALUES,
+    Layout,
+    Model,
+    Update,
+    aligned,
+    blocks,
+    round_halves,
+    unfilled,
+)
 
 Block = Float32[np.ndarray, " block"]
 BlockStep = Callable[[slice, Block, Block], None]
@@ -34,7 +43,7 @@ def moved(model: Model, update: Update, step: BlockStep) -> Model:
     if reason := model.layout.differs_from(update.layout):
         raise IntegrityError(reason)
     layout = model.layout
-    values = aligned(layout.n_values, np.float32)
+    values = unfilled(layout.n_values, np.float32)
     try:
         with np.errstate(over="raise", invalid="raise", divide="raise"):
             for span in blocks(layout.parameter_span.stop):
