@@ -30,7 +30,7 @@ from flnb.core.view import Status
 from flnb.sampling import sampler_for
 from flnb.store import Closing, LabStore, RunRecord
 from flnb.strategies import Strategy
-from flnb.tensors import CohortSum
+from flnb.tensors import CohortSum, release_unused
 
 if TYPE_CHECKING:
     from flnb.coordinator.remote.participants import RemoteClients  # brings grpc
@@ -313,6 +313,7 @@ class Runner:
     def _next_version(self, round_number: int) -> Version:
         """Turn the sums into the next version; runs in the population's thread."""
         strategy = self._job.strategy
+        assert self._sums is not None, "a round that closes has updates"
         update = strategy.rule.combine(self._sums.spend())
         self._sums = None
         optimiser, model = strategy.server.apply(
@@ -388,6 +389,7 @@ class Runner:
         # What went wrong with these was said already, or is of a round that is given up.
         await self._journal.end()
         await self._closer.close()
+        release_unused()  # nobody knows when a run will want it
 
     async def _in_io(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._io, work, *arguments)
