@@ -1,4 +1,4 @@
-"""What a coordinator takes from the wire: its bounds, who is over one, and what gRPC is told."""
+"""What a coordinator takes from the wire: its bounds, who is over one, and what gRPC is told.
 
 What is over a bound is refused in words, or waits; nothing is dropped in silence.
 """
