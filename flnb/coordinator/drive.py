@@ -60,6 +60,8 @@ class Drive:
         try:
             await self._write(Status.RUNNING)
             status, error = await self._runner.drive()
+            if status in {Status.FINISHED, Status.STOPPED}:
+                self.population.ended(self._record.id)
         except FLBaseError as caught:
             status, error = Status.PAUSED, caught
         except asyncio.CancelledError:

@@ -98,6 +98,11 @@ class Hosting(Inviting):
         self._populations.remove(population)
         population.close()
 
+    def _forget(self, run: RunId) -> None:
+        """A run that rested is over: remote clients need not keep anything of it."""
+        for population in tuple(self._populations):
+            self._thread().loop.call_soon_threadsafe(population.ended, run)
+
     def _population(self, task: Task) -> Population:
         fingerprint = task.fingerprint()
         for population in reversed(self._populations):

@@ -152,6 +152,7 @@ async def open_desk(
     front = Front(store, issuer, limits, in_io)
     server = Server(front, limits, controls(issuer))
     try:
+        await front.tidy()
         port = await server.start(place.host, place.port, shown, client_ca)
     except BaseException:
         await front.close()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flnb.coordinator.standing import Card
-from flnb.core.ids import ClientId
+from flnb.core.ids import ClientId, RunId
 from flnb.core.ports import Participants
 
 if TYPE_CHECKING:
@@ -101,6 +101,11 @@ class Population:
             self.remote.closed(closing.run, closing.round)
             if closing.snapshot is not None:
                 self.remote.committed(closing.run, closing.round)
+
+    def ended(self, run: RunId) -> None:
+        """A run is over: remote clients need not work for it, nor keep anything."""
+        if self.remote is not None:
+            self.remote.ended(run)
 
     @property
     def clients(self) -> Mapping[ClientId, int]:

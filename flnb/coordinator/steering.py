@@ -6,7 +6,6 @@ import getpass
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
-from functools import partial
 from typing import TYPE_CHECKING
 
 from flnb.coordinator.jobs import end_resting
@@ -37,6 +36,9 @@ class Steering:
 
     def _thread(self) -> LoopThread:
         raise NotImplementedError
+
+    def _forget(self, run: RunId) -> None:
+        """Called once a run that rested is over."""
 
     # --- finding them ---------------------------------------------------------------------------
 
@@ -94,7 +96,11 @@ class Steering:
         """End a run, whether it goes on, is coming to its rest, or rests."""
         drive = self._drives.get(run_id)
         self.note(run_id, "stop")
-        rest = partial(end_resting, self.lab.store, run_id, self.picture(run_id))
+
+        def rest() -> None:
+            end_resting(self.lab.store, run_id, self.picture(run_id))
+            self._forget(run_id)
+
         if drive is not None and not drive.over:
             if self._takes(drive, StopAsked()):
                 return

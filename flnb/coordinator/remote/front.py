@@ -16,12 +16,13 @@ from flnb.coordinator.remote.participants import RemoteClients
 from flnb.coordinator.remote.patience import STALL_S, TICK_S, LoopClock
 from flnb.coordinator.remote.session import Session
 from flnb.coordinator.remote.spoken import check_hello, story_of
-from flnb.coordinator.remote.uploads import forget_ended
+from flnb.coordinator.remote.uploads import forget_others
 from flnb.coordinator.remote.work import Key
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import AccessRefusedError, NotFoundError, TokenExpiredError
 from flnb.core.ids import ClientId
-from flnb.store import ClientRecord, LabStore
+from flnb.core.view import Status
+from flnb.store import ClientRecord, LabStore, RunRecord
 from flnb.tensors import Spool
 from flnb.transport import ChunkSink, Limits, Package
 from flnb.transport.identity import verify
@@ -93,7 +94,10 @@ class Front:
 
     async def tidy(self) -> None:
         """Remove what is staged of runs that are over; before anybody can come."""
-        await self._in_io(forget_ended, self._store, self._spool)
+        over = {Status.FINISHED, Status.STOPPED}
+        records: list[RunRecord] = await self._in_io(self._store.state.runs)
+        going_on = {str(record.id) for record in records if record.status not in over}
+        await self._in_io(forget_others, self._spool, going_on)
 
     async def close(self) -> None:
         """Say goodbye to everybody."""

@@ -71,15 +71,19 @@ class Intake:
         Raises:
             StoreError: It is larger than the whole spool.
         """
-        staging, told = None, False
-        while staging is None:
+        told = False
+        while True:
+            full, pause_s = f"the spool is full, with {spool.used_bytes:,} bytes", _PAUSE_S
             try:
                 staging = await _room(spool, update_id, layout, note, hands)
             except StorageFullError as error:
-                if not told:
-                    log.warning("an update waits until there is room: %s", error.message)
-                told = True
-                await asyncio.sleep(_FULL_S)
+                staging, full, pause_s = None, error.message, _FULL_S
+            if staging is not None:
+                break
+            if not told:
+                log.warning("update %s waits until there is room: %s", update_id, full)
+            told = True
+            await asyncio.sleep(pause_s)
         return cls(staging, manifest, hands, complete)
 
     @property
@@ -210,9 +214,9 @@ class Inflow:
 async def _room(
     spool: Spool, update_id: str, layout: Layout, note: Mapping[str, Any], hands: ThreadPoolExecutor
 ) -> Staging | None:
-    """Take room in the spool as soon as there seems to be some; None if another was faster."""
-    while not spool.fits(layout, update_id=update_id, note=note):  # noqa: ASYNC110  # filled from threads
-        await asyncio.sleep(_PAUSE_S)
+    """Take room in the spool if there seems to be some; None if there is not, or no more."""
+    if not spool.fits(layout, update_id=update_id, note=note):
+        return None
     loop = asyncio.get_running_loop()
     making = loop.run_in_executor(hands, spool.receive, update_id, layout, note)
     try:

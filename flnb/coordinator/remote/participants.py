@@ -234,6 +234,16 @@ class RemoteClients:
             self._uploads.drop(key)
         reach("after-settled")
 
+    def ended(self, run: str) -> None:
+        """A run is over: nobody works for it any more, and nothing of it is kept."""
+        work, kept = self._work, self._uploads.kept(run)
+        if work is not None and work.work.run == run:
+            self._withdraw(work, keep=set(), reason="the run has ended")
+            self._work = self._package = None
+        for key in kept:
+            self._post(ClientId(key.client), notes.settled(key))
+        self._uploads.end(run)
+
     # --- within, on the loop --------------------------------------------------------------------
 
     async def _open(self, work: OpenWork, package: Package) -> None:

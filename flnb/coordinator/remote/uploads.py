@@ -7,7 +7,8 @@ complete update says whether it is news: that one place decides what counts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from flnb.coordinator.remote.intake import Intake
@@ -41,7 +42,7 @@ class Uploads:
         """Let go of the threads."""
         self._hands.shutdown(wait=True)
 
-    def kept(self, run: str, round_number: int) -> list[Key]:
+    def kept(self, run: str, round_number: float = math.inf) -> list[Key]:
         """Updates of a run up to a round that are kept."""
         return [key for key in self._kept if key.run == run and key.round <= round_number]
 
@@ -51,7 +52,7 @@ class Uploads:
         for file in self._spool.files:
             place = places.get(file.update_id)
             if place is None:
-                if file.update_id.startswith(f"{work.work.run}/"):
+                if _run_of(file) == work.work.run:
                     self._hands.submit(self._spool.delete, file.update_id)
                 continue
             envelope = pb.Envelope.FromString(bytes.fromhex(file.note["envelope"]))
@@ -116,14 +117,33 @@ class Uploads:
         if (file := self._kept.pop(key, None)) is not None:
             self._hands.submit(self._spool.delete, file.update_id)
 
+    def end(self, run: str) -> None:
+        """A run is over: nobody wants anything of it any more."""
+        for key in [key for key in (*self._intakes, *self._kept) if key.run == run]:
+            self.drop(key)
+        for file in self._spool.files:  # of earlier attempts; some of them are being deleted
+            if _run_of(file) == run:
+                self._hands.submit(self._spool.delete, file.update_id)
+
     def _counts(self, work: OpenWork, key: Key, update: Received, file: SpoolFile | None) -> None:
         self._kept[key] = file
         if not self._complete(key, work.base_digest, update):
             self.drop(key)
 
 
+def forget_others(spool: Spool, going_on: Collection[str]) -> None:
+    """Remove what is staged of other runs than those that go on."""
+    for file in spool.files:
+        if _run_of(file) not in going_on:
+            spool.delete(file.update_id)
+
+
 def _update_id(key: Key) -> str:
     return "/".join(map(str, key))
+
+
+def _run_of(file: SpoolFile) -> str:
+    return file.update_id.partition("/")[0]
 
 
 def _from_spool(work: OpenWork, envelope: pb.Envelope, file: SpoolFile) -> Received:

@@ -11,10 +11,11 @@ from flnb.core.ids import ClientId, RunId
 from flnb.core.messages import ClientHalf, Outcome, Work
 from flnb.core.plan import Local
 from flnb.tensors import Layout, Model, Spool
-from flnb.transport import Limits, Manifest
+from flnb.transport import CHUNK_BYTES, Limits, Manifest
 from flnb.transport.v1 import federation_pb2 as pb
 
 LAYOUT = Layout.of([("w", (6,), "float32", "parameter")])
+LARGE = Layout.of([("w", (3 * CHUNK_BYTES // 4,), "float32", "parameter")])
 CLIENT = ClientId("a")
 HALF = ClientHalf("m:f", Local(epochs=1))
 
@@ -44,7 +45,17 @@ class Crowd:
 
     async def offer(self, work, value):
         data = np.full(self.base.layout.n_values, value, np.float32).tobytes()
-        await self.remote.offer(CLIENT, envelope(work, Manifest.of(data)), data)
+        inline = data if len(data) <= CHUNK_BYTES else b""
+        await self.remote.offer(CLIENT, envelope(work, Manifest.of(data)), inline)
+
+    async def upload(self, work, value):
+        """Offer a large update and send every chunk."""
+        await self.offer(work, value)
+        data = np.full(self.base.layout.n_values, value, np.float32).tobytes()
+        transfer, manifest = self.remote.intake(CLIENT, work.rows[0].key), Manifest.of(data)
+        for place in range(manifest.chunk_count):
+            await transfer.write(place, data[manifest.span(place)])
+        await transfer.close(True)
 
 
 @asynccontextmanager
@@ -55,6 +66,11 @@ async def crowd(folder, **options):
             yield made
     finally:
         await asyncio.to_thread(made.remote.close)
+
+
+async def until(true):
+    while not true():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
 
 
 def envelope(work, manifest):
@@ -89,5 +105,22 @@ def test_cancelling_the_work_of_one_leaves_that_of_another_open(tmp_path):
             collecting = asyncio.create_task(people.collect(second))
             await people.offer(second, 1.0)
             assert (await collecting).outcome.tolist() == [Outcome.ACCEPTED]
+
+    asyncio.run(scene())
+
+
+def test_of_a_run_that_ended_nothing_is_waited_for_and_nothing_is_kept(tmp_path):
+    async def scene():
+        async with crowd(tmp_path, layout=LARGE) as people:
+            work = await people.begin("stopped")
+            await people.upload(work, 1.0)
+            assert people.spool.files
+            people.sent.clear()
+            people.remote.ended("other")
+            assert not people.sent
+            people.remote.ended("stopped")
+            await until(lambda: not people.spool.files)
+            await people.offer(work, 1.0)
+            assert people.sent == [(CLIENT, "withdrawn"), (CLIENT, "settled"), (CLIENT, "refused")]
 
     asyncio.run(scene())

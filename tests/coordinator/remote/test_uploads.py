@@ -6,13 +6,13 @@ import threading
 import numpy as np
 import pytest
 
-from flnb.coordinator.remote.uploads import Uploads
+from flnb.coordinator.remote.uploads import Uploads, forget_others
 from flnb.coordinator.remote.work import OpenWork
 from flnb.core.errors import StorageFullError
 from flnb.core.ids import ClientId, RunId
 from flnb.core.messages import ClientHalf, Work
 from flnb.core.plan import Local
-from flnb.tensors import Layout, Model, Spool, staging
+from flnb.tensors import Layout, Model, Spool, Update, staging
 from flnb.transport import CHUNK_BYTES, Manifest
 from flnb.transport.v1 import federation_pb2 as pb
 
@@ -121,12 +121,13 @@ def test_an_update_whose_transfer_broke_after_its_last_chunk_is_whole(tmp_path):
     play(scene, tmp_path)
 
 
-def test_a_full_spool_delays_an_update_until_another_is_gone(tmp_path):
+def test_a_full_spool_delays_an_update_until_another_is_gone(tmp_path, caplog):
     async def scene(uploads, spool, counted):
         await send(uploads, 0, await uploads.open(WORK, 0, envelope(0)))
         second = asyncio.create_task(uploads.open(WORK, 1, envelope(1)))
         await asyncio.sleep(0.3)
         assert not second.done()
+        assert caplog.text.count("waits until there is room: the spool is full") == 1
         uploads.drop(WORK.rows[0].key)
         await send(uploads, 1, await second)
         assert counted == ["a", "b"]
@@ -146,3 +147,11 @@ def test_room_that_was_made_for_somebody_who_went_is_given_back(tmp_path):
         assert counted == ["b"]
 
     play(scene, tmp_path, max_bytes=4 * LAYOUT.n_values + 4096)
+
+
+def test_what_was_staged_for_runs_that_do_not_go_on_is_removed(tmp_path):
+    spool = Spool(tmp_path, 2**30)
+    for run in ("going", "ended"):
+        spool.stage(f"{run}/1/1/0/train/a", Update(LAYOUT, VALUES, np.zeros(0, np.int64)))
+    forget_others(spool, {"going"})
+    assert [file.update_id for file in spool.files] == ["going/1/1/0/train/a"]
