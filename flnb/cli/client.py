@@ -98,7 +98,7 @@ def invite(
 
 @app.command("list", epilog="Example: flnb client list --json")
 def list_clients(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
-    """List the clients that have joined."""
+    """List the clients that have joined, and those that are invited."""
     from flnb.cli.labs import existing
     from flnb.coordinator import clients_of
 
@@ -106,12 +106,10 @@ def list_clients(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> 
     if as_json:
         output.data([_facts(row) for row in rows])
     elif not rows:
-        output.say("no client has joined; flnb client invite NAME lets one in")
+        output.say("no client has joined or is invited; flnb client invite NAME lets one in")
     else:
-        cells = [
-            (row.client, row.state, f"{row.n_examples:,}", row.task, _moment(row)) for row in rows
-        ]
-        output.table(("client", "state", "examples", "task", "last seen"), cells, left=2)
+        heads = ("client", "state", "examples", "task", "last seen", "invite until")
+        output.table(heads, [_cells(row) for row in rows], left=2)
 
 
 @app.command(epilog='Example: flnb client revoke hospital-a --reason "left the study"')
@@ -120,7 +118,10 @@ def revoke(
     lab: LabPath = output.DEFAULT_LAB,
     reason: Annotated[str, typer.Option(help="Shown to the client and kept.")] = "revoked",
 ) -> None:
-    """Shut a client out: its session ends within a second, its tokens and invites are void."""
+    """Shut a client out: its session ends within a second, its tokens and invites are void.
+
+    An invite that nobody has used yet is taken back by this, too.
+    """
     from flnb.cli.labs import existing
     from flnb.core.clock import SYSTEM_CLOCK
 
@@ -145,10 +146,13 @@ def _facts(row: ClientRow) -> dict[str, object]:
         "state": row.state,
         "n_examples": row.n_examples,
         "task": row.task,
-        "joined_at": row.joined_at.isoformat(),
+        "joined_at": row.joined_at.isoformat() if row.joined_at else None,
         "last_seen_at": row.last_seen_at.isoformat() if row.last_seen_at else None,
+        "invite_ends_at": row.invite_ends_at.isoformat() if row.invite_ends_at else None,
     }
 
 
-def _moment(row: ClientRow) -> str:
-    return f"{row.last_seen_at:%Y-%m-%d %H:%M:%S}" if row.last_seen_at else "never"
+def _cells(row: ClientRow) -> tuple[str, ...]:
+    seen = f"{row.last_seen_at:%Y-%m-%d %H:%M:%S}" if row.last_seen_at else "never"
+    ends = f"{row.invite_ends_at:%Y-%m-%d %H:%M} UTC" if row.invite_ends_at else ""
+    return row.client, row.state, f"{row.n_examples:,}", row.task, seen, ends

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flnb.core import cards
+from flnb.core.ids import ClientId
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,15 +23,18 @@ class ClientRow:
 
     client: str
     state: str
-    """`idle`, `training`, `offline`, or `revoked`."""
+    """`idle`, `training`, `offline`, `revoked`, or `invited`: nobody has joined under the name."""
     n_examples: int
     last_seen_at: datetime | None
     task: str
-    joined_at: datetime
+    joined_at: datetime | None
+    """None of one that is only invited."""
+    invite_ends_at: datetime | None = None
+    """Until when somebody can join under this name, with an invite that was not used."""
 
     @classmethod
-    def of(cls, record: ClientRecord, state: str = "offline") -> ClientRow:
-        """From the lab's record, and what the client is doing."""
+    def of(cls, record: ClientRecord, state: str, invite_ends_at: datetime | None) -> ClientRow:
+        """From the lab's record, what the client is doing, and the invites for its name."""
         return cls(
             record.name,
             "revoked" if record.revoked_at is not None else state,
@@ -38,6 +42,7 @@ class ClientRow:
             record.last_seen_at,
             str(record.about.get("task", "")),
             record.joined_at,
+            invite_ends_at,
         )
 
 
@@ -66,11 +71,10 @@ class ClientList(Sequence[ClientRow]):
 
     def __repr__(self) -> str:
         """One line a client."""
-        lines = [f"{row.client}  {row.state}  {row.n_examples:,} examples" for row in self._rows]
-        return "\n".join(lines) or "no remote client has joined"
+        return "\n".join(map(_line, self._rows)) or "no remote client has joined or is invited"
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
-        heads = ("client", "state", "examples", "task", "last seen")
+        heads = ("client", "state", "examples", "task", "last seen", "invite until")
         rows = [
             (
                 row.client,
@@ -78,12 +82,36 @@ class ClientList(Sequence[ClientRow]):
                 f"{row.n_examples:,}",
                 row.task,
                 f"{row.last_seen_at:%H:%M:%S}" if row.last_seen_at else "never",
+                f"{row.invite_ends_at:%Y-%m-%d %H:%M} UTC" if row.invite_ends_at else "",
             )
             for row in self._rows
         ]
         return cards.bundle(repr(self), cards.framed(cards.table(heads, rows, left=2)))
 
 
-def clients_of(lab: Lab) -> list[ClientRow]:
-    """The remote clients of a lab; those of another process are `offline` as far as we know."""
-    return [ClientRow.of(record) for record in lab.store.state.clients()]
+def clients_of(lab: Lab, doing: Mapping[ClientId, str] | None = None) -> list[ClientRow]:
+    """The remote clients of a lab and whoever is invited, by name.
+
+    Args:
+        lab: The lab.
+        doing: What those do that are here. Without it all are `offline`, as far as we know.
+    """
+    state, invited = lab.store.state, lab.store.state.open_invites()
+    rows = [
+        ClientRow.of(
+            record,
+            (doing or {}).get(ClientId(record.name), "offline"),
+            invited.pop(record.name, None),
+        )
+        for record in state.clients()
+    ]
+    rows += [ClientRow(name, "invited", 0, None, "", None, ends) for name, ends in invited.items()]
+    return sorted(rows, key=lambda row: row.client)
+
+
+def _line(row: ClientRow) -> str:
+    line = f"{row.client}  {row.state}  {row.n_examples:,} examples"
+    if row.joined_at is None:
+        line = f"{row.client}  {row.state}"
+    ends_at = row.invite_ends_at
+    return line if ends_at is None else f"{line}  (invite until {ends_at:%Y-%m-%d %H:%M} UTC)"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flnb.coordinator.client_list import ClientList, ClientRow
+from flnb.coordinator.client_list import ClientList, clients_of
 from flnb.coordinator.invitations import Invitation, invitation
 from flnb.coordinator.listening import Desk, Place, open_desk
 from flnb.core.clock import SYSTEM_CLOCK
@@ -113,10 +113,12 @@ class Inviting:
         return invitation(self.lab.store, self._desk.place, client, expires)
 
     def revoke(self, client: str, reason: str = "revoked") -> None:
-        """Shut a remote client out: its session ends, its tokens and open invites are void.
+        """Shut a remote client out: its session ends, its tokens and invites are void.
+
+        An invite that nobody has used yet is taken back by this, too.
 
         Raises:
-            NotFoundError: No client of that name has joined or was invited.
+            NotFoundError: Nobody of that name has joined, and no invite for it is open.
         """
         store: LabStore = self.lab.store
         store.state.revoke_client(client, reason, SYSTEM_CLOCK.now())
@@ -126,14 +128,8 @@ class Inviting:
 
     @property
     def clients(self) -> ClientList:
-        """The remote clients that have joined this lab, and what they are doing."""
-        doing = self._states()
-        return ClientList(
-            [
-                ClientRow.of(record, doing.get(ClientId(record.name), "offline"))
-                for record in self.lab.store.state.clients()
-            ]
-        )
+        """The remote clients of this lab, what they are doing, and who is invited."""
+        return ClientList(clients_of(self.lab, self._states()))
 
     def _states(self) -> Mapping[ClientId, str]:
         """What remote clients do, as their own loop sees it."""

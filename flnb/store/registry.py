@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from flnb.core import Clock
@@ -50,6 +50,14 @@ class Registry:
         with self._database.reading() as connection:
             return [InviteRecord(*row) for row in connection.execute(query)]
 
+    def open_invites(self) -> dict[str, datetime]:
+        """Every name that somebody could join under now, with the end of its longest invite."""
+        ends_at = func.max(_invites.c.expires_at).label("ends_at")
+        query = select(_invites.c.client, ends_at).where(*_open(self._clock.now()))
+        with self._database.reading() as connection:
+            rows = connection.execute(query.group_by(_invites.c.client))
+            return {row.client: row.ends_at for row in rows}
+
     def holder(self, token_hash: str) -> ClientRecord | None:
         """Who has joined under the name that an invite is for; None if nobody has.
 
@@ -61,20 +69,6 @@ class Registry:
         with self._database.reading() as connection:
             row = connection.execute(query).first()
         return None if row is None else _client_record(row)
-
-    def revoke_invite(self, client: str) -> None:
-        """Make the invites for a name worthless; a client that has joined stays.
-
-        Raises:
-            NotFoundError: No invite for that name could still be revoked; the nearest one is
-                offered.
-        """
-        names = select(_invites.c.client).where(_invites.c.revoked_at.is_(None)).distinct()
-        with self._database.writing() as connection:
-            known = connection.scalars(names).all()
-            if client not in known:
-                raise NotFoundError("open invite for", client, known)
-            _end_invites(connection, client, self._clock.now())
 
     def join(self, token_hash: str, public_key: bytes, now: datetime) -> ClientRecord:
         """Bind a key to the name that an invite is for.
@@ -129,18 +123,19 @@ class Registry:
             return [_client_record(row) for row in rows]
 
     def revoke_client(self, name: str, reason: str, now: datetime) -> None:
-        """Shut a client out until it is invited again; its invites end too.
+        """Shut a client out until it is invited again; its invites end too, used or not.
 
         One that is shut out already keeps the time and the reason of the first word.
 
         Raises:
-            NotFoundError: None of that name has joined; the nearest name is offered.
+            NotFoundError: None of that name has joined or could join; the nearest name is offered.
         """
-        found = _clients.c.name == name
-        change = update(_clients).where(found, _clients.c.revoked_at.is_(None))
+        change = update(_clients).where(_clients.c.name == name, _clients.c.revoked_at.is_(None))
+        invited = select(_invites.c.client).where(*_open(now))
         with self._database.writing() as connection:
-            if connection.execute(select(_clients.c.name).where(found)).first() is None:
-                raise _no_client(connection, name)
+            known = connection.scalars(select(_clients.c.name).union(invited)).all()
+            if name not in known:
+                raise NotFoundError("client", name, known)
             connection.execute(change.values(revoked_at=now, reason=reason))
             _end_invites(connection, name, now)
 
@@ -190,6 +185,12 @@ def _bind(connection: Connection, invite: InviteRecord, public_key: bytes, now: 
     change |= {"revoked_at": None, "reason": ""}
     fresh = upsert(_clients).values(name=invite.client, n_examples=0, about={}, **change)
     connection.execute(fresh.on_conflict_do_update(index_elements=["name"], set_=change))
+
+
+def _open(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """What is so of an invite that somebody could join with."""
+    columns = _invites.c
+    return columns.used_by.is_(None), columns.revoked_at.is_(None), columns.expires_at > now
 
 
 def _end_invites(connection: Connection, client: str, now: datetime, *, but: str = "") -> None:

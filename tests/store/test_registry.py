@@ -17,6 +17,16 @@ KEY, OTHER_KEY = b"\x01" * 32, b"\x02" * 32
 ABOUT = {"version": "0.1.0", "task": "heart", "machine": {"cores": 4}}
 
 
+class Noon:
+    """A clock that stands."""
+
+    def now(self):
+        return after(2)
+
+    def monotonic_s(self):
+        return 0.0
+
+
 def after(minutes):
     return MOMENT + timedelta(minutes=minutes)
 
@@ -91,7 +101,7 @@ def test_the_same_key_may_join_again_while_the_invite_lives(joined):
 def test_a_bad_invite_is_refused_and_says_why(joined, token, minute, error, said):
     joined.add_invite(invite("hospital-b", "fresh"))
     joined.add_invite(invite("hospital-c", "void"))
-    joined.revoke_invite("hospital-c")
+    joined.revoke_client("hospital-c", "", after(0))
     before = joined.clients(), joined.invites()
     with pytest.raises(error, match=said) as refused:
         joined.join(token, OTHER_KEY, after(minute))
@@ -150,13 +160,28 @@ def test_the_first_revocation_stays_and_later_invites_end(joined):
         joined.join("again", KEY, after(6))
 
 
-def test_revoking_an_invite_leaves_who_has_joined(joined):
-    joined.add_invite(invite("hospital-b", "second"))
-    joined.revoke_invite("hospital-a")
-    assert joined.client("hospital-a").revoked_at is None
-    assert joined.join("second", OTHER_KEY, after(1)).name == "hospital-b"
-    with pytest.raises(NotFoundError, match="hospital-b"):
-        joined.revoke_invite("hospital-a")
+def test_an_invite_that_nobody_used_is_taken_back(joined):
+    for token in ("second", "third"):
+        joined.add_invite(invite("hospital-b", token))
+    joined.revoke_client("hospital-b", "wrong address", after(1))
+    for token in ("second", "third"):
+        with pytest.raises(AccessRefusedError, match="revoked"):
+            joined.join(token, OTHER_KEY, after(2))
+    assert [client.name for client in joined.clients()] == ["hospital-a"]
+    with pytest.raises(NotFoundError, match="'hospital-b'"):
+        joined.revoke_client("hospital-b", "again", after(3))
+
+
+def test_the_names_that_could_be_joined_now_are_listed(tmp_path):
+    store = StateStore(tmp_path / "state.db", clock=Noon())
+    lasting = replace(invite("hospital-b", "lasting"), expires_at=after(300))
+    for record in (invite(), invite("hospital-b", "short"), lasting, invite("hospital-c", "void")):
+        store.add_invite(record)
+    store.add_invite(replace(invite("hospital-d", "over"), expires_at=after(1)))
+    store.join("first", KEY, after(1))
+    store.revoke_client("hospital-c", "", after(1))
+    assert store.open_invites() == {"hospital-b": after(300)}
+    store.close()
 
 
 def test_what_a_client_tells_is_what_it_told_last(joined):
