@@ -276,11 +276,13 @@ class RemoteClients:
             log.warning("no update is taken for %s: %s", key, error)
             self._refuse(key, str(error))
             return
-        if self._work is None or not self._work.wants(key):
+        if not missing:  # it counts, or has counted: whoever offered it was told
+            return
+        if self._work is not None and self._work.wants(key):
+            self._post(ClientId(key.client), notes.wanted(key, missing))
+        else:
             self._uploads.drop(key)  # it waited for room until nobody wanted it
             self._refuse(key, "it came too late")
-        elif missing:
-            self._post(ClientId(key.client), notes.wanted(key, missing))
 
     def _complete(self, key: Key, base_digest: bytes, update: Received) -> bool:
         with self._news:

@@ -47,18 +47,23 @@ class Uploads:
         return [key for key in self._kept if key.run == run and key.round <= round_number]
 
     def recall(self, work: OpenWork) -> None:
-        """Take up what was received before the coordinator died; older work of the run is over."""
-        places = {_update_id(row.key): place for place, row in enumerate(work.rows)}
+        """Take up what was received before the run rested, or the coordinator died.
+
+        Older work of the run is over, and of rounds that are done again nothing has counted yet.
+        """
+        run, number = work.work.run, work.work.round
+        keys = {_update_id(row.key): row.key for row in work.rows}
+        for key in self.kept(run):
+            if key.round > number or _update_id(key) in keys:
+                pass
         for file in self._spool.files:
-            place = places.get(file.update_id)
-            if place is None:
-                if _run_of(file) == work.work.run:
-                    self._hands.submit(self._spool.delete, file.update_id)
+            if _run_of(file) != run:
                 continue
-            envelope = pb.Envelope.FromString(bytes.fromhex(file.note["envelope"]))
-            key = work.rows[place].key
-            if key not in self._kept and not work.objection(envelope, key.client):
-                self._counts(work, key, _from_spool(work, envelope, file), file)
+            known, envelope = keys.get(file.update_id), _envelope_of(file)
+            if known is None or work.objection(envelope, known.client):
+                self._hands.submit(self._spool.delete, file.update_id)
+            else:
+                self._counts(work, known, _from_spool(work, envelope, file), file)
 
     def take_inline(self, work: OpenWork, place: int, envelope: pb.Envelope, data: bytes) -> str:
         """Take an update that came with its offer; returns what is wrong with it."""
@@ -78,32 +83,34 @@ class Uploads:
             Places of the chunks that are missing.
 
         Raises:
-            IntegrityError: Another update was offered for this assignment.
+            IntegrityError: Another update was offered for this assignment, or has counted.
             StoreError: It is larger than the whole spool, or could not be synced.
         """
         key, manifest = work.rows[place].key, Manifest.from_message(envelope.update)
         assert manifest.n_bytes > CHUNK_BYTES, "smaller ones come inline"
-        if (known := self._intakes.get(key)) is not None and known.broken:
-            del self._intakes[key]
-        if key not in self._intakes:
+        intake = self._coming(key)
+        if intake is None:
 
             def complete(file: SpoolFile) -> None:
                 self._intakes.pop(key, None)
                 self._counts(work, key, _from_spool(work, envelope, file), file)
 
             note = {"envelope": envelope.SerializeToString().hex()}
-            intake = await Intake.open(
+            made = await Intake.open(
                 self._spool, _update_id(key), work.layout, note, manifest, self._hands, complete
             )
-            if self._intakes.setdefault(key, intake) is not intake:
-                await intake.abandon()  # offered twice at once
-        if (first := self._intakes[key].manifest) != manifest:
-            raise IntegrityError(
-                f"{first.digest.hex()} was offered first, then {manifest.digest.hex()}"
-            )
-        missing = self._intakes[key].missing
+            if (counted := self._kept.get(key)) is not None:  # while this one waited for room
+                await made.abandon()
+                _check_same(_manifest_of(counted), manifest, "was received")
+                return []
+            if (intake := self._coming(key)) is None:
+                intake = self._intakes[key] = made
+            else:
+                await made.abandon()  # offered twice at once
+        _check_same(intake.manifest, manifest, "was offered")
+        missing = intake.missing
         if not missing:  # the transfer broke after the last chunk
-            await self._intakes[key].finish()
+            await intake.finish()
         return missing
 
     def intake(self, key: Key) -> Intake | None:
@@ -125,6 +132,11 @@ class Uploads:
             if _run_of(file) == run:
                 self._hands.submit(self._spool.delete, file.update_id)
 
+    def _coming(self, key: Key) -> Intake | None:
+        """Where an update comes in that could still be whole."""
+        intake = self._intakes.get(key)
+        return intake if intake is not None and not intake.broken else None
+
     def _counts(self, work: OpenWork, key: Key, update: Received, file: SpoolFile | None) -> None:
         self._kept[key] = file
         if not self._complete(key, work.base_digest, update):
@@ -144,6 +156,19 @@ def _update_id(key: Key) -> str:
 
 def _run_of(file: SpoolFile) -> str:
     return file.update_id.partition("/")[0]
+
+
+def _envelope_of(file: SpoolFile) -> pb.Envelope:
+    return pb.Envelope.FromString(bytes.fromhex(file.note["envelope"]))
+
+
+def _manifest_of(file: SpoolFile) -> Manifest:
+    return Manifest.from_message(_envelope_of(file).update)
+
+
+def _check_same(first: Manifest, second: Manifest, what: str) -> None:
+    if first != second:
+        raise IntegrityError(f"{first.digest.hex()} {what} first, then {second.digest.hex()}")
 
 
 def _from_spool(work: OpenWork, envelope: pb.Envelope, file: SpoolFile) -> Received:

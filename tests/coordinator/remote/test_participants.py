@@ -10,7 +10,7 @@ from flnb.coordinator.remote.patience import LoopClock
 from flnb.core.ids import ClientId, RunId
 from flnb.core.messages import ClientHalf, Outcome, Work
 from flnb.core.plan import Local
-from flnb.tensors import Layout, Model, Spool
+from flnb.tensors import Layout, Model, Spool, Update
 from flnb.transport import CHUNK_BYTES, Limits, Manifest
 from flnb.transport.v1 import federation_pb2 as pb
 
@@ -23,9 +23,9 @@ HALF = ClientHalf("m:f", Local(epochs=1))
 class Crowd:
     """Remote clients of one layout, and the notes that they were sent."""
 
-    def __init__(self, folder, layout=LAYOUT):
+    def __init__(self, folder, layout=LAYOUT, spool_bytes=2**30):
         self.base = Model(layout, np.zeros(layout.n_values, np.float32), np.zeros(0, np.int64))
-        self.sent, self.spool = [], Spool(folder, 2**30)
+        self.sent, self.spool = [], Spool(folder, spool_bytes)
         self.remote = RemoteClients(
             asyncio.get_running_loop(), self.hear, self.spool, Limits(), LoopClock()
         )
@@ -37,6 +37,7 @@ class Crowd:
         self.sent.append((client, verdict or kind))
 
     async def begin(self, run, round_number=1):
+        """Begin work; the same run and round is the same work, begun again."""
         work = Work(RunId(run), 1, round_number, 0, "train", (CLIENT,), HALF, "equal")
         return await asyncio.to_thread(self.remote.begin, work, self.base)
 
@@ -51,6 +52,9 @@ class Crowd:
     async def upload(self, work, value):
         """Offer a large update and send every chunk."""
         await self.offer(work, value)
+        await self.send(work, value)
+
+    async def send(self, work, value):
         data = np.full(self.base.layout.n_values, value, np.float32).tobytes()
         transfer, manifest = self.remote.intake(CLIENT, work.rows[0].key), Manifest.of(data)
         for place in range(manifest.chunk_count):
@@ -122,5 +126,56 @@ def test_of_a_run_that_ended_nothing_is_waited_for_and_nothing_is_kept(tmp_path)
             await until(lambda: not people.spool.files)
             await people.offer(work, 1.0)
             assert people.sent == [(CLIENT, "withdrawn"), (CLIENT, "settled"), (CLIENT, "refused")]
+
+    asyncio.run(scene())
+
+
+async def received(people, work):
+    """The values of the one update of some work."""
+    assert (await people.collect(work)).outcome.tolist() == [Outcome.ACCEPTED]
+    return set(work.rows[0].received.open().values)
+
+
+def test_an_update_that_counted_counts_again_when_its_round_is_done_again(tmp_path):
+    async def scene():
+        async with crowd(tmp_path, layout=LARGE) as people:
+            first = await people.begin("run")
+            await people.upload(first, 1.0)
+            await people.collect(first)
+            again = await people.begin("run")
+            assert await received(people, again) == {1.0}
+            assert [file.update_id for file in people.spool.files] == ["run/1/1/0/train/a"]
+
+    asyncio.run(scene())
+
+
+def test_an_update_from_another_version_is_asked_for_again(tmp_path):
+    async def scene():
+        async with crowd(tmp_path, layout=LARGE) as people:
+            await people.upload(first := await people.begin("run", 2), 1.0)
+            await people.collect(first)
+            await people.begin("run", 1)  # both rounds are done again, by a plan that was changed
+            people.base = Model(LARGE, np.ones(LARGE.n_values, np.float32), np.zeros(0, np.int64))
+            other = await people.begin("run", 2)
+            await people.upload(other, 2.0)
+            assert await received(people, other) == {2.0}
+
+    asyncio.run(scene())
+
+
+def test_of_two_updates_that_wait_for_room_the_first_counts_and_both_are_named(tmp_path):
+    async def scene():
+        async with crowd(tmp_path, layout=LARGE, spool_bytes=LARGE.n_values * 4 + 4096) as people:
+            people.spool.stage("other/1", Update(LARGE, people.base.values, people.base.integers))
+            work = await people.begin("run")
+            offers = [asyncio.create_task(people.offer(work, value)) for value in (1.0, 2.0)]
+            await asyncio.sleep(0)
+            people.spool.delete("other/1")
+            await until(lambda: (CLIENT, "wanted") in people.sent)
+            await people.send(work, 1.0)
+            people.spool.max_bytes *= 2
+            await asyncio.gather(*offers)
+            assert await received(people, work) == {1.0}
+            assert "was received first, then" in people.remote.remarks[CLIENT]
 
     asyncio.run(scene())
