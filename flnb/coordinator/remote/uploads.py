@@ -55,7 +55,7 @@ class Uploads:
         keys = {_update_id(row.key): row.key for row in work.rows}
         for key in self.kept(run):
             if key.round > number or _update_id(key) in keys:
-                pass
+                del self._kept[key]
         for file in self._spool.files:
             if _run_of(file) != run:
                 continue
