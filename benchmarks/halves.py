@@ -17,7 +17,7 @@ from flnb.strategies import Strategy
 from flnb.strategies.composition import Averaging
 from flnb.strategies.server import SGD
 from flnb.tasks import Task
-from flnb.tensors import Model, Update, aligned
+from flnb.tensors import Model, Update, unfilled
 from flnb.training import LocalResult, Resident, local_sgd
 
 _NOISE = np.random.default_rng(0).standard_normal(50_021, np.float32)
@@ -40,7 +40,7 @@ def timed(resident: Resident, base: Model, work: Work, client: ClientId) -> Loca
 def drift(resident: Resident, base: Model, work: Work, client: ClientId) -> LocalResult:
     """Answer with an update that differs from the last one in every chunk, after one product."""
     layout, n = resident.task.layout, _NOISE.size
-    values = aligned(layout.n_values, np.float32)
+    values = unfilled(layout.n_values, np.float32)
     factor = np.float32(1e-3 * (1 + work.round % 97) + 1e-6 * (sum(client.encode()) % 89))
     for start in range(0, values.size, n):
         part = values[start : start + n]

@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from flnb.core.errors import TaskError
 from flnb.tasks import Task
 from flnb.tasks.modules import named_tensors
-from flnb.tensors import Model, Slot, Update, aligned
+from flnb.tensors import Model, Slot, Update, aligned, unfilled
 
 # What torch.autograd.grad calls after 40 µs of checks in Python, a tenth of a step of a small
 # network. Not public; tests/training compares it with torch's own loop.
@@ -83,8 +83,8 @@ class Resident:
                 tensor.copy_(now.detach())
         for tensor, view in self._copied:
             view.copy_(tensor)
-        values = aligned(self.layout.n_values, np.float32)
-        integers = aligned(self.layout.n_integers, np.int64)
+        values = unfilled(self.layout.n_values, np.float32)
+        integers = unfilled(self.layout.n_integers, np.int64)
         np.subtract(self._values, model.values, out=values)
         np.copyto(integers, self._integers)
         return Update(self.layout, values, integers)
