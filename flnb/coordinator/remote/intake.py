@@ -208,7 +208,7 @@ class Inflow:
             self._taking = None
         if self._waiting:
             chunks, self._waiting = self._waiting, []
-            self._taking = asyncio.create_task(self._intake.take(chunks))
+            self._taking = asyncio.create_task(self._intake.take(chunks), name="flnb-chunks")
 
 
 async def _room(

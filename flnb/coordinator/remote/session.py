@@ -68,8 +68,6 @@ class Session:
 
     def post(self, note: pb.CoordinatorNote) -> None:
         """Send a note when its turn comes; none follows a goodbye."""
-        if self.ending:
-            return
         if self._notes.qsize() > _WAITING_NOTES:
             self._over.set()
         self._notes.put_nowait(note)
