@@ -32,6 +32,7 @@ class Uploads:
         self._intakes: dict[Key, Intake] = {}
         self._kept: dict[Key, SpoolFile | None] = {}
         """Updates that counted, until their round is in a commit."""
+        self._abandoning: set[asyncio.Task[None]] = set()
         self._hands = ThreadPoolExecutor(2, thread_name_prefix="flnb-intake")
 
     def __contains__(self, key: Key) -> bool:
@@ -120,7 +121,9 @@ class Uploads:
     def drop(self, key: Key) -> None:
         """Nobody wants this update any more, or it is in a commit."""
         if (intake := self._intakes.pop(key, None)) is not None:
-            asyncio.get_running_loop().create_task(intake.abandon())
+            abandoning = asyncio.create_task(intake.abandon(), name="flnb-abandon")
+            self._abandoning.add(abandoning)
+            abandoning.add_done_callback(self._abandoning.discard)
         if (file := self._kept.pop(key, None)) is not None:
             self._hands.submit(self._spool.delete, file.update_id)
 
