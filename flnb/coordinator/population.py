@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from flnb.tasks import Task
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,12 @@ class Population:
             drop=simulation.drop,
             workers=simulation.workers,
         )
+        self._simulated = self.engine.clients if simulation.clients != 0 else {}
         self._turn = asyncio.Lock()
         self.changed = asyncio.Event()
         """Set whenever a remote client comes or goes."""
         self.remote: RemoteClients | None = None
+        self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="flnb-population")
 
     async def welcome(self, remote: RemoteClients) -> None:
@@ -77,14 +82,22 @@ class Population:
 
         turn = await self.take_turn()
         try:
-            if self.remote is None:
+            if self.remote is None and not self._closed:
                 self.remote, self._turn = remote, remote.turn
-                remote.on_population.append(self.changed.set)
+                remote.on_population.add(self.changed.set)
+                remote.simulates.add(self.simulates)
+                if both := sorted(filter(self.simulates, remote.clients)):
+                    said = "%d remote clients of %s are not invited, simulated ones have their names: %s"
+                    log.warning(said, len(both), self.task.name, ", ".join(both[:5]))
                 self.engine = Together(
                     self.engine, remote, with_simulated=self.simulation.clients != 0
                 )
         finally:
             turn.release()
+
+    def simulates(self, client: ClientId) -> bool:
+        """Whether a simulated client has this name."""
+        return client in self._simulated
 
     async def take_turn(self) -> asyncio.Lock:
         """Wait for the turn of a round; whoever has it releases what is returned."""
@@ -126,6 +139,10 @@ class Population:
 
     def close(self) -> None:
         """End the workers; waits for the call that is under way."""
+        self._closed = True
+        if self.remote is not None:
+            self.remote.on_population.discard(self.changed.set)
+            self.remote.simulates.discard(self.simulates)
         self.engine.cancel()
         self._thread.shutdown(wait=True)
         self.engine.close()

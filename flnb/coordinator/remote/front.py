@@ -207,6 +207,8 @@ class Front:
             # Whoever held the key before may still have a token, and a new coordinator knows of no
             # session that it should have ended.
             raise TokenExpiredError(f"{record.name} has joined anew since this token was given")
+        if (remote := self._remotes.get(hello.layout_hash)) is not None:
+            remote.check_name(session.client)
         session.public_key = record.public_key
         await self._in_io(registry.seen, session.client, now, hello.n_examples, about)
         welcome = pb.Welcome(alive_every_s=self._limits.alive_every_s, lease_s=self._limits.lease_s)

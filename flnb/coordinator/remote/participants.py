@@ -21,7 +21,7 @@ from flnb.coordinator.remote.patience import LoopClock
 from flnb.coordinator.remote.report import arrivals, report
 from flnb.coordinator.remote.uploads import Uploads
 from flnb.coordinator.remote.work import Key, OpenWork, Received, Row, payload
-from flnb.core.errors import IntegrityError, StoreError
+from flnb.core.errors import AccessRefusedError, IntegrityError, StoreError
 from flnb.core.failpoints import reach
 from flnb.core.ids import ClientId
 from flnb.core.messages import CohortReport, Outcome, Work
@@ -74,8 +74,10 @@ class RemoteClients:
         """For how many seconds the loop stood still, each time since the open work began."""
         self.remarks: dict[str, str] = {}
         """Client to what else a person should know of its part in the open work."""
-        self.on_population: list[Callable[[], None]] = []
+        self.on_population: set[Callable[[], None]] = set()
         """Called on the loop when a client comes or goes."""
+        self.simulates: set[Callable[[ClientId], bool]] = set()
+        """Says of each population whether it simulates a client of that name."""
 
     # --- from a population's thread -------------------------------------------------------------
 
@@ -135,6 +137,19 @@ class RemoteClients:
         return client in self._lacking
 
     # --- what clients do, on the loop -----------------------------------------------------------
+
+    def check_name(self, client: ClientId) -> None:
+        """See that somebody could invite a client of this name.
+
+        Raises:
+            AccessRefusedError: Every population has a simulated client of that name.
+        """
+        taken = tuple(self.simulates)
+        if taken and all(simulates(client) for simulates in taken):
+            raise AccessRefusedError(
+                f"{client!r} is the name of a simulated client here",
+                hint="have yourself invited under another name, or let that one not be simulated",
+            )
 
     def arrive(self, client: ClientId, n_examples: int) -> None:
         """A client is here; work that waits for it is handed out again."""
@@ -347,5 +362,5 @@ class RemoteClients:
 
     def _population(self, clients: Mapping[ClientId, int]) -> None:
         self._clients = clients
-        for told in self.on_population:
+        for told in tuple(self.on_population):  # a population may be closed in another thread
             told()

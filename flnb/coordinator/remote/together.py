@@ -9,7 +9,6 @@ import numpy as np
 
 from flnb.coordinator.remote.participants import RemoteClients
 from flnb.coordinator.remote.work import OpenWork
-from flnb.core.errors import PlanError
 from flnb.core.ids import ClientId
 from flnb.core.messages import CohortReport, MetricSum, Work
 from flnb.core.ports import Participants
@@ -35,23 +34,16 @@ class Together:
         self._with_simulated = with_simulated
         self._here: np.ndarray = np.zeros(0, np.int64)
         self._there: np.ndarray = np.zeros(0, np.int64)
+        self._busy = False
+        """Whether simulated clients were asked last time, and may have to be called back."""
         self._work: OpenWork | None = None
 
     @property
     def clients(self) -> Mapping[ClientId, int]:
-        """Everybody who can be invited now.
-
-        Raises:
-            PlanError: A remote client has the name of a simulated one.
-        """
+        """Everybody who can be invited now; a name means the simulated client, if there is one."""
         simulated = self._simulated.clients if self._with_simulated else {}
-        remote = self._remote.clients
-        if both := simulated.keys() & remote.keys():
-            raise PlanError(
-                f"{len(both)} remote clients have names of simulated ones, such as {min(both)!r}",
-                hint="invite them under other names, or do not simulate those",
-            )
-        return {**simulated, **remote}
+        remote = self._remote.clients.items()
+        return {**simulated, **{name: n for name, n in remote if name not in simulated}}
 
     def begin(self, work: Work, model: Model) -> None:
         """Hand out one stage of one cohort."""
@@ -59,7 +51,9 @@ class Together:
         local = np.array([client in known for client in work.clients], bool)
         self._here, self._there = np.flatnonzero(local), np.flatnonzero(~local)
         self._work = self._remote.begin(_part(work, self._there), model)
-        self._simulated.begin(_part(work, self._here), model)
+        if len(self._here) or self._busy:  # with nobody to train, a version need not be shown
+            self._simulated.begin(_part(work, self._here), model)
+        self._busy = len(self._here) > 0
 
     def collect(self, limit: int | None = None) -> CohortReport | None:
         """Wait for answers; see `Participants.collect`."""

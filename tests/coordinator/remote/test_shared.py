@@ -3,9 +3,11 @@
 import asyncio
 
 import numpy as np
+import pytest
 
 import flnb
 from flnb.coordinator.population import Population, Simulation
+from flnb.core.errors import AccessRefusedError
 from tests.abuse.served import honest
 from tests.abuse.test_two_updates import door, hear, offer, start_of
 from tests.coordinator.remote.test_participants import crowd
@@ -56,5 +58,46 @@ def test_populations_that_share_remote_clients_have_one_turn(tmp_path):
             turn.release()
             (await second).release()
             one.close(), other.close()
+
+    asyncio.run(scene())
+
+
+def test_a_client_with_the_name_of_a_simulated_one_is_turned_away_in_words(tmp_path):
+    learning = digits(0)
+    with flnb.Coordinator(tmp_path / "lab") as coordinator:
+        coordinator.simulate(learning, workers=0)
+        coordinator.listen()
+
+        async def come():
+            async with honest(door(coordinator), "c000", layout=learning.layout.hash) as client:
+                await hear(client, "assignment")
+
+        with pytest.raises(AccessRefusedError, match="'c000' is the name of a simulated client"):
+            asyncio.run(come())
+
+
+def test_whoever_was_here_before_its_name_was_simulated_is_not_invited(tmp_path, caplog):
+    async def scene():
+        async with crowd(tmp_path) as people:
+            people.remote.arrive("c001", 7)
+            population = Population(digits(0), Simulation(workers=0))
+            await population.welcome(people.remote)
+            sizes = dict(digits(0).clients)
+            assert dict(population.clients) == {**sizes, "a": 5}
+            assert "simulated ones have their names: c001" in caplog.text
+            population.close()
+
+    asyncio.run(scene())
+
+
+def test_a_population_that_was_closed_hears_of_no_client_and_takes_no_name(tmp_path):
+    async def scene():
+        async with crowd(tmp_path) as people:
+            population = Population(digits(0), Simulation(workers=0))
+            await population.welcome(people.remote)
+            population.close()
+            people.remote.arrive("c001", 7)
+            assert not population.changed.is_set()
+            assert not people.remote.on_population
 
     asyncio.run(scene())
