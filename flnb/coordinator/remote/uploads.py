@@ -71,9 +71,8 @@ class Uploads:
         manifest = Manifest.from_message(envelope.update)
         if len(data) != payload_bytes(work.layout) or not manifest.check(0, data):
             return "its bytes are not those that were signed"
-        update = Received(
-            Facts.of(envelope), manifest.digest, lambda: read_update(work.layout, data)
-        )
+        layout = work.layout  # as in `_from_spool`
+        update = Received(Facts.of(envelope), manifest.digest, lambda: read_update(layout, data))
         self._counts(work, work.rows[place].key, update, None)
         return ""
 
@@ -175,5 +174,6 @@ def _check_same(first: Manifest, second: Manifest, what: str) -> None:
 
 
 def _from_spool(work: OpenWork, envelope: pb.Envelope, file: SpoolFile) -> Received:
-    digest = Manifest.from_message(envelope.update).digest
-    return Received(Facts.of(envelope), digest, lambda: file.open(work.layout))
+    digest, layout = Manifest.from_message(envelope.update).digest, work.layout
+    # Not of the work itself: a cycle keeps its base, one more model a round, until Python looks.
+    return Received(Facts.of(envelope), digest, lambda: file.open(layout))

@@ -1,7 +1,9 @@
 """Updates on their way in: full disks and spools delay them, broken transfers end well."""
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -155,3 +157,24 @@ def test_what_was_staged_for_runs_that_do_not_go_on_is_removed(tmp_path):
         spool.stage(f"{run}/1/1/0/train/a", Update(LAYOUT, VALUES, np.zeros(0, np.int64)))
     forget_others(spool, {"going"})
     assert [file.update_id for file in spool.files] == ["going/1/1/0/train/a"]
+
+
+def test_work_that_is_over_is_gone_at_once_with_its_base(tmp_path):
+    async def received(work):
+        uploads = Uploads(
+            Spool(tmp_path, 2**30), lambda key, base, update: work.receive(key, update, 0.0)
+        )
+        await uploads.open(work, 0, envelope(0))
+        await send(uploads, 0, range(MANIFEST.chunk_count))
+        assert work.rows[0].received is not None
+        uploads.close()
+
+    gc.disable()  # a cycle would stay until Python looks for cycles, which takes minutes
+    try:
+        work = OpenWork(WORK.work, BASE, b"d" * 32)
+        asyncio.run(received(work))
+        seen = weakref.ref(work)
+        del work
+        assert seen() is None
+    finally:
+        gc.enable()
