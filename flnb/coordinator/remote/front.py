@@ -172,8 +172,7 @@ class Front:
     # --- within ---------------------------------------------------------------------------------
 
     async def _heard(self, session: Session, note: pb.ClientNote) -> None:
-        client = session.client
-        kind = note.WhichOneof("note")
+        client, kind = session.client, note.WhichOneof("note")
         if kind == "hello":
             if session.layout_hash:
                 raise AccessRefusedError("a session has one hello")
@@ -197,10 +196,8 @@ class Front:
             await self._offered(session, remote, note.offer)
 
     async def _hello(self, session: Session, hello: pb.Hello) -> None:
-        held = {Key.of(one) for one in hello.held}
         about = {"task": hello.task, "version": hello.version, "code": hello.code_digest}
-        now = SYSTEM_CLOCK.now()
-        registry = self._store.state
+        now, registry = SYSTEM_CLOCK.now(), self._store.state
         record: ClientRecord = await self._in_io(registry.client, session.client)
         check_welcome(record)
         if session.token_from < record.joined_at.timestamp():
@@ -213,7 +210,7 @@ class Front:
         await self._in_io(registry.seen, session.client, now, hello.n_examples, about)
         welcome = pb.Welcome(alive_every_s=self._limits.alive_every_s, lease_s=self._limits.lease_s)
         session.post(pb.CoordinatorNote(welcome=welcome))
-        for key in held:
+        for key in {Key.of(one) for one in hello.held}:
             if await self._in_io(_is_over, self._store, key):
                 verdict = pb.Verdict(assignment=key.message(), kind=pb.Verdict.SETTLED)
                 session.post(pb.CoordinatorNote(verdict=verdict))
