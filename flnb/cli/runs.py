@@ -90,8 +90,12 @@ def pause(
     run: RunName, lab: LabPath = output.DEFAULT_LAB, at: At = None, as_json: AsJson = False
 ) -> None:
     """Ask a run to pause: it finishes its round and saves."""
+    from flnb.core.errors import RoundStateError
+
     with labs.reached(lab, at) as there:
         handle = there.run_of(run)
+        if handle.view.status.over:
+            raise RoundStateError(f"run {handle.name!r} is {handle.view.status}: nothing goes on")
         handle.pause()
     _asked(handle.name, "pause", as_json=as_json)
 

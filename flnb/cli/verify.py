@@ -21,6 +21,7 @@ def verify(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
     else:
         for problem in verdict.problems:
             typer.echo(f"✗ {problem}")
-        output.say(f"{verdict.commits} commits and {verdict.operations} operations were checked")
+        found = f"{len(verdict.problems)} problems" if verdict.problems else "all as written"
+        output.say(f"{verdict.commits} commits, {verdict.operations} operations: {found}")
     if verdict.problems:
         raise typer.Exit(output.FAILED)

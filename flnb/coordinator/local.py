@@ -161,7 +161,10 @@ class LocalRun:
             return closing
         if mine := [attempt for attempt in state.attempts(self.id) if attempt.round == number]:
             return mine[-1]
-        raise NotFoundError("closed round", number, [f"1 to {self.view.round}"])
+        error = NotFoundError("closed round", number)
+        last = self.view.round
+        error.hint = f"rounds 1 to {last} are closed" if last else "no round is closed yet"
+        raise error
 
     def history(self) -> Timeline:
         """See `RunSource`."""

@@ -88,6 +88,8 @@ def _people(plan: Plan, sizes: Sequence[int]) -> list[Finding]:
         found.append(
             Finding("error", f"need={need}, but the task has {count(len(sizes), 'client')}")
         )
+    if found:
+        return found
     spare = invited - need
     if spare == 0 and invited > 1:
         found.append(

@@ -48,7 +48,8 @@ def open_channel(
     if certificate is None:
         if not is_loopback(host):
             raise PlanError(
-                f"no certificate for {address}", hint="ask for an invite that carries one"
+                f"no certificate for {address}",
+                hint="ask for an invite or a pass that carries one, or name it with ca=",
             )
         return aio.insecure_channel(address, options)
     pair = (own.key_pem, own.certificate_pem) if own else (None, None)

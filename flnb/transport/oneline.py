@@ -95,9 +95,9 @@ class Line:
             PlanError: No such file, no such line, one that was cut or changed on its way, or one
                 that a newer flnb made.
         """
-        text = _tidy(os.fspath(text_or_path))
+        text = self._line(os.fspath(text_or_path))
         if not _START.match(text) or os.path.isfile(text_or_path):
-            text = _tidy(self._content(Path(text_or_path)))
+            text = self._line(self._content(Path(text_or_path)))
         facts, certificate = self._unpacked(self._body(text))
         if any(not isinstance(facts.get(name), str) for name in fields):
             raise PlanError(f"the {self.noun} is incomplete", hint=self.again)
@@ -126,6 +126,11 @@ class Line:
         if len(der) > _MOST_CERTIFICATE_BYTES:
             raise PlanError(f"the certificate has {len(der)} bytes, too many for {self.a_noun}")
         return der
+
+    def _line(self, text: str) -> str:
+        """The line itself, also where it stands within a command to run."""
+        whole = [word for word in map(_tidy, text.split()) if _WHOLE.fullmatch(word)]
+        return whole[0] if len(whole) == 1 else _tidy(text)
 
     def _content(self, path: Path) -> str:
         try:

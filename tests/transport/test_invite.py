@@ -87,6 +87,13 @@ def test_line_breaks_within_do_no_harm(invite, end):
     assert Invite.parse(end.join(textwrap.wrap(invite.text, 76))) == invite
 
 
+def test_the_whole_command_is_read_too_also_from_a_file(invite, tmp_path):
+    command = f"flnb client join {invite.text} --task PACKAGE:FUNCTION --data DIR\n"
+    (tmp_path / "c.txt").write_text(command)
+    assert Invite.parse(command) == invite
+    assert Invite.parse(tmp_path / "c.txt") == invite
+
+
 @pytest.mark.parametrize("name", ["invite.txt", "my invite", "flnb1.invite"])
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8-sig", "utf-16"])
 def test_a_file_that_holds_it_is_read(invite, tmp_path, monkeypatch, name, encoding):

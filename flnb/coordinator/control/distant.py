@@ -73,6 +73,9 @@ class DistantRun:
 
     def done(self) -> Future[FLBaseError | None]:
         """See `RunSource`."""
+        if self._held.done.done() and self._wire.connected:
+            # Somebody else may have resumed it, and the news of that be under way.
+            self._wire.held("Run", pb.RunRequest(run=self.id))
         return self._held.done
 
     def pause(self) -> None:

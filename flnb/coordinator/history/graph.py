@@ -36,11 +36,12 @@ class Lane:
     @property
     def rounds(self) -> str:
         """Such as `31–42`."""
-        return f"{self.after + 1}–{self.last}" if self.last > self.after else "no rounds yet"
+        own = self.last > self.after
+        return f"{self.after + 1}–{self.last}" if own else f"none of its own, from {self.after} on"
 
     def remarks(self) -> str:
         """Head and names, as text."""
-        words = ["@head"] if self.current else []
+        words = [f"@head ({self.last})"] if self.current else []
         words += [f"{label} ({round_})" for round_, label in sorted(self.labels.items())]
         return ", ".join(words)
 

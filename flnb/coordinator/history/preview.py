@@ -62,7 +62,7 @@ class RollbackPreview:
             raise PlanError(
                 f"{self._record.name} is at round {head}: it can be rolled back to rounds 0 to "
                 f"{head - 1}, not to {to}",
-                hint="run.history shows what was left behind; those go by name",
+                hint="what was left behind goes by its name; run.history shows the names",
             )
         return timeline.commit_before(to), to
 
@@ -115,7 +115,10 @@ class RollbackPreview:
         facts |= self._scores()
         megabytes = sum(closing.bytes_up for closing in self._leaving) / 1e6
         seconds = sum(closing.seconds_s for closing in self._leaving)
-        facts["stays counted"] = f"{megabytes:.1f} MB up, {glance.seconds(seconds)}; tables and log"
+        facts["stays"] = (
+            f"{megabytes:.1f} MB sent up and {glance.seconds(seconds)} of rounds stay counted; "
+            "tables and the log keep their rows"
+        )
         if self.again:
             base = f"the commit of round {self._base.round}" if self._base else "the beginning"
             facts["run again"] = f"rounds {self.again[0]}–{self.again[-1]}, from {base}"

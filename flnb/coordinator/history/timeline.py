@@ -96,11 +96,24 @@ class Timeline:
     def _committed(self, round_: int) -> RoundKey:
         committed = {key.round: key for key in self.commits()}
         if round_ not in committed:
-            near = sorted(committed, key=lambda number: abs(number - round_))[:2]
-            closed = any(key.round == round_ and key in self.line for key, _ in self._known.rounds)
-            kind = "commit of closed round" if closed else "closed round"
-            raise NotFoundError(kind, round_, [f"round {number}" for number in sorted(near)])
+            raise self._not_committed(round_, sorted(committed))
         return committed[round_]
+
+    def _not_committed(self, round_: int, committed: list[int]) -> NotFoundError:
+        last = max((key.round for key, _ in self._known.rounds if key in self.line), default=0)
+        near = sorted(sorted(committed, key=lambda number: abs(number - round_))[:2])
+        if not 0 < round_ <= last:
+            error = NotFoundError("closed round", round_)
+            error.hint = (
+                f"{self._record.name} has closed rounds 1 to {last}" if last else "none is closed"
+            )
+            return error
+        error = NotFoundError("commit of closed round", round_)
+        error.hint = (
+            f"the nearest rounds with a commit are {' and '.join(map(str, near))}; "
+            "a plan with commit_every=1 commits every round"
+        )
+        return error
 
     def _newest_commit(self, key: RoundKey) -> RoundKey:
         """A head that was left behind may have closed rounds after its last commit."""
@@ -162,11 +175,11 @@ class Timeline:
             for key, snapshot in self._known.rounds
             if (key.run, key.generation) == (segment.run, segment.generation)
         ]
-        labels = {
-            one.key.round: f"@{one.name}"
-            for one in self._known.names.values()
-            if (one.key.run, one.key.generation) == (segment.run, segment.generation)
-        }
+        labels: dict[int, str] = {}
+        for one in self._known.names.values():
+            if (one.key.run, one.key.generation) == (segment.run, segment.generation):
+                before = labels.get(one.key.round)
+                labels[one.key.round] = f"{before} @{one.name}" if before else f"@{one.name}"
         return Lane(
             branch=record.branch,
             generation=segment.generation,

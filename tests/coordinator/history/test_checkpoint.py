@@ -32,8 +32,10 @@ def test_the_best_is_the_one_with_the_highest_accuracy(run):
 def test_a_round_without_a_commit_names_its_neighbours(run):
     with pytest.raises(NotFoundError, match="commit of closed round '3'") as missing:
         run.checkpoint(3)
-    assert "round 2, round 4" in missing.value.hint
-    with pytest.raises(NotFoundError, match="no closed round '9'"):
+    assert "2 and 4; a plan with commit_every=1" in missing.value.hint
+    with pytest.raises(
+        NotFoundError, match="no closed round '9'\n→ otter has closed rounds 1 to 6"
+    ):
         run.checkpoint(9)
 
 
