@@ -48,6 +48,7 @@ def convolutional(side: int, n_classes: int) -> nn.Module:
     )
     for layer in model:
         if isinstance(layer, nn.Conv2d | nn.Linear):
+            assert layer.bias is not None, "made above, with a bias"
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
     return model
