@@ -20,7 +20,7 @@ from flnb.core.ids import RunId
 from flnb.core.progress import Later
 from flnb.core.view import RunView
 from flnb.rounds import PauseAsked
-from flnb.store import Closing, FailedAttempt, Request, RunRecord, Segment, Table
+from flnb.store import Closing, FailedAttempt, Request, RunRecord, Table
 from flnb.tensors import Layout, Model
 
 if TYPE_CHECKING:
@@ -143,10 +143,7 @@ class LocalRun:
 
     def table(self, name: str, order: str) -> Table:
         """See `RunSource`."""
-        line = self._lab.store.state.line(self.id)
-        branches = {one.id: one.branch for one in self._lab.store.state.runs()}
-        mine = " OR ".join(_of_segment(segment, branches) for segment in line.segments)
-        where = f"run = '{self._record.trunk_name}' AND ({mine})"
+        where = self._lab.store.state.rows_of_line(self.id)
         return self._lab.sql(
             f"SELECT * FROM {name} WHERE {where} ORDER BY {order}",  # noqa: S608  # names of runs and branches are checked when they are made
             rows=10_000_000,
@@ -223,12 +220,3 @@ class LocalRun:
         """See `RunSource`."""
         closing = self._lab.store.state.head(self.id).closing
         return (closing.parameters_sha256 or "") if closing else ""
-
-
-def _of_segment(segment: Segment, branches: Mapping[RunId, str]) -> str:
-    """A condition for the rows of a segment of a line."""
-    upper = "" if segment.last is None else f" AND round <= {segment.last}"
-    return (
-        f"(branch = '{branches[segment.run]}' AND generation = {segment.generation} "
-        f"AND round > {segment.after}{upper})"
-    )

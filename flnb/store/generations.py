@@ -56,6 +56,24 @@ class Generations:
         with self._database.reading() as connection:
             return _blocking(connection, _run(connection, run), base)
 
+    def rows_of_line(self, run: RunId) -> str:
+        """An SQL condition for the rows of `lab.sql` that lead to the head of a branch.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        with self._database.reading() as connection:
+            record, present = _run(connection, run), line(connection, run)
+            rows = connection.execute(select(_runs.c.id, _runs.c.branch))
+            branches = {row.id: row.branch for row in rows}
+        mine = (
+            f"(branch = '{branches[one.run]}' AND generation = {one.generation} "
+            f"AND round > {one.after}" + (")" if one.last is None else f" AND round <= {one.last})")
+            for one in present.segments
+        )
+        # Names of runs and branches are checked when they are made: no sign of them ends a string.
+        return f"run = '{record.trunk_name}' AND ({' OR '.join(mine)})"
+
     def line_of(self, key: RoundKey) -> Line:
         """The rounds that led to a round, also of a head that was left behind."""
         with self._database.reading() as connection:

@@ -69,6 +69,7 @@ class Looks:
             view=view_to_json(shown_to(claims, run.view)),
             parameters_sha256=run.parameters_sha256,
             error=self.error(claims, run.id),
+            rows=self._coordinator.lab.store.state.rows_of_line(run.id),
             at=at,
         )
 

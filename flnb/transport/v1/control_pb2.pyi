@@ -59,7 +59,7 @@ class RunRequest(_message.Message):
     def __init__(self, run: _Optional[str] = ...) -> None: ...
 
 class RunReply(_message.Message):
-    __slots__ = ("id", "name", "plan", "view", "parameters_sha256", "error", "at")
+    __slots__ = ("id", "name", "plan", "view", "parameters_sha256", "error", "at", "rows")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +67,7 @@ class RunReply(_message.Message):
     PARAMETERS_SHA256_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     plan: str
@@ -74,7 +75,8 @@ class RunReply(_message.Message):
     parameters_sha256: str
     error: str
     at: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., plan: _Optional[str] = ..., view: _Optional[str] = ..., parameters_sha256: _Optional[str] = ..., error: _Optional[str] = ..., at: _Optional[int] = ...) -> None: ...
+    rows: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., plan: _Optional[str] = ..., view: _Optional[str] = ..., parameters_sha256: _Optional[str] = ..., error: _Optional[str] = ..., at: _Optional[int] = ..., rows: _Optional[str] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("protocol", "version", "runs")
