@@ -6,12 +6,14 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future
 from typing import Any, Self
 
 from flnb.coordinator.details import AttemptDetails, RoundDetails
 from flnb.coordinator.history.rewinding import Rewinding
 from flnb.coordinator.source import RunSource
 from flnb.core import cards, progress
+from flnb.core.errors import FLBaseError
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
 from flnb.core.view import RunView, Status
@@ -36,6 +38,8 @@ class Run(Rewinding):
         super().__init__(source)
         self._display: progress.Progress | None = None
         self._unwatch: Callable[[], None] | None = None
+        self._asked = ""
+        """What it was asked to do through this handle and has not done yet, in a word."""
 
     @property
     def id(self) -> RunId:
@@ -71,13 +75,22 @@ class Run(Rewinding):
 
     def pause(self) -> Self:
         """Finish the open round, save, then rest. Does nothing to a run that rests already."""
-        self.source.pause()
+        self._ask("pausing", self.source.pause)
         return self
 
     def stop(self) -> Self:
         """End the run: the open round is given up, what is closed stays."""
-        self.source.stop()
+        self._ask("stopping", self.source.stop)
         return self
+
+    def _ask(self, doing: str, ask: Callable[[], None]) -> None:
+        """Ask for something, and show that until the run rests: it may hear of it much later."""
+        ask()
+        self._asked = doing
+        self.source.done().add_done_callback(self._rested)
+
+    def _rested(self, _: Future[FLBaseError | None]) -> None:
+        self._asked = ""
 
     def resume(self, **changes: Any) -> Self:
         """Go on from the last closed round.
@@ -92,6 +105,7 @@ class Run(Rewinding):
             FingerprintError: The task is no longer the one of the start.
         """
         before, self.source = self.source, self.source.resume(changes)
+        self._asked = ""
         if self._display is not None and self.source is not before:
             self._follow(self._display)  # it was drawn before the run was driven here
         return self
@@ -212,6 +226,12 @@ class Run(Rewinding):
         """Digest of the newest version that is in history; "" before the first."""
         return self.source.parameters_sha256
 
+    @property
+    def _doing(self) -> str:
+        """What it does, or was asked to do."""
+        status = self.status
+        return self._asked if self._asked and not status.over else str(status)
+
     def __repr__(self) -> str:
         """One line, from memory."""
         view = self.view
@@ -230,7 +250,7 @@ class Run(Rewinding):
             facts[f"{view.headline} by round"] = cards.sparkline(values, label=view.headline)
         if view.error:
             facts["why"] = view.error
-        return cards.bundle(repr(self), cards.card(f"Run {view.name}", facts, status=view.status))
+        return cards.bundle(repr(self), cards.card(f"Run {view.name}", facts, status=self._doing))
 
 
 def _say(text: str) -> None:

@@ -35,6 +35,7 @@ _MARKS = {
         Mark("◌", "interrupted", "#b06a00"),
         Mark("✕", "failed", "#dd3b3b"),
         Mark("⊘", "refused", "#dd3b3b"),
+        Mark("■", "stopping", "#777777"),
         Mark("■", "stopped", "#777777"),
         Mark("✓", "finished", "#2b8a3e"),
     )

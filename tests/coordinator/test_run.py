@@ -4,6 +4,8 @@ import asyncio
 import signal
 import threading
 import time
+from concurrent.futures import Future
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from flnb.core.errors import (
     RoundStateError,
     TaskError,
 )
-from flnb.core.view import Status
+from flnb.core.view import RunView, Status
 
 
 def paused(coord, plan, task):
@@ -54,6 +56,18 @@ def test_a_paused_run_rests_at_a_saved_round_and_goes_on(coord, plan, task):
     assert run.round(rested_at).closing.snapshot
     run.resume(rounds=rested_at + 2)
     assert run.wait(60).view.round == rested_at + 2
+
+
+@pytest.mark.parametrize(("asked", "doing"), [("pause", "pausing"), ("stop", "stopping")])
+def test_a_run_says_what_it_was_asked_to_do_until_it_rests(asked, doing):
+    view = RunView("slow", "main", 1, Status.RUNNING, rounds=9, round=3)
+    rests = Future()
+    source = SimpleNamespace(view=view, name="slow", done=lambda: rests, **{asked: lambda: None})
+    run = flnb.Run(source)
+    assert repr(getattr(run, asked)()) == f"Run('slow', {doing}, round 3/9)"
+    assert doing in run._repr_mimebundle_()["text/html"]
+    rests.set_result(None)
+    assert repr(run) == "Run('slow', running, round 3/9)", "somebody else may have resumed it"
 
 
 def test_a_pause_changes_no_bit(coord, plan, task):
