@@ -237,7 +237,7 @@ class Run(Rewinding):
         view = self.view
         newest = view.rows[0].metrics.get(view.headline) if view.rows else None
         score = f", {view.headline} {newest:.3f}" if newest is not None else ""
-        return f"Run({view.name!r}, {view.status}, round {view.round}/{view.rounds}{score})"
+        return f"Run({view.name!r}, {self._doing}, round {view.round}/{view.rounds}{score})"
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
         view = self.view
