@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from flnb.coordinator.acting import actor
 from flnb.coordinator.jobs import end_resting
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from flnb.coordinator.picture import Picture
     from flnb.coordinator.run import Run
     from flnb.coordinator.run_list import RunList
-
-ACTOR: ContextVar[str] = ContextVar("flnb_actor", default="")
-"""For whom something is done; empty is whoever owns this process."""
 
 
 class Steering:
@@ -135,8 +131,7 @@ class Steering:
 
     def note(self, run_id: RunId, verb: str, reason: str = "") -> None:
         """Write to the operations log who did what."""
-        actor = ACTOR.get() or getpass.getuser()
-        operation = Operation(SYSTEM_CLOCK.now(), actor, verb, run_id, reason)
+        operation = Operation(SYSTEM_CLOCK.now(), actor(), verb, run_id, reason)
         if self._io is not None:
             self._io.submit(self.lab.store.state.append_operation, operation)
 

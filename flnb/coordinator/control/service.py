@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
 
+from flnb.coordinator.acting import ACTOR
 from flnb.coordinator.control.admission import Admission
 from flnb.coordinator.control.looks import Looks
 from flnb.coordinator.control.orders import Orders
 from flnb.coordinator.control.watch import Watch
-from flnb.coordinator.steering import ACTOR
 from flnb.core.errors import AccessRefusedError, TokenExpiredError, UnreachableError
 from flnb.transport import CHUNK_BYTES, Claims, TokenIssuer
 from flnb.transport.tokens import Role

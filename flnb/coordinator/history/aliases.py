@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 import operator
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from flnb.coordinator.acting import request
 from flnb.coordinator.history.timeline import BEST, HEAD
 from flnb.core.errors import NotFoundError, PlanError, RoundStateError, did_you_mean
-from flnb.store import Request, Table
+from flnb.store import Table
 
 if TYPE_CHECKING:
     from flnb.coordinator.history.checkpoint import Checkpoint
@@ -52,7 +51,7 @@ def give(
         )
     if condition:
         _check(condition, checkpoint)
-    store.state.give_name(name, checkpoint.key, _request(reason))
+    store.state.give_name(name, checkpoint.key, request(reason))
 
 
 def give_back(store: LabStore, run: RunId, name: str, reason: str) -> Named:
@@ -66,7 +65,7 @@ def give_back(store: LabStore, run: RunId, name: str, reason: str) -> Named:
     if len(given) < 2:
         known = store.state.names(run)
         raise NotFoundError("earlier meaning of alias" if given else "alias", name, known)
-    return store.state.give_name(name, given[-2].key, _request(reason))
+    return store.state.give_name(name, given[-2].key, request(reason))
 
 
 def table(store: LabStore, run: RunId) -> Table:
@@ -110,7 +109,3 @@ def _check(condition: str, checkpoint: Checkpoint) -> None:
             f"{metric} of round {checkpoint.round} is {measured[metric]:.4g}, not {comparison} {number}",
             hint="the alias stays where it was",
         )
-
-
-def _request(reason: str) -> Request:
-    return Request(id=secrets.token_hex(8), actor=getpass.getuser(), reason=reason)

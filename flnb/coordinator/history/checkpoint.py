@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from flnb.coordinator.history.difference import Difference, differences
+from flnb.coordinator.history.tensor_file import TensorFile
 from flnb.core import cards
 from flnb.core.errors import StoreError, TaskError
 from flnb.store import Closing, LabStore, RoundKey
@@ -22,22 +23,35 @@ else:
     Module = TypeVar("Module")
 
 
+def read_model(store: LabStore, snapshot: str, layout: Layout) -> tuple[Model, str]:
+    """Read the model of a commit, and its digest, which is made while it is read.
+
+    Raises:
+        NotFoundError: There is no such commit.
+        StoreError: A part of it is missing.
+    """
+    digest = Model.digest(layout)
+    groups = store.history.read(
+        snapshot, ("parameters", "integers"), observe=lambda piece: digest.update(piece.data)
+    )
+    return Model(layout, groups["parameters"], groups["integers"]), digest.hexdigest()
+
+
 class Checkpoint:
-    """A round whose model is in history.
+    """A round whose model is in history, here or through a connection.
 
     Made by `run.checkpoint(…)`. Everything is read when it is asked for; what was committed never
     changes, so a checkpoint stays good whatever happens to its run.
 
     Args:
-        store: The lab's store.
         name: Of the branch.
         layout: Of the model.
         closing: The round; it names a commit.
     """
 
-    def __init__(self, store: LabStore, name: str, layout: Layout, closing: Closing) -> None:
+    def __init__(self, name: str, layout: Layout, closing: Closing) -> None:
         assert closing.snapshot is not None, "a checkpoint has a commit"
-        self._store, self._layout, self._closing = store, layout, closing
+        self._layout, self._closing = layout, closing
         self.name, self.snapshot = name, closing.snapshot
         self.round, self.generation = closing.round, closing.generation
         self.sha256 = closing.parameters_sha256 or ""
@@ -60,12 +74,11 @@ class Checkpoint:
         Raises:
             StoreError: What is stored is not what was committed; says which commit is damaged.
         """
-        groups = self._store.history.read(self.snapshot, ("parameters", "integers"))
-        model = Model(self._layout, groups["parameters"], groups["integers"])
-        if self.sha256 and model.sha256() != self.sha256:
+        model, found = self._read()
+        if self.sha256 and found != self.sha256:
             raise StoreError(
                 f"commit {self.snapshot} of round {self.round} of {self.name} is damaged: its "
-                f"parameters have digest {model.sha256()[:12]}, {self.sha256[:12]} was committed",
+                f"parameters have digest {found[:12]}, {self.sha256[:12]} was committed",
                 hint="restore history/ from a copy, or go on from an earlier checkpoint",
             )
         return model
@@ -104,21 +117,18 @@ class Checkpoint:
 
         The file says where it comes from: run, round, digest. An existing one is replaced whole.
         """
-        import torch
-        from safetensors.torch import save_file
-
-        model, path = self.model(), Path(path)
-        tensors = {
-            slot.name: torch.from_numpy(model.tensor(slot.name).copy()).to(
-                getattr(torch, slot.dtype)
-            )
-            for slot in self._layout.slots
-        }
-        about = {"run": self.name, "round": str(self.round), "sha256": self.sha256}
-        draft = path.with_name(f".{path.name}.draft")
-        save_file(tensors, draft, metadata={"format": "pt", **about})
+        path = Path(path)
+        draft = draft_of(path)
+        with draft.open("wb") as file:
+            for piece in self.tensor_file().pieces():
+                file.write(piece)
         draft.replace(path)
         return path
+
+    def tensor_file(self) -> TensorFile:
+        """The file that `export` writes, which says where it comes from."""
+        about = {"run": self.name, "round": str(self.round), "sha256": self.sha256}
+        return TensorFile(self.model(), about)
 
     def diff(self, other: Checkpoint) -> Difference:
         """Compare two versions, tensor by tensor.
@@ -129,6 +139,10 @@ class Checkpoint:
         if reason := self._layout.differs_from(other._layout):
             raise TaskError(f"{self!r} and {other!r} are of different models: {reason}")
         return differences(f"{self!r} → {other!r}", self.model(), other.model())
+
+    def _read(self) -> tuple[Model, str]:
+        """The version as it is stored, and its digest; not compared yet."""
+        raise NotImplementedError
 
     def _check(self, task: Task) -> None:
         if reason := task.layout.differs_from(self._layout):
@@ -147,3 +161,26 @@ class Checkpoint:
         }
         title = f"Round {self.round} of {self.name}"
         return cards.bundle(repr(self), cards.card(title, facts, details={"sha256": self.sha256}))
+
+
+class StoredCheckpoint(Checkpoint):
+    """A checkpoint of a lab that this process can read.
+
+    Args:
+        store: The lab's store.
+        name: Of the branch.
+        layout: Of the model.
+        closing: The round; it names a commit.
+    """
+
+    def __init__(self, store: LabStore, name: str, layout: Layout, closing: Closing) -> None:
+        super().__init__(name, layout, closing)
+        self._store = store
+
+    def _read(self) -> tuple[Model, str]:
+        return read_model(self._store, self.snapshot, self._layout)
+
+
+def draft_of(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(f".{path.name}.draft")

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from flnb.coordinator.history.checkpoint import Checkpoint
-from flnb.coordinator.history.graph import Lane, as_svg, as_text
-from flnb.core import RunId, cards
+from flnb.coordinator.history.checkpoint import Checkpoint, StoredCheckpoint
+from flnb.coordinator.history.graph import Lane
+from flnb.coordinator.history.walk import KnownRound, Walk
+from flnb.core import RunId
 from flnb.core.errors import NotFoundError
-from flnb.store import Closing, LabStore, Named, RoundKey, RunRecord, Segment, Table
+from flnb.store import Closing, LabStore, Named, RoundKey, RunRecord, Segment
 from flnb.tensors import Layout
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 HEAD, BEST = "head", "best"
 """Names that are looked up and not given."""
@@ -30,7 +26,7 @@ class _Known:
     names: dict[str, Named]
 
 
-class Timeline:
+class Timeline(Walk):
     """All branches of a run, and the line of one of them; a snapshot of the moment it was made.
 
     Args:
@@ -47,21 +43,12 @@ class Timeline:
         }
         rounds = [(key, snapshot) for key, snapshot, _ in state.rounds_of(list(branches))]
         self._known = _Known(branches, rounds, state.names(record.id))
-        self._lanes = self._all_lanes()
+        super().__init__(record.trunk_name, self._all_rounds(), self._all_lanes())
 
     # --- checkpoints ----------------------------------------------------------------------------
 
     def checkpoint(self, which: int | str) -> Checkpoint:
-        """Find a committed round of the line by its number, or any by a name.
-
-        Args:
-            which: A number, `@head`, `@best` (of the metric that is drawn), or a name that was
-                given, with or without its `@`.
-
-        Raises:
-            NotFoundError: No such name or round, or a round without a commit; the nearest with
-                one are said.
-        """
+        """Find a committed round; see `Walk.checkpoint`."""
         closing = self._store.state.closing_of(self.key(which))
         assert closing is not None, "keys come from closed rounds"
         return self._checkpoint(closing)
@@ -80,18 +67,6 @@ class Timeline:
         if (named := self._known.names.get(name)) is not None:
             return self._newest_commit(named.key)
         raise NotFoundError("name of a round", which, [HEAD, BEST, *self._known.names])
-
-    def commits(self) -> list[RoundKey]:
-        """Rounds of the line that can be restored at once, in order."""
-        return [key for key, snapshot in self._known.rounds if snapshot and key in self.line]
-
-    def commit_before(self, round_: int) -> RoundKey | None:
-        """The last committed round of the line that is not after a number; None before the first."""
-        return max(
-            (key for key in self.commits() if key.round <= round_),
-            key=lambda key: key.round,
-            default=None,
-        )
 
     def _committed(self, round_: int) -> RoundKey:
         committed = {key.round: key for key in self.commits()}
@@ -136,28 +111,27 @@ class Timeline:
 
     def _checkpoint(self, closing: Closing) -> Checkpoint:
         record = self._known.records[closing.run]
-        return Checkpoint(self._store, record.name, Layout.from_json(record.layout), closing)
+        layout = Layout.from_json(record.layout)
+        return StoredCheckpoint(self._store, record.name, layout, closing)
 
     # --- the graph ------------------------------------------------------------------------------
 
-    def df(self) -> pd.DataFrame:
-        """One row a round of any branch: its key, whether the line leads there, its commit, names."""
+    def _all_rounds(self) -> list[KnownRound]:
         names: dict[RoundKey, list[str]] = {}
         for one in self._known.names.values():
             names.setdefault(one.key, []).append(one.name)
-        rows = [
-            {
-                "branch": self._known.records[key.run].branch,
-                "generation": key.generation,
-                "round": key.round,
-                "on_line": key in self.line,
-                "commit": snapshot,
-                "names": ", ".join(names.get(key, ())),
-            }
+        return [
+            KnownRound(
+                key.run,
+                self._known.records[key.run].branch,
+                key.generation,
+                key.round,
+                on_line=key in self.line,
+                commit=snapshot,
+                names=", ".join(names.get(key, ())),
+            )
             for key, snapshot in self._known.rounds
         ]
-        columns = ("branch", "generation", "round", "on_line", "commit", "names")
-        return Table.of({name: [row[name] for row in rows] for name in columns}).df()
 
     def _all_lanes(self) -> list[Lane]:
         rows = {(row.run, row.generation): row for row in self._store.state.generations()}
@@ -190,15 +164,6 @@ class Timeline:
             labels=labels,
             current=segment.generation == record.generation,
         )
-
-    def __repr__(self) -> str:
-        """The graph as text, from memory."""
-        return as_text(self._record.trunk_name, self._lanes)
-
-    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
-        drawing = cards.Html(as_svg(self._record.trunk_name, self._lanes))
-        title = cards.quiet(f"History of {self._record.trunk_name}")
-        return cards.bundle(repr(self), cards.framed(title, drawing))
 
 
 def _score(closing: Closing) -> float:
