@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.closer import Version
+from flnb.coordinator.history.reading import read_model
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.population import Population, Simulation
 from flnb.coordinator.runner import Job
@@ -20,10 +21,11 @@ from flnb.core.plan import Plan
 from flnb.core.view import Status
 from flnb.store import Closing, LabStore, RunRecord
 from flnb.strategies import Strategy
-from flnb.tensors import Model, unpack
+from flnb.tensors import unpack
 
 if TYPE_CHECKING:
     from flnb.tasks import Task
+    from flnb.tensors import Layout
 
 CHANGEABLE = {"rounds", "invite", "need", "deadline_s", "close", "evaluation", "commit_every"}
 """Settings that decide when rounds close and what is kept, and not what a client computes."""
@@ -98,15 +100,16 @@ def resumed_job(
     if workers is not None:
         settings["workers"] = workers
     population = populate(task, Simulation(**settings))
-    start = first_version(plan, task)
     if changes:
         # Rounds that were closed but never saved, before a crash, are forgotten: they are done
         # again, and now by the changed plan.
         saved = head.closing.round if head.closing else 0
         record = replace(record, plan_yaml=plan.to_yaml(), plan_hash=plan.hash)
         store.state.set_plan(record.id, record.plan_yaml, plan.hash, forget_after=saved)
-    if head.snapshot is not None and head.closing is not None:
-        start = _restored(store, record, head.closing, start)
+    if head.closing is None:
+        start = first_version(plan, task)
+    else:
+        start = _restored(store, record, head.closing, task.layout)
         _compare_environment(record)
     store.writer.reset(record.id, head.snapshot)  # drops a commit that no closing names
     reach("branch-reset")
@@ -144,19 +147,19 @@ def end_resting(store: LabStore, run_id: RunId, picture: Picture | None) -> None
             picture.on_status(Status.STOPPED)
 
 
-def _restored(store: LabStore, record: RunRecord, closing: Closing, first: Version) -> Version:
+def _restored(store: LabStore, record: RunRecord, closing: Closing, layout: Layout) -> Version:
     """A committed version, with the server optimiser's state where it is of the same optimiser."""
     assert closing.snapshot is not None, "what is restored has a commit"
-    groups = store.history.read(closing.snapshot, ("parameters", "integers", "optimiser"))
-    model = Model(first.model.layout, groups["parameters"], groups["integers"])
-    if closing.parameters_sha256 not in {None, model.sha256()}:
+    model, found = read_model(store, closing.snapshot, layout)
+    if closing.parameters_sha256 not in {None, found}:
         raise StoreError(
             f"commit {closing.snapshot} of round {closing.round} of {record.name} is damaged",
             hint=f"lab.run({record.name!r}).rollback(to={closing.round - 1}) goes on from the commit before",
         )
-    optimiser = first.optimiser
+    optimiser = Plan.from_yaml(record.plan_yaml).strategy.compose().server.init(layout)
     if _same_server(store, record, closing):
-        optimiser = unpack(first.optimiser, groups["optimiser"])
+        packed = store.history.read(closing.snapshot, ("optimiser",))["optimiser"]
+        optimiser = unpack(optimiser, packed)
     return Version(closing.round, model, optimiser)
 
 

@@ -15,11 +15,8 @@ to which `reset` never returns.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-import time
-from collections.abc import Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,17 +24,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from flnb.core import RunId, failpoints
-from flnb.core.errors import NotFoundError, StoreError
-from flnb.store.chunks import Groups, arrange, kept, read_array, write_chunks
-from flnb.store.disk import room_at
+from flnb.core.errors import CommitConflictError, NotFoundError
+from flnb.store.chunks import Groups, arrange, kept, read_arrays, write_chunks
+from flnb.store.place import HistoryPlace
+from flnb.store.repository import FIRST_BRANCH, exclusive, open_repository, plain_errors
 
 if TYPE_CHECKING:
-    from icechunk import Repository
-
-_ROOT = "main"
-"""Icechunk's own first branch, which stays empty; every run starts from it."""
-_LOCK_TIMEOUT_S = 30.0
-_LOCK_PAUSE_S = 0.01
+    from icechunk import Repository, Session
 
 
 class _Commit(NamedTuple):
@@ -53,13 +46,25 @@ class History:
     Not for two threads at a time; several processes may read while one writes.
 
     Args:
-        path: The folder of the Icechunk repository, made with the first use.
+        place: Where the Icechunk repository lies, made with the first use: a folder, or a place in
+            S3.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: HistoryPlace | Path | str) -> None:
+        self.place = HistoryPlace.parse(place)
         self._repository: Repository | None = None
         self._last: _Commit | None = None
+
+    def check(self) -> None:
+        """Find out now whether the place can hold a history, and not with the first commit.
+
+        Raises:
+            NotFoundError: There is no such bucket.
+            AccessRefusedError: The bucket does not let us in.
+            StorageUnreachableError: Its server does not answer.
+            StoreError: It ignores conditional writes, or holds something else.
+        """
+        self._open()
 
     def write(self, run: RunId, groups: Groups, meta: Mapping[str, Any]) -> str:
         """Commit a version of a run; returns the identity of the snapshot.
@@ -73,44 +78,53 @@ class History:
 
         Raises:
             StorageFullError: The disk is full; the branch is as it was.
+            StorageUnreachableError: The server does not answer; writing again is safe.
+            CommitConflictError: Another process moved the branch meanwhile; nothing was written.
             StoreError: Another process is writing and does not end.
             ValueError: An array is not flat, or not of numbers.
         """
         arrays = {name: kept(array) for name, array in groups.items()}
         with self._writing() as repository:
-            if run not in repository.list_branches():
-                repository.create_branch(run, repository.lookup_branch(_ROOT))
-                failpoints.reach("branch-made")
-            session = repository.writable_session(run)
+            session = self._session(repository, run)
             before = self._before(session.snapshot_id)
             arrange(session.store, arrays, before)
             write_chunks(session.store, arrays, before)
             failpoints.reach("chunks-written")
-            snapshot = session.commit("round", metadata=dict(meta))
+            snapshot = _commit(repository, session, run, meta)
         self._last = _Commit(snapshot, arrays)
         return snapshot
 
-    def read(self, snapshot: str, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    def read(
+        self,
+        snapshot: str,
+        names: Sequence[str] | None = None,
+        observe: Callable[[np.ndarray], object] | None = None,
+    ) -> dict[str, np.ndarray]:
         """Read a version back.
 
         Args:
             snapshot: Its identity.
             names: Only these groups; all by default.
+            observe: Called with the values, piece by piece in order of the names, while the next
+                piece is read; such as `update` of a digest.
 
         Returns:
             Group name to a flat array of its own that starts on 64 bytes.
 
         Raises:
             NotFoundError: There is no such snapshot, or no such group in it.
+            StoreError: A chunk of it is missing.
         """
         import zarr
 
-        with _known(snapshot):
-            session = self._open().readonly_session(snapshot_id=snapshot)
-        arrays = dict(zarr.open_group(session.store, mode="r").arrays())
-        if missing := set(names or ()) - arrays.keys():
-            raise NotFoundError("group", min(missing), arrays)
-        return {name: read_array(arrays[name]) for name in names or arrays}
+        with self._reading() as repository:
+            with _known(snapshot):
+                session = repository.readonly_session(snapshot_id=snapshot)
+            arrays = dict(zarr.open_group(session.store, mode="r").arrays())
+            if missing := set(names or ()) - arrays.keys():
+                raise NotFoundError("group", min(missing), arrays)
+            wanted = {name: arrays[name] for name in names or arrays}
+            return read_arrays(session.store, wanted, observe)
 
     def meta(self, snapshot: str) -> dict[str, Any]:
         """Facts that were committed with a version.
@@ -118,8 +132,8 @@ class History:
         Raises:
             NotFoundError: There is no such snapshot.
         """
-        with _known(snapshot):
-            return dict(self._open().lookup_snapshot(snapshot).metadata)
+        with self._reading() as repository, _known(snapshot):
+            return dict(repository.lookup_snapshot(snapshot).metadata)
 
     def reset(self, run: RunId, snapshot: str | None) -> None:
         """Put a run's branch back to its last named commit, so that orphans stay behind.
@@ -133,7 +147,7 @@ class History:
             StoreError: Another process is writing and does not end.
         """
         with self._writing() as repository, _known(snapshot or "of an empty branch"):
-            target = snapshot or repository.lookup_branch(_ROOT)
+            target = snapshot or repository.lookup_branch(FIRST_BRANCH)
             if run not in repository.list_branches():
                 repository.create_branch(run, target)
             elif repository.lookup_branch(run) != target:
@@ -153,8 +167,13 @@ class History:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all commits on the disk."""
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        """Bytes of all commits, where they lie."""
+        if self.place.folder is None:
+            from flnb.store.bucket import size_bytes  # needed in S3 only
+
+            return size_bytes(self.place)
+        files = self.place.folder.rglob("*")
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def close(self) -> None:
         """Let go of the repository; the next call opens it again."""
@@ -162,37 +181,37 @@ class History:
 
     def _open(self) -> Repository:
         if self._repository is None:
-            import icechunk
-
-            if "ICECHUNK_LOG" not in os.environ:
-                icechunk.set_logs_filter("off")  # it writes warnings to the standard output
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with _exclusive(self.path.parent):
-                if not self.path.exists() or not any(self.path.iterdir()):
-                    self._create()
-            storage = icechunk.local_filesystem_storage(str(self.path))
-            self._repository = icechunk.Repository.open(storage)
+            self._repository = open_repository(self.place)
         return self._repository
 
-    def _create(self) -> None:
-        """Make the repository whole or not at all: Icechunk takes no folder that holds half of one."""
-        import icechunk
-
-        draft = self.path.with_name(f".{self.path.name}")
-        if draft.exists():  # of a process that was killed, or found the disk full
-            shutil.rmtree(draft)
-        icechunk.Repository.create(icechunk.local_filesystem_storage(str(draft)))
-        failpoints.reach("history-made")
-        draft.rename(self.path)
+    @contextmanager
+    def _reading(self) -> Iterator[Repository]:
+        with plain_errors(self.place):
+            yield self._open()
 
     @contextmanager
     def _writing(self) -> Iterator[Repository]:
+        with plain_errors(self.place):
+            repository = self._open()
+            with exclusive(self.place):
+                yield repository
+
+    def _session(self, repository: Repository, run: RunId) -> Session:
+        """Begin a commit on a branch, and make the branch if there is none."""
         import icechunk
 
-        with room_at(self.path, icechunk.IcechunkError):
-            repository = self._open()
-            with _exclusive(self.path):
-                yield repository
+        try:
+            return repository.writable_session(run)
+        except icechunk.IcechunkError as error:
+            if "ref not found" not in str(error):
+                raise
+        try:
+            repository.create_branch(run, repository.lookup_branch(FIRST_BRANCH))
+        except icechunk.IcechunkError as error:
+            if "conflict" not in str(error):  # else another process has just made it
+                raise
+        failpoints.reach("branch-made")
+        return repository.writable_session(run)
 
     def _before(self, tip: str) -> Groups:
         """Arrays of the commit that the next one stands on, as far as they are in memory."""
@@ -200,29 +219,22 @@ class History:
         return self._last.groups if self._last and self._last.snapshot == tip else {}
 
 
-@contextmanager
-def _exclusive(folder: Path) -> Iterator[None]:
-    """One writer at a time, although Icechunk cannot compare and swap on a local disk.
+def _commit(repository: Repository, session: Session, run: RunId, meta: Mapping[str, Any]) -> str:
+    """Move the branch to what the session wrote, if it is still where the session began.
 
-    The writer process of a coordinator that was killed may still be at work when the next
-    coordinator resets its branch.
+    The name of the commit tells ours apart: a server may take it, and the answer be lost. Icechunk
+    asks again then, and hears that the branch has moved.
     """
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    import icechunk
+
+    name = secrets.token_hex(8)
     try:
-        for _ in range(int(_LOCK_TIMEOUT_S / _LOCK_PAUSE_S)):
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(_LOCK_PAUSE_S)
-        else:
-            raise StoreError(
-                f"another process has been writing to {folder} for {_LOCK_TIMEOUT_S:.0f} s",
-                hint="look for a history writer that hangs, end it, then resume the run",
-            )
-        yield
-    finally:
-        os.close(fd)
+        return session.commit(name, metadata=dict(meta))
+    except icechunk.ConflictError as error:
+        tip = repository.lookup_branch(run)
+        if repository.lookup_snapshot(tip).message == name:
+            return tip
+        raise CommitConflictError(run) from error
 
 
 @contextmanager
