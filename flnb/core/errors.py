@@ -19,8 +19,11 @@ numbers), keeps the numbers as fields and says what to do in `hint`.
     ├── NotFoundError             no run, round or column of that name: a nearest name is offered
     └── StoreError                the lab cannot be read or written
         ├── LabHeldError          another process holds the lab
+        ├── LabLostError          another process took the lab over: look who has it
+        ├── CommitConflictError   another process moved the branch: nothing was written
         ├── LabVersionError       the lab was written by a newer flnb
         ├── StorageFullError      no space left: the run pauses, nothing is torn
+        ├── StorageUnreachableError  database or bucket do not answer: the run pauses
         └── QueryRefusedError     SQL that is not one read-only SELECT, or went over its limits
 
 `exit_code` is what the command line returns for the class (0 ok, 1 failed, 2 bad input,
@@ -170,6 +173,14 @@ class StoreError(FLBaseError):
     """The lab cannot be read or written."""
 
 
+class NameTakenError(StoreError):
+    """Something of that name is there already, and stays."""
+
+
+class DamagedError(StoreError):
+    """What is stored is not what was committed; it is named, and not used."""
+
+
 class LabHeldError(StoreError):
     """Another process holds the lab."""
 
@@ -182,6 +193,33 @@ class LabHeldError(StoreError):
             "flnb runs list, flnb sql and lab.sql() work while it runs",
         )
         self.lab, self.holder, self.since = lab, holder, since
+
+
+class LabLostError(StoreError):
+    """Another process took the lab over while this one stood still; nothing was written since."""
+
+    exit_code = 3
+
+    def __init__(self, lab: str, epoch: int, now: int, holder: str) -> None:
+        super().__init__(
+            f"lab {lab} was taken over: {holder} has epoch {now}, this process had epoch {epoch} "
+            "and has written nothing since",
+            hint="its runs are resumed there; here the lab can still be read",
+        )
+        self.lab, self.epoch, self.now, self.holder = lab, epoch, now, holder
+
+
+class CommitConflictError(StoreError):
+    """Another process moved a branch while a commit on it was written; that commit is void."""
+
+    exit_code = 3
+
+    def __init__(self, branch: str) -> None:
+        super().__init__(
+            f"another process committed to branch {branch} meanwhile; nothing was written",
+            hint="look who holds the lab; run.resume() goes on from the last round that closed",
+        )
+        self.branch = branch
 
 
 class LabVersionError(StoreError):
@@ -206,6 +244,19 @@ class StorageFullError(StoreError):
             hint="free some space, then run.resume()",
         )
         self.where, self.free_bytes = where, free_bytes
+
+
+class StorageUnreachableError(StoreError):
+    """A database or a bucket does not answer; the run pauses and nothing is torn."""
+
+    exit_code = 4
+
+    def __init__(self, where: str, reason: str, *, hint: str = "") -> None:
+        super().__init__(
+            f"{where} does not answer: {reason}",
+            hint=hint or "look whether it runs and can be reached from here, then run.resume()",
+        )
+        self.where, self.reason = where, reason
 
 
 class QueryRefusedError(StoreError):

@@ -90,7 +90,7 @@ class HistoryPlace:
         return icechunk.s3_storage(
             bucket=self.bucket,
             prefix=self.prefix or None,
-            region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+            region=region(),
             endpoint_url=endpoint,
             allow_http=endpoint is not None and endpoint.startswith("http://"),
             from_env=True,
@@ -118,6 +118,11 @@ def endpoint_url() -> str | None:
         if found := settings.get(section, "endpoint_url", fallback=None):
             return found
     return None
+
+
+def region() -> str | None:
+    """The region that the environment names; None leaves it to the profile of AWS."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
 def _bucket_and_prefix(rest: str) -> tuple[str, str]:

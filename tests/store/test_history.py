@@ -90,7 +90,7 @@ def test_runs_do_not_mix(history):
 def test_what_only_an_orphan_holds_is_written_again_after_a_reset(history):
     named = history.write("r", sample_groups(1), {})
     history.write("r", sample_groups(2), {})
-    History(history.path).reset("r", named)
+    History(history.place).reset("r", named)
     after = history.write("r", sample_groups(2), {})
     assert same_bits(history.read(after), sample_groups(2))
 

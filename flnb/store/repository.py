@@ -1,0 +1,157 @@
+"""The Icechunk repository of a place: opened, made where it is missing, locked where it must be.
+
+On a local disk Icechunk cannot compare and swap, so a lock of the kernel lets one process write at a
+time. In S3 it can, on a server that has conditional writes; others are refused.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flnb.core import failpoints
+from flnb.core.errors import StoreError
+from flnb.store.disk import room_at
+from flnb.store.place import HistoryPlace
+
+if TYPE_CHECKING:
+    from icechunk import Repository, RepositoryConfig
+
+FIRST_BRANCH = "main"
+"""Icechunk's own branch, which stays empty; every run starts from it."""
+_FIRST_SNAPSHOT = "1CECHNKREP0F1RSTCMT0"
+"""What that branch names in every repository."""
+_LOCK_TIMEOUT_S = 30.0
+_LOCK_PAUSE_S = 0.01
+_TRIES = 4
+"""Of each request to S3; whoever commits waits longer than these last, and starts again."""
+_LONGEST_PAUSE_MS = 1000
+
+
+def open_repository(place: HistoryPlace) -> Repository:
+    """Open a repository, and make it if there is none.
+
+    Args:
+        place: Where it lies.
+
+    Raises:
+        NotFoundError: There is no such bucket.
+        AccessRefusedError: The bucket does not let us in.
+        StorageUnreachableError: Its server does not answer.
+        StoreError: The place holds something else; another process is writing and does not end.
+    """
+    import icechunk
+
+    if "ICECHUNK_LOG" not in os.environ:
+        icechunk.set_logs_filter("off")  # it writes warnings to the standard output
+    if place.folder is None:
+        with plain_errors(place):
+            return _open_in_bucket(place)
+    place.folder.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(HistoryPlace(place.folder.parent)):
+        if not place.folder.exists() or not any(place.folder.iterdir()):
+            _create(place.folder)
+    return icechunk.Repository.open(place.storage())
+
+
+@contextmanager
+def plain_errors(place: HistoryPlace) -> Iterator[None]:
+    """Turn errors of Icechunk into ours, where they say something about the disk or the bucket.
+
+    Raises:
+        StorageFullError: The disk is full.
+        NotFoundError: There is no such bucket.
+        AccessRefusedError: The bucket does not let us in.
+        StorageUnreachableError: Its server does not answer.
+    """
+    import icechunk
+
+    if place.folder is not None:
+        with room_at(place.folder, icechunk.IcechunkError):
+            yield
+        return
+    from flnb.store.bucket import in_plain_words  # needed in S3 only
+
+    try:
+        yield
+    except icechunk.IcechunkError as error:
+        if (plain := in_plain_words(place, error)) is None:
+            raise
+        raise plain from error
+
+
+@contextmanager
+def exclusive(place: HistoryPlace) -> Iterator[None]:
+    """One writer at a time in a folder, where Icechunk cannot compare and swap.
+
+    The writer process of a coordinator that was killed may still be at work when the next
+    coordinator resets its branch.
+
+    Raises:
+        StoreError: Another process is writing and does not end.
+    """
+    if place.folder is None:
+        yield
+        return
+    fd = os.open(place.folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for _ in range(int(_LOCK_TIMEOUT_S / _LOCK_PAUSE_S)):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(_LOCK_PAUSE_S)
+        else:
+            raise StoreError(
+                f"another process has been writing to {place} for {_LOCK_TIMEOUT_S:.0f} s",
+                hint="look for a history writer that hangs, end it, then resume the run",
+            )
+        yield
+    finally:
+        os.close(fd)
+
+
+def _open_in_bucket(place: HistoryPlace) -> Repository:
+    import icechunk
+
+    from flnb.store.bucket import check_bucket, finish_creation  # needed in S3 only
+
+    check_bucket(place)
+    storage, config = place.storage(), _config()
+    if not icechunk.Repository.exists(storage):
+        try:
+            return icechunk.Repository.create(storage, config)
+        except icechunk.IcechunkError as error:
+            if not any(sign in str(error) for sign in ("clean prefixes", "conflict")):
+                raise
+            if not icechunk.Repository.exists(storage):
+                finish_creation(place, _FIRST_SNAPSHOT)
+    return icechunk.Repository.open(storage, config)
+
+
+def _config() -> RepositoryConfig:
+    """Few tries, soon after each other: by default a request is tried for half a minute."""
+    import icechunk
+
+    config = icechunk.RepositoryConfig.default()
+    retries = icechunk.StorageRetriesSettings(max_tries=_TRIES, max_backoff_ms=_LONGEST_PAUSE_MS)
+    config.storage = icechunk.StorageSettings(retries=retries)
+    return config
+
+
+def _create(folder: Path) -> None:
+    """Make the repository whole or not at all: Icechunk takes no folder that holds half of one."""
+    import icechunk
+
+    draft = folder.with_name(f".{folder.name}")
+    if draft.exists():  # of a process that was killed, or found the disk full
+        shutil.rmtree(draft)
+    icechunk.Repository.create(icechunk.local_filesystem_storage(str(draft)))
+    failpoints.reach("history-made")
+    draft.rename(folder)
