@@ -48,10 +48,11 @@ class History:
     Args:
         place: Where the Icechunk repository lies, made with the first use: a folder, or a place in
             S3.
+        checked: Whether another process has found out that the place can hold a history.
     """
 
-    def __init__(self, place: HistoryPlace | Path | str) -> None:
-        self.place = HistoryPlace.parse(place)
+    def __init__(self, place: HistoryPlace | Path | str, *, checked: bool = False) -> None:
+        self.place, self._checked = HistoryPlace.parse(place), checked
         self._repository: Repository | None = None
         self._last: _Commit | None = None
 
@@ -181,7 +182,7 @@ class History:
 
     def _open(self) -> Repository:
         if self._repository is None:
-            self._repository = open_repository(self.place)
+            self._repository = open_repository(self.place, checked=self._checked)
         return self._repository
 
     @contextmanager

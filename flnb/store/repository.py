@@ -34,17 +34,18 @@ _TRIES = 4
 _LONGEST_PAUSE_MS = 1000
 
 
-def open_repository(place: HistoryPlace) -> Repository:
+def open_repository(place: HistoryPlace, *, checked: bool = False) -> Repository:
     """Open a repository, and make it if there is none.
 
     Args:
         place: Where it lies.
+        checked: Whether somebody has tried already what the bucket can do.
 
     Raises:
         NotFoundError: There is no such bucket.
         AccessRefusedError: The bucket does not let us in.
         StorageUnreachableError: Its server does not answer.
-        StoreError: The place holds something else; another process is writing and does not end.
+        StoreError: The bucket ignores conditional writes; the place holds something else; another process is writing and does not end.
     """
     import icechunk
 
@@ -52,7 +53,7 @@ def open_repository(place: HistoryPlace) -> Repository:
         icechunk.set_logs_filter("off")  # it writes warnings to the standard output
     if place.folder is None:
         with plain_errors(place):
-            return _open_in_bucket(place)
+            return _open_in_bucket(place, checked=checked)
     place.folder.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(HistoryPlace(place.folder.parent)):
         if not place.folder.exists() or not any(place.folder.iterdir()):
@@ -117,12 +118,13 @@ def exclusive(place: HistoryPlace) -> Iterator[None]:
         os.close(fd)
 
 
-def _open_in_bucket(place: HistoryPlace) -> Repository:
+def _open_in_bucket(place: HistoryPlace, *, checked: bool) -> Repository:
     import icechunk
 
     from flnb.store.bucket import check_bucket, finish_creation  # needed in S3 only
 
-    check_bucket(place)
+    if not checked:
+        check_bucket(place)
     storage, config = place.storage(), _config()
     if not icechunk.Repository.exists(storage):
         try:

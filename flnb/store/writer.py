@@ -3,51 +3,49 @@
 A background thread would cost the training loop nearly the whole commit; a process costs one
 copy into shared memory. There are two blocks of it, used in turn: the writer compares a version
 with the one before, which must therefore stay where it is.
+
+While the server of a bucket does not answer, the writer keeps the version and tries again; the
+coordinator says so in the log. Only when its patience ends does the run pause.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from flnb.core import RunId, failpoints
-from flnb.core.errors import FLBaseError, StorageFullError, StoreError, WorkerDiedError
-from flnb.processes import Channel, ForkServer, SharedBlock, Worker
+from flnb.core import SYSTEM_CLOCK, RunId
+from flnb.core.errors import FLBaseError, WorkerDiedError
+from flnb.processes import ForkServer, SharedBlock, Worker
+from flnb.store.answers import Answer, error_of
 from flnb.store.chunks import Groups
+from flnb.store.committing import CommitRequest, credentials
 from flnb.store.history import History
+from flnb.store.place import HistoryPlace
+
+log = logging.getLogger(__name__)
 
 NICENESS = 5
 """Training goes first: a commit has until the end of the next round."""
 _ALIGNMENT = 64
 _CLOSE_TIMEOUT_S = 60.0
 _END_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """One version to commit, and where it lies."""
-
-    path: str
-    run: RunId
-    meta: Mapping[str, Any]
-    block: int
-    spans: tuple[tuple[str, str, int, int], ...]
-    """(group, dtype, offset in bytes, number of values) of each array in the block."""
+PATIENCE_S = 60.0
+"""How long a commit is tried again while nobody answers."""
 
 
 class Ticket:
     """A commit under way."""
 
-    def __init__(self, writer: HistoryWriter, request: _Request) -> None:
+    def __init__(self, writer: HistoryWriter, request: CommitRequest) -> None:
         self.request = request
         self.tries = 1
         self.result: str | FLBaseError | None = None
+        self.held_up: str = ""
+        """Why it is tried again; empty while all goes well."""
         self._writer = writer
 
     @property
@@ -64,6 +62,9 @@ class Ticket:
         Raises:
             TimeoutError: It is still under way.
             StorageFullError: The disk is full.
+            StorageUnreachableError: The server of the bucket did not answer for too long.
+            AccessRefusedError: The bucket does not let us in any more.
+            CommitConflictError: Another process moved the branch meanwhile.
             StoreError: It could not be written.
             WorkerDiedError: The writer process died twice over it.
         """
@@ -78,12 +79,20 @@ class HistoryWriter:
     """Writes commits in a process of its own, one at a time, for any number of runs.
 
     Args:
-        path: Folder of the history.
+        place: Where the history lies.
         fork_server: Where the process comes from; by default the one of this process.
+        patience_s: How long a commit is tried again while the server of a bucket does not answer.
     """
 
-    def __init__(self, path: Path, *, fork_server: ForkServer | None = None) -> None:
-        self._path = path
+    def __init__(
+        self,
+        place: HistoryPlace | Path | str,
+        *,
+        fork_server: ForkServer | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._place, self._patience_s = HistoryPlace.parse(place), patience_s
+        self._history = History(self._place)
         self._fork_server = fork_server
         self._worker: Worker | None = None
         self._blocks: list[SharedBlock | None] = [None, None]
@@ -107,7 +116,7 @@ class HistoryWriter:
         with self._lock:
             if self._worker is None:
                 server = self._fork_server or ForkServer.shared()
-                self._worker = server.fork("flnb.store.writer:serve", nice=NICENESS)
+                self._worker = server.fork("flnb.store.committing:serve", nice=NICENESS)
                 self._unsent = {index for index, block in enumerate(self._blocks) if block}
 
     def submit(self, run: RunId, groups: Groups, meta: Mapping[str, Any]) -> Ticket:
@@ -120,12 +129,17 @@ class HistoryWriter:
 
         Raises:
             WorkerDiedError: No writer process can be started.
+            StoreError: The bucket cannot hold a history, see `History.check`.
         """
         with self._lock:
+            if not self._place.local:
+                self._history.check()
             if self._under_way is not None:
                 self.settle(self._under_way, None)
             spans = self._fill(groups)
-            ticket = Ticket(self, _Request(str(self._path), run, meta, self._next, spans))
+            ticket = Ticket(
+                self, CommitRequest(self._place, run, meta, self._patience_s, self._next, spans)
+            )
             self._send(ticket.request)
             self._under_way = ticket
             return ticket
@@ -137,10 +151,12 @@ class HistoryWriter:
             TimeoutError: It is still under way.
         """
         with self._lock:
+            ends_s = None if timeout_s is None else SYSTEM_CLOCK.monotonic_s() + timeout_s
             while not ticket.done:
                 assert self._worker is not None
+                left_s = ends_s and max(0.0, ends_s - SYSTEM_CLOCK.monotonic_s())
                 try:
-                    ticket.result = _result(self._worker.channel.recv(timeout_s))
+                    self._hear(ticket, self._worker.channel.recv(left_s))
                 except EOFError:
                     self._retry(ticket)
             if self._under_way is ticket:
@@ -154,18 +170,14 @@ class HistoryWriter:
         with self._lock:
             if self._under_way is not None:
                 self.settle(self._under_way, None)
-            history = History(self._path)
-            history.reset(run, snapshot)
-            history.close()
+            self._history.reset(run, snapshot)
 
     def keep(self, tag: str, snapshot: str) -> None:
         """Keep a commit alive under a tag; see `History.keep`."""
         with self._lock:
             if self._under_way is not None:
                 self.settle(self._under_way, None)
-            history = History(self._path)
-            history.keep(tag, snapshot)
-            history.close()
+            self._history.keep(tag, snapshot)
 
     def close(self) -> None:
         """Wait for the commit under way, but not for one that hangs, and end the process."""
@@ -182,6 +194,18 @@ class HistoryWriter:
             for block in filter(None, self._blocks):
                 block.close()
             self._blocks = [None, None]
+            self._history.close()
+
+    def _hear(self, ticket: Ticket, answer: Answer) -> None:
+        match answer:
+            case "done", str(snapshot):
+                ticket.result = snapshot
+            case "held up", str(reason):
+                if not ticket.held_up:
+                    log.warning("%s; the commit is tried again meanwhile", reason)
+                ticket.held_up = reason
+            case _:
+                ticket.result = error_of(answer)
 
     def _fill(self, groups: Groups) -> tuple[tuple[str, str, int, int], ...]:
         spans, end = [], 0
@@ -202,13 +226,13 @@ class HistoryWriter:
             self._unsent.add(self._next)
         return block
 
-    def _send(self, request: _Request) -> None:
+    def _send(self, request: CommitRequest) -> None:
         for _ in range(2):
             self.start()
             assert self._worker is not None
             fresh = {index: self._blocks[index] for index in self._unsent}
             try:
-                self._worker.channel.send((request, fresh))
+                self._worker.channel.send((request, fresh, credentials()))
             except EOFError:
                 self._forget_worker()
             else:
@@ -233,45 +257,3 @@ class HistoryWriter:
         if self._worker is not None:
             self._worker.close()
             self._worker = None
-
-
-def serve(channel: Channel, _fds: Sequence[int]) -> None:
-    """Commit what comes through the channel until it is closed; runs in the writer process."""
-    import icechunk  # noqa: F401  # now, and not within the first commit
-    import zarr  # noqa: F401  # likewise
-
-    histories: dict[str, History] = {}
-    blocks: dict[int, SharedBlock] = {}
-    while True:
-        request, fresh = channel.recv()
-        blocks.update(fresh)
-        history = histories.setdefault(request.path, History(Path(request.path)))
-        block = blocks[request.block]
-        groups = {
-            name: block.array(dtype, offset=offset, count=count)
-            for name, dtype, offset, count in request.spans
-        }
-        channel.send(_commit(history, request, groups))
-
-
-def _commit(history: History, request: _Request, groups: dict[str, np.ndarray]) -> tuple[Any, ...]:
-    failpoints.reach("writer-before-commit")
-    try:
-        snapshot = history.write(request.run, groups, request.meta)
-    except StorageFullError as error:
-        return "full", error.where, error.free_bytes
-    except Exception as error:
-        # Whatever it is, the coordinator must hear of it and pause the run.
-        return "failed", f"{type(error).__name__}: {error}"
-    failpoints.reach("writer-after-commit")
-    return "done", snapshot
-
-
-def _result(answer: tuple[Any, ...]) -> str | FLBaseError:
-    match answer:
-        case "done", str(snapshot):
-            return snapshot
-        case "full", where, free_bytes:
-            return StorageFullError(where, free_bytes)
-        case _:
-            return StoreError(f"the commit could not be written: {answer[1]}")

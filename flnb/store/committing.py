@@ -1,0 +1,88 @@
+"""The process that commits: it takes versions from shared memory and writes them, one at a time.
+
+`writer.py` is the other end of its channel.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from flnb.core import SYSTEM_CLOCK, RunId, failpoints
+from flnb.core.errors import StorageUnreachableError
+from flnb.processes import Channel, SharedBlock
+from flnb.store.answers import Answer, told
+from flnb.store.history import History
+from flnb.store.place import HistoryPlace
+
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRequest:
+    """One version to commit, and where it lies."""
+
+    place: HistoryPlace
+    run: RunId
+    meta: Mapping[str, Any]
+    patience_s: float
+    block: int
+    spans: tuple[tuple[str, str, int, int], ...]
+    """(group, dtype, offset in bytes, number of values) of each array in the block."""
+
+
+def serve(channel: Channel, _fds: Sequence[int]) -> None:
+    """Commit what comes through the channel until it is closed; runs in the writer process."""
+    import icechunk  # noqa: F401  # now, and not within the first commit
+    import zarr  # noqa: F401  # likewise
+
+    histories: dict[HistoryPlace, History] = {}
+    blocks: dict[int, SharedBlock] = {}
+    while True:
+        request, fresh, environment = channel.recv()
+        os.environ |= environment
+        blocks.update(fresh)
+        history = histories.setdefault(request.place, History(request.place, checked=True))
+        block = blocks[request.block]
+        groups = {
+            name: block.array(dtype, offset=offset, count=count)
+            for name, dtype, offset, count in request.spans
+        }
+        failpoints.reach("writer-before-commit")
+        answer = _commit(history, request, groups, channel.send)
+        failpoints.reach("writer-after-commit")
+        channel.send(answer)
+
+
+def _commit(
+    history: History,
+    request: CommitRequest,
+    groups: dict[str, np.ndarray],
+    say: Callable[[Answer], None],
+) -> Answer:
+    """Write a version, as often as it takes until the server answers or patience ends."""
+    ends_s = SYSTEM_CLOCK.monotonic_s() + request.patience_s
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            return "done", history.write(request.run, groups, request.meta)
+        except StorageUnreachableError as error:
+            if SYSTEM_CLOCK.monotonic_s() + pause_s > ends_s:
+                return told(error)
+            say(("held up", error.message))
+        except Exception as error:
+            # Whatever it is, the coordinator must hear of it and pause the run.
+            return told(error)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def credentials() -> dict[str, str]:
+    """What this process knows of AWS: the server that forks may have begun before it did."""
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
