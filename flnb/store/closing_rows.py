@@ -18,10 +18,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from flnb.store import schema
 from flnb.store.columns import StoredColumns, encode, to_table
+from flnb.store.database import upsert
 from flnb.store.lineage import Line, RoundKey, Segment
 from flnb.store.records import Closing, Head
 from flnb.store.tables import BODIES
@@ -85,7 +85,7 @@ def move_head(connection: Connection, closing: Closing) -> None:
     """Let the head of the branch point at this round, unless it is further on already."""
     row = {"run": closing.run, "branch": closing.branch, "generation": closing.generation}
     row |= {"round": closing.round, "snapshot_round": closing.round if closing.snapshot else None}
-    statement = upsert(schema.heads).values(row)
+    statement = upsert(connection, schema.heads).values(row)
     old, new = schema.heads.c, statement.excluded
     further = {name: _larger(old[name], new[name]) for name in ("round", "snapshot_round")}
     connection.execute(

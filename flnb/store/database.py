@@ -1,169 +1,160 @@
-"""The SQLite file of a lab: connections, transactions, format, and what its errors mean.
+"""The state database of a lab: transactions, format, and what its errors mean.
 
-WAL lets other processes read and enqueue commands while the coordinator writes;
-`synchronous=FULL` makes a committed round survive a power cut. A writing transaction begins as
-IMMEDIATE, so that it waits for its turn at the start and never fails half way for want of a lock.
+`sqlite.py` keeps it in a file of the lab's folder, `postgres.py` in a database that several
+machines reach. Here is what both have in common.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
-import numpy as np
-from sqlalchemy import Column, Connection, Engine, create_engine, event, insert, inspect, select
-from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy import Column, Connection, Engine, Table, insert, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn
 
 from flnb.core import Clock
-from flnb.core.errors import LabVersionError, NotFoundError, StoreError
+from flnb.core.errors import LabLostError, LabVersionError
 from flnb.store import schema
-from flnb.store.disk import room_at
 
 BUSY_TIMEOUT_S = 10
-_PRAGMAS = (
-    f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT_S}",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA journal_size_limit=16777216",
-)
 
 
 class Database:
-    """One SQLite file; safe to use from any thread, each call takes a connection of its own.
+    """Safe to use from any thread, each call takes a connection of its own.
+
+    Args:
+        name: What people call it; without a password.
+        reader: Where reading transactions come from.
+        writer: Where writing ones come from.
+        clock: Where the time comes from that is written down.
 
     Raises:
-        NotFoundError: There is no database and none may be created.
         LabVersionError: It was written by a newer flnb.
-        StoreError: The file is not a lab's database.
+        StoreError: It is not a lab's database, or cannot be reached.
     """
 
-    def __init__(self, path: Path, clock: Clock, *, create: bool = True) -> None:
-        if not create and not path.exists():
-            raise NotFoundError("lab", path.parent)
-        self.path = path
-        self._engine = create_engine(
-            f"sqlite:///{path}",
-            connect_args={"isolation_level": None},  # we say BEGIN, not the driver
-            json_serializer=_to_json,
-        )
-        event.listen(self._engine, "connect", _prepare)
-        event.listen(self._engine, "begin", _begin)
-        self._writer = self._engine.execution_options(flnb_begin="BEGIN IMMEDIATE")
-        self.lab_id = self._check_format() or self._create(clock)
+    shared = False
+    """Whether several machines may open it, so that its holder must renew a lease."""
+
+    def __init__(self, name: str, reader: Engine, writer: Engine, clock: Clock) -> None:
+        self.name = name
+        self.lost: LabLostError | None = None
+        """That another process has taken the lab over from this one."""
+        self.fence: int | None = None
+        """Epoch that this process holds the lab with; writing is refused under any other one."""
+        self._reader, self._writer, self._clock = reader, writer, clock
+        self.lab_id = self._check_format() or self._create()
+
+    @property
+    def lab(self) -> str:
+        """Address of the lab, for people."""
+        return self.name
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent view of everything that was committed before."""
-        with self._transaction(self._engine) as connection:
+        """One consistent view of everything that was committed before.
+
+        Raises:
+            StorageUnreachableError: A database elsewhere does not answer.
+        """
+        with self._transaction(self._reader) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction: all of it is durable at the end, or none of it happened.
 
+        Writers wait for each other, so what is read in it stays true until it ends.
+
         Raises:
             StorageFullError: The disk is full; nothing was written.
+            StorageUnreachableError: A database elsewhere does not answer.
+            LabLostError: Another process has taken the lab over; nothing was written.
             StoreError: Another process held the database for too long.
         """
         with self._transaction(self._writer) as connection:
+            self._begun(connection)
             yield connection
 
     def problem(self) -> str:
-        """What SQLite finds wrong with the file; empty when it is sound."""
-        with self.reading() as connection:
-            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
-        return "" if found == "ok" else str(found)
+        """What is wrong with the database; empty when it is sound."""
+        raise NotImplementedError
+
+    def secret(self) -> bytes:
+        """The lab's secret, if it is kept here."""
+        return b""
+
+    def now(self, connection: Connection) -> datetime:
+        """The time by which leases end."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Close all connections; the next call opens new ones."""
-        self._engine.dispose()
+        self._reader.dispose()
 
-    @contextmanager
-    def _transaction(self, engine: Engine) -> Iterator[Connection]:
-        try:
-            with room_at(self.path, DBAPIError), engine.begin() as connection:
-                yield connection
-        except IntegrityError as error:
-            raise StoreError(f"{self.path} holds no such run: {error.orig}") from error
-        except OperationalError as error:
-            if "locked" not in str(error.orig):
-                raise
-            raise StoreError(
-                f"{self.path} was locked by another process for more than {BUSY_TIMEOUT_S} s",
-                hint="see which process has it open, then try again",
-            ) from error
+    # --- what differs ---------------------------------------------------------------------------
+
+    def _transaction(self, engine: Engine) -> Any:
+        """A transaction whose errors say what they mean, as a context manager."""
+        raise NotImplementedError
+
+    def _begun(self, connection: Connection) -> None:
+        """Called first in each writing transaction."""
+
+    def _creating(self) -> Any:
+        """A transaction that makes tables, one process at a time, as a context manager."""
+        raise NotImplementedError
+
+    def _first_row(self) -> Mapping[str, Any]:
+        """What the row of a new lab holds beside what every lab has."""
+        return {}
 
     def _check_format(self) -> str:
-        """Identity of the lab, or nothing when the file lacks tables: new, half made, or older."""
-        try:
-            with self.reading() as connection:
-                found = connection.execute(select(schema.lab.c.id, schema.lab.c.format)).first()
-                present = set(inspect(connection).get_table_names())
-                lacks = not present >= set(schema.metadata.tables) or _missing(connection)
-        except DatabaseError as error:
-            if "no such table" in str(error.orig):
-                return ""
-            raise StoreError(
-                f"{self.path} is not the database of a lab: {error.orig}",
-                hint="restore the file from a copy, or open another folder",
-            ) from error
-        if found is not None and found.format > schema.FORMAT:
-            raise LabVersionError(str(self.path.parent), found.format, schema.FORMAT)
-        return "" if found is None or lacks else str(found.id)
+        """Identity of the lab, or nothing when tables are lacking: new, half made, or older."""
+        raise NotImplementedError
 
-    def _create(self, clock: Clock) -> str:
-        with room_at(self.path, sqlite3.Error), self._engine.connect() as connection:
-            driver = connection.connection.dbapi_connection
-            assert driver is not None
-            driver.cursor().execute("PRAGMA journal_mode=WAL")  # refused inside a transaction
-        with self.writing() as connection:
+    def _found(self, connection: Connection) -> tuple[str, bool]:
+        """Identity of the lab, and whether it lacks tables or columns."""
+        found = connection.execute(select(schema.lab.c.id, schema.lab.c.format)).first()
+        if found is not None and found.format > schema.FORMAT:
+            raise LabVersionError(self.name, found.format, schema.FORMAT)
+        present = set(inspect(connection).get_table_names())
+        lacks = not present >= set(schema.metadata.tables) or bool(_missing(connection))
+        return "" if found is None else str(found.id), lacks
+
+    def _create(self) -> str:
+        with self._creating() as connection:
             schema.metadata.create_all(connection)
             for table, column in _missing(connection):
                 added = CreateColumn(column).compile(dialect=connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {added}")
             known = connection.scalar(select(schema.lab.c.id))
             if known is not None:
-                return str(known)  # another process was faster
+                return str(known)  # older, or another process was faster
             fresh = secrets.token_hex(8)
-            row = {"id": fresh, "format": schema.FORMAT, "created_at": clock.now()}
-            connection.execute(insert(schema.lab), row)
+            row = {"id": fresh, "format": schema.FORMAT, "created_at": self._clock.now()}
+            connection.execute(insert(schema.lab), row | dict(self._first_row()))
         return fresh
+
+
+def upsert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that says what happens when the row is there; both databases have the same."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 def _missing(connection: Connection) -> list[tuple[str, Column[Any]]]:
     """Columns that the tables of an older lab do not have yet; all of them may be NULL."""
-    known = inspect(connection)
+    there = inspect(connection).get_multi_columns()
+    known = {table: {one["name"] for one in columns} for (_, table), columns in there.items()}
     return [
         (table.name, column)
         for table in schema.metadata.sorted_tables
-        if len(there := {one["name"] for one in known.get_columns(table.name)}) < len(table.c)
         for column in table.c
-        if column.name not in there
+        if table.name in known and column.name not in known[table.name]
     ]
-
-
-def _prepare(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(pragma)
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("flnb_begin", "BEGIN"))
-
-
-def _to_json(value: Any) -> str:
-    return json.dumps(value, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    raise TypeError(f"the state database holds JSON, not {type(value).__name__}")

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from flnb.core import Clock, RunId, Status
-from flnb.core.errors import HeadMovedError, NotFoundError, RoundStateError, StoreError
+from flnb.core.errors import HeadMovedError, NameTakenError, NotFoundError, RoundStateError
 from flnb.store import log, schema
 from flnb.store.database import Database
 from flnb.store.lineage import Generation, Line, RoundKey
@@ -90,13 +90,13 @@ class Generations:
         """Write a new branch that stands on a round of another one; once if asked again.
 
         Raises:
-            StoreError: There is a branch of that name.
+            NameTakenError: There is a branch of that name.
         """
         with self._database.writing() as connection:
             if (known := _asked_before(connection, request)) is not None:
                 return known
             if connection.scalar(select(_runs.c.id).where(_runs.c.name == record.name)):
-                raise StoreError(
+                raise NameTakenError(
                     f"the lab has a branch {record.name!r} already", hint="choose another name"
                 )
             connection.execute(insert(_runs), asdict(record))
@@ -167,14 +167,17 @@ class Generations:
         """Let a name mean this round from now on.
 
         Raises:
-            StoreError: The name is of a head that was left behind; it stays.
+            NameTakenError: The name is of a head that was left behind; it stays.
             NotFoundError: There is no such run.
         """
         with self._database.writing() as connection:
             record = _run(connection, key.run)
             for one in _names_of(connection, record):
                 if one.name == name and one.kind == KEPT:
-                    raise StoreError(f"{name!r} names a head that was left behind, and stays")
+                    raise NameTakenError(
+                        f"{name!r} names a head that was left behind, and stays",
+                        hint="choose another name",
+                    )
             given = Named(name, key, ALIAS, *_who(request), self._clock.now())
             self._name(connection, record, given)
             operation = Operation(given.at, request.actor, "alias", key.run, request.reason)
@@ -285,8 +288,7 @@ def _run(connection: Connection, run: RunId) -> RunRecord:
     row = connection.execute(select(_runs).where(_runs.c.id == run)).first()
     if row is None:
         raise NotFoundError("run", run)
-    changed = {"status": Status(row.status), "protected": bool(row.protected)}
-    return RunRecord(**{**row._mapping, **changed})
+    return RunRecord(**{**row._mapping, "status": Status(row.status)})
 
 
 def _head(connection: Connection, record: RunRecord) -> tuple[int, int]:

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from flnb.core import Clock
 from flnb.core.errors import AccessRefusedError, NotFoundError, StoreError, TokenExpiredError
 from flnb.store import schema
-from flnb.store.database import Database
+from flnb.store.database import Database, upsert
 from flnb.store.records import ClientRecord, InviteRecord
 
 _ASK = "ask whoever runs the coordinator for a new invite"
@@ -183,7 +182,9 @@ def _bind(connection: Connection, invite: InviteRecord, public_key: bytes, now: 
     _end_invites(connection, invite.client, now, but=invite.token_hash)
     change = {"public_key": public_key, "role": invite.role, "joined_at": now}
     change |= {"revoked_at": None, "reason": ""}
-    fresh = upsert(_clients).values(name=invite.client, n_examples=0, about={}, **change)
+    fresh = upsert(connection, _clients).values(
+        name=invite.client, n_examples=0, about={}, **change
+    )
     connection.execute(fresh.on_conflict_do_update(index_elements=["name"], set_=change))
 
 

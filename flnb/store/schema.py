@@ -6,63 +6,41 @@ not: an older lab gets it when it is opened.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
-    BigInteger,
     Column,
     Float,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     Table,
-    Text,
-    TypeDecorator,
     UniqueConstraint,
 )
-from sqlalchemy.engine import Dialect
+
+from flnb.store.column_types import Count, Flag, Json, Moment, Words
 
 FORMAT = 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class Moment(TypeDecorator[datetime]):
-    """A time with its zone, as microseconds since 1970: SQLite would drop the zone."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """To microseconds, without going through a float."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """To a time in UTC."""
-        return None if value is None else _EPOCH + value * _MICROSECOND
-
 
 metadata = MetaData()
 
 
 def _run() -> Column[str]:
-    return Column("run", Text, ForeignKey("runs.id"), nullable=False)
+    return Column("run", Words, ForeignKey("runs.id"), nullable=False)
 
 
 def _count(name: str) -> Column[int]:
-    return Column(name, Integer, nullable=False)
+    return Column(name, Count, nullable=False)
 
 
 def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
+    return Column(name, Words, nullable=False)
 
 
 def _json(name: str) -> Column[Any]:
-    return Column(name, JSON(none_as_null=True))
+    return Column(name, Json)
 
 
 def _moment(name: str) -> Column[datetime]:
@@ -72,16 +50,34 @@ def _moment(name: str) -> Column[datetime]:
 lab = Table(
     "lab",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Words, primary_key=True),
     _count("format"),
     _moment("created_at"),
+    Column("address", Words),
+    Column("secret", LargeBinary),
+    Column("epoch", Count),
 )
+"""One row. What belongs to a shared lab alone is empty in a folder's: where its commits lie, its
+secret, and the newest epoch, which every writing transaction looks at."""
+
+epochs = Table(
+    "epochs",
+    metadata,
+    Column("epoch", Count, primary_key=True, autoincrement=False),
+    _text("who"),
+    _count("pid"),
+    _text("host"),
+    _moment("since"),
+    Column("until", Moment),
+    Column("ended_at", Moment),
+)
+"""Who took the lab when. `until` is the end of a lease that must be renewed, by the database's clock."""
 
 runs = Table(
     "runs",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("id", Words, primary_key=True),
+    Column("name", Words, nullable=False, unique=True),
     _text("plan_yaml"),
     _text("plan_hash"),
     _text("task_name"),
@@ -91,14 +87,14 @@ runs = Table(
     _count("generation"),
     _moment("created_at"),
     _moment("updated_at"),
-    Column("error", Text),
-    Column("protected", Integer),
+    Column("error", Words),
+    Column("protected", Flag),
 )
 
 closings = Table(
     "closings",
     metadata,
-    Column("position", Integer, primary_key=True),
+    Column("position", Count, primary_key=True),
     _run(),
     _text("branch"),
     _count("generation"),
@@ -109,8 +105,8 @@ closings = Table(
     _moment("closed_at"),
     Column("seconds_s", Float, nullable=False),
     *map(_count, ("invited", "accepted", "refused", "failed", "lost", "late", "bytes_up")),
-    Column("snapshot", Text),
-    Column("parameters_sha256", Text),
+    Column("snapshot", Words),
+    Column("parameters_sha256", Words),
     *(Column(name, LargeBinary) for name in ("metrics", "assignments", "updates", "events")),
     UniqueConstraint("run", "branch", "generation", "round"),
 )
@@ -118,7 +114,7 @@ closings = Table(
 forgotten = Table(
     "forgotten",
     metadata,
-    Column("position", Integer, primary_key=True),
+    Column("position", Count, primary_key=True),
     _run(),
     _text("branch"),
     _count("generation"),
@@ -129,12 +125,12 @@ forgotten = Table(
 generations = Table(
     "generations",
     metadata,
-    Column("run", Text, ForeignKey("runs.id"), primary_key=True),
-    Column("generation", Integer, primary_key=True),
-    Column("base_run", Text, ForeignKey("runs.id")),
-    Column("base_generation", Integer),
-    Column("base_round", Integer),
-    Column("request", Text, nullable=False, unique=True),
+    Column("run", Words, ForeignKey("runs.id"), primary_key=True),
+    Column("generation", Count, primary_key=True),
+    Column("base_run", Words, ForeignKey("runs.id")),
+    Column("base_generation", Count),
+    Column("base_round", Count),
+    Column("request", Words, nullable=False, unique=True),
     *map(_text, ("actor", "reason")),
     _moment("at"),
 )
@@ -143,7 +139,7 @@ generations = Table(
 names = Table(
     "names",
     metadata,
-    Column("position", Integer, primary_key=True),
+    Column("position", Count, primary_key=True),
     _text("trunk"),
     _text("name"),
     _run(),
@@ -157,17 +153,17 @@ names = Table(
 heads = Table(
     "heads",
     metadata,
-    Column("run", Text, ForeignKey("runs.id"), primary_key=True),
-    Column("branch", Text, primary_key=True),
+    Column("run", Words, ForeignKey("runs.id"), primary_key=True),
+    Column("branch", Words, primary_key=True),
     _count("generation"),
     _count("round"),
-    Column("snapshot_round", Integer),
+    Column("snapshot_round", Count),
 )
 
 journal = Table(
     "journal",
     metadata,
-    Column("position", Integer, primary_key=True),
+    Column("position", Count, primary_key=True),
     _run(),
     _count("round"),
     _count("attempt"),
@@ -179,8 +175,8 @@ journal = Table(
 attempts = Table(
     "attempts",
     metadata,
-    Column("run", Text, ForeignKey("runs.id"), primary_key=True),
-    *(Column(name, Integer, primary_key=True) for name in ("generation", "round", "attempt")),
+    Column("run", Words, ForeignKey("runs.id"), primary_key=True),
+    *(Column(name, Count, primary_key=True) for name in ("generation", "round", "attempt")),
     _json("counts"),
     _json("reasons"),
     _moment("ended_at"),
@@ -189,31 +185,31 @@ attempts = Table(
 operations = Table(
     "operations",
     metadata,
-    Column("position", Integer, primary_key=True),
+    Column("position", Count, primary_key=True),
     _moment("at"),
     _text("actor"),
     _text("verb"),
-    Column("run", Text),
+    Column("run", Words),
     _text("reason"),
     _json("details"),
-    Column("digest", Text),
+    Column("digest", Words),
 )
 
 commands = Table(
     "commands",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Count, primary_key=True),
     _run(),
     _text("verb"),
     _moment("asked_at"),
-    Column("result", Text),
+    Column("result", Words),
     _json("arguments"),
 )
 
 clients = Table(
     "clients",
     metadata,
-    Column("name", Text, primary_key=True),
+    Column("name", Words, primary_key=True),
     Column("public_key", LargeBinary, nullable=False),
     _text("role"),
     _moment("joined_at"),
@@ -227,7 +223,7 @@ clients = Table(
 invites = Table(
     "invites",
     metadata,
-    Column("token_hash", Text, primary_key=True),
+    Column("token_hash", Words, primary_key=True),
     _text("client"),
     _text("role"),
     _moment("created_at"),
@@ -240,7 +236,7 @@ invites = Table(
 tokens = Table(
     "tokens",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Words, primary_key=True),
     _text("name"),
     _text("role"),
     _moment("created_at"),

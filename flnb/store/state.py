@@ -14,39 +14,50 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from flnb.core import SYSTEM_CLOCK, Clock, RunId, Status, failpoints
-from flnb.core.errors import NotFoundError, StoreError
+from flnb.core.errors import LabLostError, NotFoundError, StoreError
 from flnb.store import closing_rows, generations, schema
-from flnb.store.database import Database
+from flnb.store.database import Database, upsert
+from flnb.store.epochs import Epochs
 from flnb.store.generations import Generations
 from flnb.store.lineage import RoundKey
 from flnb.store.records import Closing, FailedAttempt, Forgotten, Head, JournalRecord, RunRecord
 from flnb.store.registry import Registry
 from flnb.store.requests import Requests
+from flnb.store.sqlite import SqliteDatabase
 from flnb.store.tokens import Tokens
 
 
-class StateStore(Requests, Registry, Tokens, Generations):
+class StateStore(Requests, Registry, Tokens, Generations, Epochs):
     """The state database of a lab.
 
-    Every method that writes raises `StorageFullError` when the disk is full; nothing is written
-    then.
+    Every method that writes raises `StorageFullError` when the disk is full, and nothing is written
+    then. On a shared lab it raises `LabLostError` once another process has taken the lab over, and
+    every method `StorageUnreachableError` when the database does not answer.
 
     Args:
-        path: The SQLite file.
+        where: The SQLite file, or the address of a PostgreSQL database.
         clock: Where the times of records come from that the store makes itself.
         create: Make the file if it is not there.
+        address: Where the commits lie, of a lab whose state is in PostgreSQL.
 
     Raises:
         NotFoundError: There is no such file and none may be created.
-        LabVersionError: The file was written by a newer flnb.
-        StoreError: The file is something else.
+        LabVersionError: It was written by a newer flnb.
+        StoreError: The file or the database is something else, or refuses.
     """
 
-    def __init__(self, path: Path, *, clock: Clock = SYSTEM_CLOCK, create: bool = True) -> None:
-        database = Database(path, clock, create=create)
+    def __init__(
+        self,
+        where: Path | str,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        create: bool = True,
+        address: str = "",
+    ) -> None:
+        database = _opened(where, clock, create=create, address=address)
+        Epochs.__init__(self, database, clock)
         Requests.__init__(self, database, clock)
         Registry.__init__(self, database, clock)
         Tokens.__init__(self, database, clock)
@@ -61,8 +72,22 @@ class StateStore(Requests, Registry, Tokens, Generations):
         """What is wrong with the file; empty when it is sound."""
         return self._database.problem()
 
+    @property
+    def shared(self) -> bool:
+        """Whether several machines may open it."""
+        return self._database.shared
+
+    @property
+    def lost(self) -> LabLostError | None:
+        """That another process took the lab over from this one, as far as is known here."""
+        return self._database.lost
+
+    def shared_secret(self) -> bytes:
+        """The secret of a shared lab; empty where it lies in a file."""
+        return self._database.secret()
+
     def close(self) -> None:
-        """Close the file; the next call opens it again."""
+        """Close the database; the next call opens it again."""
         self._database.close()
 
     # --- runs -----------------------------------------------------------------------------------
@@ -194,7 +219,7 @@ class StateStore(Requests, Registry, Tokens, Generations):
         generation = select(schema.runs.c.generation).where(schema.runs.c.id == run)
         with self._database.writing() as connection:
             row["generation"] = connection.scalar(generation)
-            connection.execute(upsert(schema.attempts).on_conflict_do_nothing(), row)
+            connection.execute(upsert(connection, schema.attempts).on_conflict_do_nothing(), row)
             closing_rows.forget_journal(connection, run, round_, attempt)
 
     def attempts(self, run: RunId) -> list[FailedAttempt]:
@@ -314,10 +339,16 @@ class StateStore(Requests, Registry, Tokens, Generations):
             return closing_rows.head(connection, generations.line(connection, run))
 
 
+def _opened(where: Path | str, clock: Clock, *, create: bool, address: str) -> Database:
+    if isinstance(where, Path):
+        return SqliteDatabase(where, clock, create=create)
+    from flnb.store.postgres import PostgresDatabase  # a lab in a folder needs none of it
+
+    return PostgresDatabase(where, address, clock)
+
+
 def _run_record(row: Row[Any]) -> RunRecord:
-    return RunRecord(
-        **{**row._mapping, "status": Status(row.status), "protected": bool(row.protected)}
-    )
+    return RunRecord(**{**row._mapping, "status": Status(row.status)})
 
 
 def _failed_attempt(row: Row[Any]) -> FailedAttempt:
