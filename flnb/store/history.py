@@ -26,6 +26,7 @@ import numpy as np
 from flnb.core import RunId, failpoints
 from flnb.core.errors import CommitConflictError, NotFoundError
 from flnb.store.chunks import Groups, arrange, kept, read_arrays, write_chunks
+from flnb.store.fencing import check_epoch, put_under_mark
 from flnb.store.place import HistoryPlace
 from flnb.store.repository import FIRST_BRANCH, exclusive, open_repository, plain_errors
 
@@ -80,13 +81,15 @@ class History:
         Raises:
             StorageFullError: The disk is full; the branch is as it was.
             StorageUnreachableError: The server does not answer; writing again is safe.
-            CommitConflictError: Another process moved the branch meanwhile; nothing was written.
+            CommitConflictError: Another process moved the branch meanwhile, or has taken the lab
+                over; nothing was written.
             StoreError: Another process is writing and does not end.
             ValueError: An array is not flat, or not of numbers.
         """
         arrays = {name: kept(array) for name, array in groups.items()}
         with self._writing() as repository:
             session = self._session(repository, run)
+            check_epoch(repository, run, session.snapshot_id, meta)
             before = self._before(session.snapshot_id)
             arrange(session.store, arrays, before)
             write_chunks(session.store, arrays, before)
@@ -136,23 +139,28 @@ class History:
         with self._reading() as repository, _known(snapshot):
             return dict(repository.lookup_snapshot(snapshot).metadata)
 
-    def reset(self, run: RunId, snapshot: str | None) -> None:
+    def reset(self, run: RunId, snapshot: str | None, *, epoch: int = 0) -> None:
         """Put a run's branch back to its last named commit, so that orphans stay behind.
 
         Args:
             run: Whose branch.
             snapshot: The commit; None empties the branch.
+            epoch: On a shared lab that of its holder: whoever held it before cannot commit to the
+                branch any more, see `fencing.py`.
 
         Raises:
             NotFoundError: There is no such snapshot.
+            CommitConflictError: Somebody holds the lab in a later epoch.
             StoreError: Another process is writing and does not end.
         """
         with self._writing() as repository, _known(snapshot or "of an empty branch"):
             target = snapshot or repository.lookup_branch(FIRST_BRANCH)
             if run not in repository.list_branches():
                 repository.create_branch(run, target)
-            elif repository.lookup_branch(run) != target:
+            elif not epoch and repository.lookup_branch(run) != target:
                 repository.reset_branch(run, target)
+            if epoch:
+                put_under_mark(repository, run, target, epoch)
 
     def keep(self, tag: str, snapshot: str) -> None:
         """Keep a commit alive under a tag, also when no branch leads to it any more.

@@ -23,6 +23,7 @@ from flnb.processes import ForkServer, SharedBlock, Worker
 from flnb.store.answers import Answer, error_of
 from flnb.store.chunks import Groups
 from flnb.store.committing import CommitRequest, credentials
+from flnb.store.fencing import EPOCH
 from flnb.store.history import History
 from flnb.store.place import HistoryPlace
 
@@ -92,6 +93,8 @@ class HistoryWriter:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self._place, self._patience_s = HistoryPlace.parse(place), patience_s
+        self.epoch = 0
+        """Of whoever holds a shared lab, in every commit; 0 in a folder, where a lock is enough."""
         self._history = History(self._place)
         self._fork_server = fork_server
         self._worker: Worker | None = None
@@ -137,6 +140,7 @@ class HistoryWriter:
             if self._under_way is not None:
                 self.settle(self._under_way, None)
             spans = self._fill(groups)
+            meta = {**meta, EPOCH: self.epoch} if self.epoch else meta
             ticket = Ticket(
                 self, CommitRequest(self._place, run, meta, self._patience_s, self._next, spans)
             )
@@ -170,7 +174,7 @@ class HistoryWriter:
         with self._lock:
             if self._under_way is not None:
                 self.settle(self._under_way, None)
-            self._history.reset(run, snapshot)
+            self._history.reset(run, snapshot, epoch=self.epoch)
 
     def keep(self, tag: str, snapshot: str) -> None:
         """Keep a commit alive under a tag; see `History.keep`."""
