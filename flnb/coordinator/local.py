@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
-import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from flnb.coordinator.acting import request
 from flnb.coordinator.history import aliases
 from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.moving import fork
@@ -169,6 +168,12 @@ class LocalRun:
 
     def fork(self, name: str, at: int | str | None, changes: Mapping[str, Any]) -> LocalRun:
         """See `RunSource`."""
+        return self.fork_once(name, at, changes, request(""))
+
+    def fork_once(
+        self, name: str, at: int | str | None, changes: Mapping[str, Any], asked: Request
+    ) -> LocalRun:
+        """Make a branch, or find the one that the same request made."""
         timeline = self.history()
         head = self._lab.store.state.head(self.id)
         if at is None:
@@ -178,8 +183,7 @@ class LocalRun:
         else:
             base = timeline.key(at)
         record = self._lab.store.state.run(self.id)
-        request = Request(id=secrets.token_hex(8), actor=getpass.getuser(), reason="")
-        made = fork(self._lab, record, name, base, changes, request)
+        made = fork(self._lab, record, name, base, changes, asked)
         return LocalRun(self._lab, made, self._lab.picture(made))
 
     def rollback(self, to: int | str) -> RollbackPreview:
@@ -188,8 +192,7 @@ class LocalRun:
 
     def protect(self, protected: bool, reason: str) -> None:  # as in the port
         """See `RunSource`."""
-        request = Request(id=secrets.token_hex(8), actor=getpass.getuser(), reason=reason)
-        self._lab.store.state.protect(self.id, request, protected=protected)
+        self._lab.store.state.protect(self.id, request(reason), protected=protected)
 
     def give_alias(self, name: str, at: int | str, condition: str, reason: str) -> Checkpoint:
         """See `RunSource`."""

@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from flnb.coordinator.history.checkpoint import Checkpoint
-from flnb.coordinator.history.preview import RollbackPreview
-from flnb.coordinator.history.timeline import Timeline
+from flnb.coordinator.history.preview import Preview
+from flnb.coordinator.history.walk import Walk
 from flnb.core.errors import FLBaseError
 from flnb.core.ids import RunId
 from flnb.core.progress import Later
@@ -86,7 +86,7 @@ class RunSource(Protocol):
         """
         ...
 
-    def history(self) -> Timeline:
+    def history(self) -> Walk:
         """All branches of the run, and the line of this one."""
         ...
 
@@ -94,7 +94,7 @@ class RunSource(Protocol):
         """Make a branch of it, with a plan that may differ; it rests."""
         ...
 
-    def rollback(self, to: int | str) -> RollbackPreview:
+    def rollback(self, to: int | str) -> Preview:
         """Look at what a roll back would do."""
         ...
 

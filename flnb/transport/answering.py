@@ -21,7 +21,9 @@ from grpc import aio
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import (
     AccessRefusedError,
+    DamagedError,
     FLBaseError,
+    NameTakenError,
     QueryRefusedError,
     StorageFullError,
     StoreError,
@@ -181,5 +183,5 @@ class Watch:
 
 def _is_ours(error: FLBaseError) -> bool:
     """Whether it is the coordinator's own trouble, and none of the client's business."""
-    told = (StorageFullError, QueryRefusedError)
+    told = (StorageFullError, QueryRefusedError, NameTakenError, DamagedError)
     return isinstance(error, StoreError) and not isinstance(error, told)

@@ -23,8 +23,11 @@ from grpc import aio
 
 from flnb.core.errors import (
     AccessRefusedError,
+    DamagedError,
     FLBaseError,
+    HeadMovedError,
     IntegrityError,
+    NameTakenError,
     NotFoundError,
     PlanError,
     QueryRefusedError,
@@ -59,7 +62,10 @@ _CODES: dict[type[FLBaseError], grpc.StatusCode] = {
     PlanError: grpc.StatusCode.FAILED_PRECONDITION,
     QueryRefusedError: grpc.StatusCode.FAILED_PRECONDITION,
     TaskError: grpc.StatusCode.FAILED_PRECONDITION,
+    HeadMovedError: grpc.StatusCode.ABORTED,
     RoundStateError: grpc.StatusCode.FAILED_PRECONDITION,
+    NameTakenError: grpc.StatusCode.ALREADY_EXISTS,
+    DamagedError: grpc.StatusCode.DATA_LOSS,
     FLBaseError: grpc.StatusCode.FAILED_PRECONDITION,
 }
 """The classes that a client can tell apart, with their status; a subclass goes as the nearest."""
@@ -87,13 +93,15 @@ def refusal(error: FLBaseError, *, known: bool) -> Refusal:
     if kind is AccessRefusedError and not known:
         code = grpc.StatusCode.UNAUTHENTICATED
     message = error.message
-    fields: dict[str, str | int] = {}
+    fields: dict[str, Any] = {}
     if isinstance(error, StorageFullError):
         # Where the lab lies on the coordinator's disk is nobody else's business.
         fields = {"free_bytes": error.free_bytes}
         message = StorageFullError("the coordinator", error.free_bytes).message
     elif isinstance(error, NotFoundError):
         fields = {"kind": error.kind, "name": _cut(str(error.name), 200)}
+    elif isinstance(error, HeadMovedError):
+        fields = {"branch": error.branch, "seen": error.seen, "now": error.now}
     reason = {"class": kind.__name__, "hint": _cut(error.hint, _HINT_BYTES), "fields": fields}
     return (
         code,
@@ -136,6 +144,8 @@ def _rebuilt(name: str, message: str, hint: str, fields: dict[str, Any]) -> FLBa
         error = NotFoundError(fields["kind"], fields["name"])
     elif kind is StorageFullError:
         return StorageFullError("the coordinator", int(fields["free_bytes"]))
+    elif kind is HeadMovedError:
+        error = HeadMovedError(fields["branch"], tuple(fields["seen"]), tuple(fields["now"]))
     else:
         error = kind(message)
     error.hint = str(hint)

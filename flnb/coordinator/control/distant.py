@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 
+from flnb.coordinator.control.afar import DistantCheckpoint, DistantPreview, DistantWalk
 from flnb.coordinator.control.held import Held
 from flnb.coordinator.control.plain import round_from_json
 from flnb.coordinator.control.wire import Wire
 from flnb.coordinator.history.checkpoint import Checkpoint
-from flnb.coordinator.history.preview import RollbackPreview
-from flnb.coordinator.history.timeline import Timeline
-from flnb.core.errors import FLBaseError, IntegrityError, RoundStateError
+from flnb.core.errors import FLBaseError, IntegrityError
 from flnb.core.ids import RunId
 from flnb.core.progress import Later
 from flnb.core.view import RunView
@@ -104,61 +104,47 @@ class DistantRun:
         request = pb.RoundRequest(run=self.id, round=number)
         return round_from_json(self._wire.whole("Round", request))
 
-    def history(self) -> Timeline:
-        """See `RunSource`.
-
-        Raises:
-            RoundStateError: Commits are not sent through a connection.
-        """
-        raise _where_the_lab_is(self.name)
+    def history(self) -> DistantWalk:
+        """See `RunSource`."""
+        return DistantWalk(self._wire, self.id)
 
     def fork(self, name: str, at: int | str | None, changes: Mapping[str, Any]) -> DistantRun:
-        """See `RunSource`.
+        """See `RunSource`."""
+        request = pb.BranchRequest(
+            run=self.id,
+            name=name,
+            at=json.dumps(at),
+            changes=plain_changes(changes),
+            id=secrets.token_hex(8),
+        )
+        return DistantRun(self._wire, self._wire.held("Branch", request))
 
-        Raises:
-            RoundStateError: Heads are not moved through a connection.
-        """
-        raise _where_the_lab_is(self.name)
-
-    def rollback(self, to: int | str) -> RollbackPreview:
-        """See `RunSource`.
-
-        Raises:
-            RoundStateError: Heads are not moved through a connection.
-        """
-        raise _where_the_lab_is(self.name)
+    def rollback(self, to: int | str) -> DistantPreview:
+        """See `RunSource`."""
+        return DistantPreview(self._wire, self.id, to)
 
     def protect(self, protected: bool, reason: str) -> None:  # as in the port
-        """See `RunSource`.
-
-        Raises:
-            RoundStateError: Heads are not protected through a connection.
-        """
-        raise _where_the_lab_is(self.name)
+        """See `RunSource`."""
+        request = pb.ProtectRequest(run=self.id, protected=protected, reason=reason)
+        self._wire.ask("Protect", request, pb.ToldReply)
 
     def give_alias(self, name: str, at: int | str, condition: str, reason: str) -> Checkpoint:
-        """See `RunSource`.
-
-        Raises:
-            RoundStateError: Names are not given through a connection.
-        """
-        raise _where_the_lab_is(self.name)
+        """See `RunSource`."""
+        return self._named(
+            pb.AliasRequest(name=name, which=json.dumps(at), condition=condition, reason=reason)
+        )
 
     def give_alias_back(self, name: str, reason: str) -> Checkpoint:
-        """See `RunSource`.
+        """See `RunSource`."""
+        return self._named(pb.AliasRequest(name=name, reason=reason))
 
-        Raises:
-            RoundStateError: Names are not given through a connection.
-        """
-        raise _where_the_lab_is(self.name)
+    def _named(self, request: pb.AliasRequest) -> Checkpoint:
+        request.run = self.id
+        return DistantCheckpoint(self._wire, self._wire.whole("Alias", request))
 
     def aliases(self) -> Table:
-        """See `RunSource`.
-
-        Raises:
-            RoundStateError: Names are not read through a connection.
-        """
-        raise _where_the_lab_is(self.name)
+        """See `RunSource`."""
+        return Table.from_ipc(self._wire.whole("Aliases", pb.HistoryRequest(run=self.id)))
 
     def model(self) -> Model:
         """See `RunSource`.
@@ -166,17 +152,7 @@ class DistantRun:
         Raises:
             IntegrityError: What arrived is not what was sent.
         """
-        head_raw, *chunks = self._wire.parts("Model", pb.ModelRequest(run=self.id))
-        head, data = pb.ModelHead.FromString(head_raw), b"".join(chunks)
-        if len(data) != (expected := 4 * head.n_values + 8 * head.n_integers):
-            raise IntegrityError(f"the model came with {len(data)} of {expected} bytes")
-        values = np.frombuffer(data, np.float32, head.n_values)
-        integers = np.frombuffer(data, np.int64, head.n_integers, 4 * head.n_values)
-        model = Model(Layout.from_json(head.layout), values, integers)
-        if model.sha256() != head.sha256:
-            raise IntegrityError(
-                "the model that came has another digest than the one that was sent"
-            )
+        model, _ = model_of(self._wire, pb.ModelRequest(run=self.id))
         return model
 
     @property
@@ -186,11 +162,22 @@ class DistantRun:
         return told.parameters_sha256
 
 
-def _where_the_lab_is(name: str) -> RoundStateError:
-    return RoundStateError(
-        f"the history of {name} cannot be reached through a connection",
-        hint=f"on the machine of the lab: flnb.open(LAB).run({name!r}), also while a service holds it",
-    )
+def model_of(wire: Wire, request: pb.ModelRequest) -> tuple[Model, str]:
+    """Ask for a version, and its digest.
+
+    Raises:
+        IntegrityError: What arrived is not what was sent.
+    """
+    head_raw, *chunks = wire.parts("Model", request)
+    head, data = pb.ModelHead.FromString(head_raw), b"".join(chunks)
+    if len(data) != (expected := 4 * head.n_values + 8 * head.n_integers):
+        raise IntegrityError(f"the model came with {len(data)} of {expected} bytes")
+    values = np.frombuffer(data, np.float32, head.n_values)
+    integers = np.frombuffer(data, np.int64, head.n_integers, 4 * head.n_values)
+    model = Model(Layout.from_json(head.layout), values, integers)
+    if (digest := model.sha256()) != head.sha256:
+        raise IntegrityError("the model that came has another digest than the one that was sent")
+    return model, digest
 
 
 def plain_changes(changes: Mapping[str, Any]) -> str:

@@ -9,6 +9,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.control.plain import error_to_json, round_to_json, view_to_json
+from flnb.coordinator.control.plain_history import key_from_message
+from flnb.coordinator.local import LocalRun
 from flnb.coordinator.run import Run
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import QueryRefusedError
@@ -111,7 +113,12 @@ class Looks:
         return aggregates(metrics, request.query, rows=rows, timeout_s=timeout_s).to_ipc()
 
     def _model(self, _claims: Claims, request: pb.ModelRequest) -> tuple[Any, ...]:
-        model = self._coordinator.lab.run(request.run).model()
+        source = self._coordinator.lab.run(request.run).source
+        assert isinstance(source, LocalRun), "runs of a lab are local"
+        if request.HasField("round"):
+            model = source.history().at(key_from_message(request.round)).model()
+        else:
+            model = source.model()
         head = pb.ModelHead(
             layout=model.layout.to_json(),
             n_values=len(model.values),

@@ -39,7 +39,7 @@ class Orders:
         }
 
     def _simulate(self, _: Claims, request: pb.SimulateRequest) -> pb.SimulateReply:
-        settings = _settings(request.settings)
+        settings = settings_of(request.settings)
         population = self._coordinator.simulate(self._task(request.task), **settings)
         return pb.SimulateReply(population=json.dumps(population.card))
 
@@ -54,7 +54,7 @@ class Orders:
 
     def _resume(self, claims: Claims, request: pb.ResumeRequest) -> pb.RunReply:
         workers = request.workers if request.HasField("workers") else None
-        changes = _settings(request.changes)
+        changes = settings_of(request.changes)
         run = self._coordinator.resume(request.run, workers=workers, changes=changes)
         return self._looks.reply(claims, run)
 
@@ -73,7 +73,7 @@ class Orders:
         key = name.use, name.arguments
         task = self._tasks.get(key)
         if task is None:
-            arguments = _settings(name.arguments)
+            arguments = settings_of(name.arguments)
             try:
                 task = load(TaskRef(name.use, arguments), marked_only=True)
             except FLBaseError:
@@ -85,7 +85,7 @@ class Orders:
             if len(self._tasks) >= _KEPT_TASKS:
                 del self._tasks[next(iter(self._tasks))]
             self._tasks[key] = task
-        there = Fingerprint(**_settings(name.fingerprint))
+        there = Fingerprint(**settings_of(name.fingerprint))
         if differs := there.differs(task.fingerprint()):
             parts = "; ".join(
                 f"{part}: {one} there, {here} here" for part, (one, here) in differs.items()
@@ -97,7 +97,12 @@ class Orders:
         return task
 
 
-def _settings(text: str) -> dict[str, Any]:
+def settings_of(text: str) -> dict[str, Any]:
+    """Read settings that travelled as JSON.
+
+    Raises:
+        PlanError: They are none.
+    """
     try:
         settings = json.loads(text or "{}")
     except ValueError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from flnb.coordinator.acting import ACTOR
 from flnb.coordinator.control.admission import Admission
 from flnb.coordinator.control.looks import Looks
 from flnb.coordinator.control.orders import Orders
+from flnb.coordinator.control.past import Past
 from flnb.coordinator.control.watch import Watch
 from flnb.core.errors import AccessRefusedError, TokenExpiredError, UnreachableError
 from flnb.transport import CHUNK_BYTES, Claims, TokenIssuer
@@ -33,7 +34,7 @@ _AT_ONCE = 4
 Part = Message | bytes
 Whole = Message | bytes | memoryview
 """What is answered before it is cut into chunks."""
-Answer = Callable[[Claims, Any], "Whole | tuple[Whole, ...]"]
+Answer = Callable[[Claims, Any], "Whole | Iterable[Whole]"]
 
 
 class ControlService:
@@ -50,6 +51,7 @@ class ControlService:
         self._answers: dict[str, Answer] = {
             **looks.answers,
             **Orders(coordinator, looks).answers,
+            **Past(coordinator, looks).answers,
             **Admission(coordinator).answers,
         }
         self._watch = Watch(coordinator, looks, self._in_thread)
@@ -84,7 +86,8 @@ class ControlService:
             return
         threads = self._questions if method == "Sql" else self._threads
         found = await _done(threads, self._act, claims, method, request)
-        for part in found if isinstance(found, tuple) else (found,):
+        whole = isinstance(found, Message | bytes | memoryview)
+        for part in (found,) if whole else found:
             if isinstance(part, Message):
                 yield part
                 continue
@@ -98,7 +101,7 @@ class ControlService:
             threads.shutdown(wait=False, cancel_futures=True)
         self._tokens.shutdown(wait=False)
 
-    def _act(self, claims: Claims, method: str, request: Message) -> Whole | tuple[Whole, ...]:
+    def _act(self, claims: Claims, method: str, request: Message) -> Whole | Iterable[Whole]:
         with _for(claims.name):
             return self._answers[method](claims, request)
 

@@ -87,6 +87,15 @@ class Wire:
 
         return self._call(listen())
 
+    def each(self, method: str, request: Message, take: Callable[[bytes], object]) -> None:
+        """Ask for a stream of raw messages, and hand over each as it comes, on the thread."""
+
+        async def listen() -> None:
+            async for part in self._link.listen(method, request):
+                await asyncio.to_thread(take, part)
+
+        self._call(listen())
+
     def held(self, method: str, request: Message) -> Held:
         """Ask for a run, and hold it from now on."""
 

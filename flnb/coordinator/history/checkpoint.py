@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from flnb.coordinator.history.difference import Difference, differences
+from flnb.coordinator.history.reading import read_model
 from flnb.coordinator.history.tensor_file import TensorFile
 from flnb.core import cards
-from flnb.core.errors import StoreError, TaskError
+from flnb.core.errors import DamagedError, TaskError
 from flnb.store import Closing, LabStore, RoundKey
 from flnb.tensors import Layout, Model
 
@@ -21,20 +22,6 @@ if TYPE_CHECKING:
     Module = TypeVar("Module", bound=nn.Module)
 else:
     Module = TypeVar("Module")
-
-
-def read_model(store: LabStore, snapshot: str, layout: Layout) -> tuple[Model, str]:
-    """Read the model of a commit, and its digest, which is made while it is read.
-
-    Raises:
-        NotFoundError: There is no such commit.
-        StoreError: A part of it is missing.
-    """
-    digest = Model.digest(layout)
-    groups = store.history.read(
-        snapshot, ("parameters", "integers"), observe=lambda piece: digest.update(piece.data)
-    )
-    return Model(layout, groups["parameters"], groups["integers"]), digest.hexdigest()
 
 
 class Checkpoint:
@@ -51,7 +38,7 @@ class Checkpoint:
 
     def __init__(self, name: str, layout: Layout, closing: Closing) -> None:
         assert closing.snapshot is not None, "a checkpoint has a commit"
-        self._layout, self._closing = layout, closing
+        self.layout, self.closing = layout, closing
         self.name, self.snapshot = name, closing.snapshot
         self.round, self.generation = closing.round, closing.generation
         self.sha256 = closing.parameters_sha256 or ""
@@ -59,12 +46,12 @@ class Checkpoint:
     @property
     def key(self) -> RoundKey:
         """Which round it is, for ever."""
-        return RoundKey(self._closing.run, self.generation, self.round)
+        return RoundKey(self.closing.run, self.generation, self.round)
 
     @property
     def metrics(self) -> dict[str, float]:
         """What was measured centrally in that round."""
-        columns = self._closing.metrics
+        columns = self.closing.metrics
         rows = zip(columns["scope"], columns["metric"], columns["value"], strict=True)
         return {str(name): float(value) for scope, name, value in rows if scope == "central"}
 
@@ -72,11 +59,12 @@ class Checkpoint:
         """The version, as one flat vector with its layout.
 
         Raises:
-            StoreError: What is stored is not what was committed; says which commit is damaged.
+            DamagedError: What is stored is not what was committed; says which commit it is.
+            StoreError: It cannot be read.
         """
         model, found = self._read()
         if self.sha256 and found != self.sha256:
-            raise StoreError(
+            raise DamagedError(
                 f"commit {self.snapshot} of round {self.round} of {self.name} is damaged: its "
                 f"parameters have digest {found[:12]}, {self.sha256[:12]} was committed",
                 hint="restore history/ from a copy, or go on from an earlier checkpoint",
@@ -107,7 +95,7 @@ class Checkpoint:
         """
         from flnb.tasks.modules import into_module, layout_of  # brings torch
 
-        if reason := self._layout.differs_from(layout_of(module)):
+        if reason := self.layout.differs_from(layout_of(module)):
             raise TaskError(f"round {self.round} of {self.name} does not fit this module: {reason}")
         into_module(self.model(), module)
         return module
@@ -136,7 +124,7 @@ class Checkpoint:
         Raises:
             TaskError: They are of different models.
         """
-        if reason := self._layout.differs_from(other._layout):
+        if reason := self.layout.differs_from(other.layout):
             raise TaskError(f"{self!r} and {other!r} are of different models: {reason}")
         return differences(f"{self!r} → {other!r}", self.model(), other.model())
 
@@ -145,7 +133,7 @@ class Checkpoint:
         raise NotImplementedError
 
     def _check(self, task: Task) -> None:
-        if reason := task.layout.differs_from(self._layout):
+        if reason := task.layout.differs_from(self.layout):
             raise TaskError(f"round {self.round} of {self.name} is not of this task: {reason}")
 
     def __repr__(self) -> str:
@@ -154,9 +142,9 @@ class Checkpoint:
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
         facts = {
-            "branch": f"{self._closing.branch}, generation {self.generation}",
+            "branch": f"{self.closing.branch}, generation {self.generation}",
             "commit": self.snapshot,
-            "closed": f"{self._closing.closed_at:%Y-%m-%d %H:%M:%S} UTC",
+            "closed": f"{self.closing.closed_at:%Y-%m-%d %H:%M:%S} UTC",
             **{name: f"{value:.4g}" for name, value in self.metrics.items()},
         }
         title = f"Round {self.round} of {self.name}"
@@ -178,7 +166,7 @@ class StoredCheckpoint(Checkpoint):
         self._store = store
 
     def _read(self) -> tuple[Model, str]:
-        return read_model(self._store, self.snapshot, self._layout)
+        return read_model(self._store, self.snapshot, self.layout)
 
 
 def draft_of(path: Path) -> Path:

@@ -109,7 +109,7 @@ def fork(
 
     Raises:
         PlanError: The name cannot be one, or the plan cannot be.
-        StoreError: The run has a branch of that name.
+        NameTakenError: The run has a branch of that name.
     """
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
         raise PlanError(f"a branch's name has letters, digits, '-', '_' and '.', got {name!r}")

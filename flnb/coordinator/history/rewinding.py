@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from flnb.coordinator.history.checkpoint import Checkpoint
-    from flnb.coordinator.history.preview import RollbackPreview
-    from flnb.coordinator.history.timeline import Timeline
+    from flnb.coordinator.history.preview import Preview
+    from flnb.coordinator.history.walk import Walk
     from flnb.coordinator.source import RunSource
     from flnb.store import Table
 
@@ -21,7 +21,7 @@ class Rewinding:
         self.source = source
 
     @property
-    def history(self) -> Timeline:
+    def history(self) -> Walk:
         """All branches of the run as a graph; `history.df()` lists every round of them."""
         return self.source.history()
 
@@ -53,11 +53,11 @@ class Rewinding:
         Raises:
             NotFoundError: No such round, or one without a commit.
             PlanError: The name cannot be one, or the plan cannot be.
-            StoreError: The run has a branch of that name.
+            NameTakenError: The run has a branch of that name.
         """
         return type(self)(self.source.fork(name, at, changes))
 
-    def rollback(self, to: int | str) -> RollbackPreview:
+    def rollback(self, to: int | str) -> Preview:
         """Look at what going back to an earlier round would do; `apply(reason=…)` does it.
 
         Nothing is ever deleted: the head that is left behind keeps a name, and rolling back to

@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ _PIECE_VALUES = 262_144
 _HEAD_UNIT = 8
 """The head is padded so that tensors begin at multiples of it."""
 
-_DTYPES = {
+_DTYPES: Mapping[str, tuple[str, np.dtype[Any]]] = {
     "float32": ("F32", np.dtype("<f4")),
     "float16": ("F16", np.dtype("<f2")),
     "bfloat16": ("BF16", np.dtype("<u2")),

@@ -53,6 +53,17 @@ class Timeline(Walk):
         assert closing is not None, "keys come from closed rounds"
         return self._checkpoint(closing)
 
+    def at(self, key: RoundKey) -> Checkpoint:
+        """The committed round of a key.
+
+        Raises:
+            NotFoundError: There is none, or it is of another run.
+        """
+        closing = self._store.state.closing_of(key)
+        if closing is None or closing.snapshot is None or closing.run not in self._known.records:
+            raise NotFoundError("commit of closed round", key.round)
+        return self._checkpoint(closing)
+
     def key(self, which: int | str) -> RoundKey:
         """Which round is meant; see `checkpoint`."""
         if isinstance(which, int):

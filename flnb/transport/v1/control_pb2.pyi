@@ -121,10 +121,12 @@ class SqlRequest(_message.Message):
     def __init__(self, query: _Optional[str] = ..., rows: _Optional[int] = ..., timeout_s: _Optional[float] = ...) -> None: ...
 
 class ModelRequest(_message.Message):
-    __slots__ = ("run",)
+    __slots__ = ("run", "round")
     RUN_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
     run: str
-    def __init__(self, run: _Optional[str] = ...) -> None: ...
+    round: RoundKey
+    def __init__(self, run: _Optional[str] = ..., round: _Optional[_Union[RoundKey, _Mapping]] = ...) -> None: ...
 
 class ModelHead(_message.Message):
     __slots__ = ("layout", "n_values", "n_integers", "sha256")
@@ -137,6 +139,108 @@ class ModelHead(_message.Message):
     n_integers: int
     sha256: str
     def __init__(self, layout: _Optional[str] = ..., n_values: _Optional[int] = ..., n_integers: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class RoundKey(_message.Message):
+    __slots__ = ("run", "generation", "round")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    generation: int
+    round: int
+    def __init__(self, run: _Optional[str] = ..., generation: _Optional[int] = ..., round: _Optional[int] = ...) -> None: ...
+
+class HistoryRequest(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    def __init__(self, run: _Optional[str] = ...) -> None: ...
+
+class CheckpointRequest(_message.Message):
+    __slots__ = ("run", "which")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    WHICH_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    which: str
+    def __init__(self, run: _Optional[str] = ..., which: _Optional[str] = ...) -> None: ...
+
+class DiffRequest(_message.Message):
+    __slots__ = ("before", "after")
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    before: RoundKey
+    after: RoundKey
+    def __init__(self, before: _Optional[_Union[RoundKey, _Mapping]] = ..., after: _Optional[_Union[RoundKey, _Mapping]] = ...) -> None: ...
+
+class ExportRequest(_message.Message):
+    __slots__ = ("round", "after")
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    round: RoundKey
+    after: int
+    def __init__(self, round: _Optional[_Union[RoundKey, _Mapping]] = ..., after: _Optional[int] = ...) -> None: ...
+
+class FileHead(_message.Message):
+    __slots__ = ("n_bytes", "sha256")
+    N_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    n_bytes: int
+    sha256: str
+    def __init__(self, n_bytes: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class BranchRequest(_message.Message):
+    __slots__ = ("run", "name", "at", "changes", "id")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    name: str
+    at: str
+    changes: str
+    id: str
+    def __init__(self, run: _Optional[str] = ..., name: _Optional[str] = ..., at: _Optional[str] = ..., changes: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
+
+class RollbackRequest(_message.Message):
+    __slots__ = ("run", "seen_generation", "seen_round", "base", "reason", "id")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    SEEN_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    SEEN_ROUND_FIELD_NUMBER: _ClassVar[int]
+    BASE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    seen_generation: int
+    seen_round: int
+    base: RoundKey
+    reason: str
+    id: str
+    def __init__(self, run: _Optional[str] = ..., seen_generation: _Optional[int] = ..., seen_round: _Optional[int] = ..., base: _Optional[_Union[RoundKey, _Mapping]] = ..., reason: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
+
+class AliasRequest(_message.Message):
+    __slots__ = ("run", "name", "which", "condition", "reason")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    WHICH_FIELD_NUMBER: _ClassVar[int]
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    name: str
+    which: str
+    condition: str
+    reason: str
+    def __init__(self, run: _Optional[str] = ..., name: _Optional[str] = ..., which: _Optional[str] = ..., condition: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ProtectRequest(_message.Message):
+    __slots__ = ("run", "protected", "reason")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    PROTECTED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    protected: bool
+    reason: str
+    def __init__(self, run: _Optional[str] = ..., protected: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class TaskName(_message.Message):
     __slots__ = ("use", "arguments", "fingerprint")

@@ -2,8 +2,6 @@
 
 import pytest
 
-from flnb.core.errors import RoundStateError
-
 
 @pytest.fixture
 def run(coord, plan, task):
@@ -24,10 +22,3 @@ def test_tables_hold_the_line_and_nothing_of_what_was_left_behind(run, person):
                 far.metrics.df()["generation"].tolist() == here.metrics.df()["generation"].tolist()
             )
     assert run.rounds.df()["generation"].tolist() == [1, 2, 2]
-
-
-def test_history_is_refused_with_where_it_is(run, person):
-    far = person("admin").attach("otter")
-    for asked in (lambda: far.history, lambda: far.rollback(to=1), lambda: far.branch("x", at=1)):
-        with pytest.raises(RoundStateError, match=r"flnb\.open"):
-            asked()
