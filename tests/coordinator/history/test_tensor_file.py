@@ -18,12 +18,11 @@ def model():
     odd = [("scalar", (), "int64", "buffer"), ("empty", (0, 4), "float32", "buffer")]
     large = [("large", (_PIECE_VALUES + 3,), "bfloat16", "parameter")]
     layout = Layout.of([*tensors, *odd, *large])
-    made = Model(
-        layout, np.zeros(layout.n_values, np.float32), np.zeros(layout.n_integers, np.int64)
-    )
+    values = np.zeros(layout.n_values, np.float32)
+    integers = np.zeros(layout.n_integers, np.int64)
     for slot in layout.slots:
-        made.tensor(slot.name)[...] = (np.arange(slot.size) % 2).reshape(slot.shape)
-    return made
+        (values if slot.floating else integers)[slot.span] = np.arange(slot.size) % 2
+    return Model(layout, values, integers)
 
 
 def test_every_tensor_is_read_back_with_its_own_dtype_and_shape(model, tmp_path):
