@@ -12,10 +12,19 @@ import os
 import sys
 from pathlib import Path
 
-GROUPS = {"main": "main", "remote": "remote", "algorithms": "lr_mnist", "papers": "papers"}
+GROUPS = {
+    "main": "main",
+    "remote": "remote",
+    "history": "history",
+    "algorithms": "lr_mnist",
+    "papers": "papers",
+}
 PARTS = (
     "endurance",
     "first_round",
+    "history_commits",
+    "history_many",
+    "history_moves",
     "machine",
     "overhead",
     "remote_bits",

@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from flnb.core import ClientHalf, ClientId, Work
+from flnb.core.errors import TaskError
 from flnb.core.plan import strategy_registry
 from flnb.datasets import Partitioner
 from flnb.strategies import Strategy
@@ -37,6 +38,11 @@ def timed(resident: Resident, base: Model, work: Work, client: ClientId) -> Loca
     return replace(local_sgd(resident, base, work, client), loss=began_s)
 
 
+def absent(resident: Resident, base: Model, work: Work, client: ClientId) -> LocalResult:
+    """Be asked, and have nothing to answer."""
+    raise TaskError(f"{client} is absent")
+
+
 def drift(resident: Resident, base: Model, work: Work, client: ClientId) -> LocalResult:
     """Answer with an update that differs from the last one in every chunk, after one product."""
     layout, n = resident.task.layout, _NOISE.size
@@ -58,6 +64,18 @@ class Idle(Averaging):
     def compose(self) -> Strategy:
         """Put the algorithm together."""
         half = ClientHalf("benchmarks.halves:idle", self.local)
+        return replace(self.around(SGD(1.0)), half=half)
+
+
+@strategy_registry.register("benchmark-absent")
+class Absent(Averaging):
+    """Averaging over clients that never answer."""
+
+    kind: ClassVar[str] = "benchmark-absent"
+
+    def compose(self) -> Strategy:
+        """Put the algorithm together."""
+        half = ClientHalf("benchmarks.halves:absent", self.local)
         return replace(self.around(SGD(1.0)), half=half)
 
 

@@ -20,7 +20,7 @@ Groups = Mapping[str, np.ndarray]
 """Group name to a flat array: `parameters` (float32), `integers` (int64), `optimiser` (uint8) …"""
 CHUNK_BYTES = 1 << 20
 _AT_ONCE = 16
-"""Chunks that are read at the same time; with all of a large array at once, each waits longer."""
+"""Chunks that are read or written at the same time: each is in memory once more meanwhile."""
 _PIECE = 64
 """Chunks that an observer gets together."""
 _GLANCE = 64
@@ -150,9 +150,13 @@ async def _put(store: Any, chunks: list[tuple[str, np.ndarray]]) -> None:
     from zarr.buffer import default_buffer_prototype
 
     as_buffer = default_buffer_prototype().buffer.from_array_like
-    await asyncio.gather(
-        *(store.set(key, as_buffer(piece.view(np.uint8))) for key, piece in chunks)
-    )
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def put(key: str, piece: np.ndarray) -> None:
+        async with turns:
+            await store.set(key, as_buffer(piece.view(np.uint8)))
+
+    await asyncio.gather(*(put(key, piece) for key, piece in chunks))
 
 
 def _changed(array: np.ndarray, before: np.ndarray | None) -> Iterator[tuple[int, np.ndarray]]:

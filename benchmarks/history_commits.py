@@ -1,0 +1,92 @@
+"""What a commit writes, and how quickly: a version of which little changed, and one that is all new.
+
+Neither Icechunk nor the plain file beside it waits for the disk; so that nobody is deceived by
+that, both are measured a second time with everything on the disk at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.rows import Row
+from benchmarks.timing import alternate, seconds
+from benchmarks.written import on_disk, random_values
+from flnb.store import History, HistoryWriter
+from flnb.tensors import Layout
+
+LAYERS = 20
+N_BYTES = 400_000_000
+
+
+def rows(*, times: int = 5) -> Iterator[Row]:
+    """Measure both."""
+    for n_bytes in (64_000_000, N_BYTES):
+        yield from one_layer(n_bytes)
+    yield from all_new(N_BYTES, times)
+
+
+def one_layer(n_bytes: int) -> Iterator[Row]:
+    """Layers that are written when one of twenty has changed in every value."""
+    layers = [
+        (f"layer{k}", (n_bytes // 4 // LAYERS,), "float32", "parameter") for k in range(LAYERS)
+    ]
+    layout = Layout.of(layers)
+    values = random_values(layout.n_values)
+    with tempfile.TemporaryDirectory(prefix="flnb-bench-") as folder:
+        history = History(Path(folder) / "history")
+        history.write("r", {"parameters": values}, {})  # type: ignore[arg-type]
+        files, size = on_disk(Path(folder))
+        slot = layout.slot("layer7")
+        values[slot.span] += 1
+        history.write("r", {"parameters": values}, {})  # type: ignore[arg-type]
+        more_files, more = on_disk(Path(folder))
+    name = f"commit of {n_bytes // 1_000_000} MB, 1 of {LAYERS} layers changed"
+    bar = "<= 1.1" if n_bytes > 100_000_000 else ""
+    yield Row.of(f"{name}: written", [(more - size) / (4 * slot.size)], "layers", bar=bar)
+    yield Row.of(f"{name}: new files", [more_files - files], "")
+
+
+def all_new(n_bytes: int, times: int) -> Iterator[Row]:
+    """Megabytes a second of a commit by the writer process, beside a plain file."""
+    values = random_values(n_bytes // 4)
+    with tempfile.TemporaryDirectory(prefix="flnb-bench-") as folder:
+        writer, file = HistoryWriter(Path(folder) / "history"), Path(folder) / "plain"
+        writer.start()
+
+        def commit(synced: bool) -> float:
+            values[::1000] += 1  # in every chunk
+            return n_bytes / 1e6 / seconds(lambda: _commit(writer, values, synced))
+
+        def plain(synced: bool) -> float:
+            file.unlink(missing_ok=True)
+            return n_bytes / 1e6 / seconds(lambda: _plain(file, values, synced))
+
+        for synced in (False, True):
+            ours, peer = alternate(partial(commit, synced), partial(plain, synced), times=times)
+            name = f"commit of {n_bytes // 1_000_000} MB" + (
+                ", on the disk at the end" if synced else ""
+            )
+            beside = "plain file, fsync" if synced else "plain file"
+            yield Row.of(name, ours, "MB/s", peer=beside, peer_values=peer)
+            shares = [mine / other for mine, other in zip(ours, peer, strict=True)]
+            yield Row.of(f"{name}: share of a plain file's speed", shares, "times", bar=">= 0.3")
+        writer.close()
+
+
+def _commit(writer: HistoryWriter, values: np.ndarray, synced: bool) -> None:
+    writer.submit("r", {"parameters": values}, {}).wait()  # type: ignore[arg-type]
+    if synced:
+        os.sync()
+
+
+def _plain(file: Path, values: np.ndarray, synced: bool) -> None:
+    with file.open("wb", buffering=0) as opened:
+        opened.write(values.data)
+        if synced:
+            os.fsync(opened.fileno())
