@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flnb.coordinator.control.connect import connect
     from flnb.coordinator.history.comparing import compare
     from flnb.coordinator.start import open, quickstart
-    from flnb.core import Evaluation, Local, Plan
+    from flnb.core import Evaluation, Guard, Local, Plan
     from flnb.core.errors import FLBaseError
     from flnb.datasets import (
         IID,
@@ -54,6 +54,7 @@ _HOMES = {
     "FedProx": "flnb.strategies",
     "FedSGD": "flnb.strategies",
     "FedYogi": "flnb.strategies",
+    "Guard": "flnb.core",
     "IID": "flnb.datasets",
     "Lab": "flnb.coordinator",
     "LabelQuantity": "flnb.datasets",
@@ -85,6 +86,7 @@ __all__ = [
     "FedProx",
     "FedSGD",
     "FedYogi",
+    "Guard",
     "Lab",
     "LabelQuantity",
     "Local",

@@ -6,6 +6,7 @@ then `messages.py` and `ports.py`.
 
 from flnb.core.clock import SYSTEM_CLOCK, Clock, SystemClock
 from flnb.core.config import Frozen
+from flnb.core.guards import Guard
 from flnb.core.ids import ClientId, RunId
 from flnb.core.messages import ClientHalf, CohortReport, MetricSum, Outcome, TaskSummary, Work
 from flnb.core.plan import Evaluation, Local, Plan, StrategyConfig, strategy_registry
@@ -21,6 +22,7 @@ __all__ = [
     "CohortReport",
     "Evaluation",
     "Frozen",
+    "Guard",
     "Local",
     "MetricSum",
     "Outcome",

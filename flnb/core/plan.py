@@ -27,6 +27,8 @@ from pydantic import (
 
 from flnb.core.config import Frozen
 from flnb.core.errors import PlanError
+from flnb.core.guards import Guard
+from flnb.core.ids import ClientId
 from flnb.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -150,6 +152,14 @@ class Plan(Frozen):
     commit_every: PositiveInt | Literal["auto"] = "auto"
     """Write the model to history every so many rounds; `auto` writes as often as costs at most
     2 % of the time, and always at pause, stop and end."""
+    exclude: tuple[ClientId, ...] = ()
+    """Clients that are never invited, whoever is here."""
+    keep_updates: PositiveInt | None = None
+    """Keep the single updates of the last so many rounds, encrypted, so that `run.replay` can leave
+    clients out; None keeps none. Costs disk: a copy of the model for each update. An update tells of
+    its client's data: there is no clipping and no noise yet that would bound how much."""
+    guards: tuple[Guard, ...] = ()
+    """Conditions that are looked at after each round, and what is done when one holds."""
 
     @model_validator(mode="before")
     @classmethod
