@@ -7,7 +7,7 @@ machines reach. Here is what both have in common.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -46,6 +46,8 @@ class Database:
         """That another process has taken the lab over from this one."""
         self.fence: int | None = None
         """Epoch that this process holds the lab with; writing is refused under any other one."""
+        self.on_lost: Callable[[LabLostError], None] | None = None
+        """Called once, in whatever thread finds out."""
         self._reader, self._writer, self._clock = reader, writer, clock
         self.lab_id = self._check_format() or self._create()
 

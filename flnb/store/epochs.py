@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from flnb.core import Clock
-from flnb.core.errors import LabHeldError
+from flnb.core.errors import LabHeldError, LabLostError
 from flnb.store import schema
 from flnb.store.database import Database
 from flnb.store.lease import Holder
@@ -48,13 +49,19 @@ class Epochs:
             now = self._database.now(connection)
         return newest.holder if newest is not None and _lasts(newest, now) else None
 
-    def begin_epoch(self, holder: Holder, lease_s: float | None = None) -> tuple[Epoch, bool]:
+    def begin_epoch(
+        self,
+        holder: Holder,
+        lease_s: float | None = None,
+        on_lost: Callable[[LabLostError], None] | None = None,
+    ) -> tuple[Epoch, bool]:
         """Take the lab: from now on transactions of those who held it before are refused.
 
         Args:
             holder: Who takes it; `since` is set by the database of a shared lab.
             lease_s: How long it is taken for unless `renew_epoch` is called; None where a lock of
                 the kernel says who holds it.
+            on_lost: Called once when it is found out that somebody else took a shared lab.
 
         Returns:
             The epoch, and whether the one before was let go in order.
@@ -73,7 +80,8 @@ class Epochs:
             connection.execute(update(_lab).values(epoch=number))
         mine = Epoch(number, Holder(holder.who, holder.pid, holder.host, now), until, None)
         if self._database.shared:
-            self._database.lost, self._database.fence = None, number
+            self._database.lost, self._database.on_lost = None, on_lost
+            self._database.fence = number
         return mine, before is None or before.ended_at is not None
 
     def renew_epoch(self, epoch: int, lease_s: float) -> None:
@@ -99,9 +107,20 @@ class Epochs:
             change = {"until": now} | ({"ended_at": now} if in_order else {})
             connection.execute(update(_epochs).where(_epochs.c.epoch == epoch).values(change))
 
+    def check_epoch(self) -> None:
+        """Find out now whether the lab is still this process'.
+
+        Raises:
+            LabLostError: Somebody took it.
+            StorageUnreachableError: The database does not answer.
+        """
+        if self._database.fence is not None:
+            with self._database.writing():
+                pass
+
     def let_go(self) -> None:
         """Write from now on as somebody who does not hold the lab."""
-        self._database.fence = self._database.lost = None
+        self._database.fence = self._database.lost = self._database.on_lost = None
 
 
 def _newest(connection: Connection) -> Epoch | None:

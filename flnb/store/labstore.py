@@ -1,4 +1,4 @@
-"""A lab's folder: state, secret, lock, history and metrics under one roof, each opened late.
+"""A lab: state, secret, lease, history and metrics under one roof, each opened late.
 
     state.db        SQLite: the only commit point
     secret          32 random bytes, readable by its owner alone
@@ -7,16 +7,16 @@
     metrics.duckdb  tables of `lab.sql`, made from state.db
     spool/          uploads on their way into a sum
 
-Nothing is ever written outside it.
+Nothing is ever written outside that folder. Of a shared lab, state, secret and lease are in
+PostgreSQL, the history lies where the lab's address says, and the rest in a working folder of each
+machine.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -25,32 +25,37 @@ from typing import Self
 import duckdb
 
 from flnb.core import SYSTEM_CLOCK, Clock, SecretRoot, failpoints
-from flnb.core.errors import NotFoundError, StoreError
+from flnb.core.errors import LabLostError, StoreError
 from flnb.processes import ForkServer
+from flnb.store.address import LabAddress
 from flnb.store.disk import free_bytes, room_at
 from flnb.store.history import History
 from flnb.store.lease import Holder, Lease, holder
 from flnb.store.metrics import Metrics
+from flnb.store.opening import open_state
+from flnb.store.place import HistoryPlace
 from flnb.store.records import Closing
+from flnb.store.secret import secret_root
+from flnb.store.shared_lease import SharedLease
 from flnb.store.state import StateStore
 from flnb.store.writer import HistoryWriter
 
 log = logging.getLogger(__name__)
 
-_SECRET_BYTES = 32
 _PROJECT_EVERY_S = 1.0
 """Quick rounds go into the tables together: a transaction there costs as much as 25 rounds in it."""
 _LOW_BYTES = 500_000_000
 
 
 class LabStore:
-    """Everything of a lab that lies on the disk; safe to use from any thread.
+    """Everything of a lab that lasts; safe to use from any thread.
 
     Reading works always and from any process. Writing rounds needs the lease.
 
     Args:
-        path: The folder, which holds a state database.
-        state: That database.
+        path: The folder of the lab, or this machine's working folder of a shared one.
+        state: The state database.
+        place: Where the commits of the lab lie; by default the folder.
         clock: Where the time comes from.
         fork_server: Where the writer process comes from; by default the one of this process.
     """
@@ -60,12 +65,14 @@ class LabStore:
         path: Path,
         state: StateStore,
         *,
+        place: HistoryPlace | None = None,
         clock: Clock = SYSTEM_CLOCK,
         fork_server: ForkServer | None = None,
     ) -> None:
         self.path, self.state, self._clock = path, state, clock
+        self.place = place or HistoryPlace(path)
         self._fork_server = fork_server
-        self._lease: Lease | None = None
+        self._lease: Lease | SharedLease | None = None
         self._tables: Metrics | None = None
         self._tables_in_memory: Metrics | None = None
         self._writer: HistoryWriter | None = None
@@ -76,7 +83,8 @@ class LabStore:
     @classmethod
     def open(
         cls,
-        path: str | Path,
+        address: str | Path,
+        state: str | None = None,
         *,
         create: bool = True,
         clock: Clock = SYSTEM_CLOCK,
@@ -85,61 +93,61 @@ class LabStore:
         """Open a lab, and make it if it is not there.
 
         Args:
-            path: Its folder.
+            address: Its folder, or `s3://bucket/prefix`.
+            state: Address of the PostgreSQL database of a shared lab; for S3 by default that in
+                `DATABASE_URL`.
             create: Whether it may be made.
             clock: Where the time comes from.
             fork_server: Where the writer process comes from; by default the one of this process.
 
         Raises:
-            NotFoundError: There is no lab and none may be made.
+            NotFoundError: There is no lab and none may be made; or no such bucket.
             LabVersionError: It was written by a newer flnb.
-            StoreError: The folder holds something else.
+            StorageUnreachableError: The database or the bucket do not answer.
+            AccessRefusedError: The bucket does not let us in.
+            StoreError: The folder or the database holds something else, or refuses; the bucket
+                ignores conditional writes.
             StorageFullError: The disk is full.
         """
-        folder = Path(path).expanduser().absolute()
-        database = folder / "state.db"
-        if not database.exists():
-            if not create:
-                raise NotFoundError("lab", folder)
-            _check_empty(folder)
-        with room_at(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            state = StateStore(database, clock=clock)
-            failpoints.reach("lab-made")
-            _make_secret(folder / "secret")
-        return cls(folder, state, clock=clock, fork_server=fork_server)
+        named = LabAddress.parse(address, state)
+        folder, kept = open_state(named, clock, create=create)
+        place = named.place
+        return cls(folder, kept, place=place, clock=clock, fork_server=fork_server)
 
     @property
     def id(self) -> str:
         """Identity of the lab, unique for ever; stays when the folder moves."""
         return self.state.lab_id
 
+    @property
+    def address(self) -> str:
+        """How the lab is opened: its folder, or `s3://bucket/prefix`."""
+        return str(self.place)
+
     @cached_property
     def secret(self) -> SecretRoot:
         """Root of the lab's secret randomness; the key itself is never shown.
 
         Raises:
-            StoreError: The file is damaged.
+            StoreError: It is damaged.
         """
-        key = (self.path / "secret").read_bytes()
-        if len(key) < _SECRET_BYTES:
-            raise StoreError(
-                f"the secret of lab {self.path} has {len(key)} bytes, not {_SECRET_BYTES}",
-                hint="restore the file `secret` from a copy of the lab",
-            )
-        return SecretRoot(key)
+        shared = self.state.shared
+        key = self.state.shared_secret() if shared else (self.path / "secret").read_bytes()
+        return secret_root(key, self.address)
 
     @cached_property
     def history(self) -> History:
         """Committed models, for reading."""
-        return History(self.path / "history")
+        return History(self.place.below("history"))
 
     @property
     def writer(self) -> HistoryWriter:
         """The process that commits models; started with the first commit."""
         with self._lock:
             if self._writer is None:
-                self._writer = HistoryWriter(self.path / "history", fork_server=self._fork_server)
+                where = self.place.below("history")
+                self._writer = HistoryWriter(where, fork_server=self._fork_server)
+                self._writer.epoch = self._epoch
             return self._writer
 
     @property
@@ -152,7 +160,7 @@ class LabStore:
         with self._lock:
             if self._lease is None or not self._lease.held:
                 raise StoreError(
-                    f"this process does not hold lab {self.path}", hint="store.reader() reads it"
+                    f"this process does not hold lab {self.address}", hint="store.reader() reads it"
                 )
             if self._tables is None:
                 self._tables = Metrics(self.state, self.path / "metrics.duckdb")
@@ -172,23 +180,67 @@ class LabStore:
         tables.catch_up()
         yield tables
 
-    def lease(self, who: str = "coordinator") -> Lease:
+    def lease(
+        self, who: str = "coordinator", *, on_lost: Callable[[LabLostError], None] | None = None
+    ) -> Lease | SharedLease:
         """Take the lab for writing.
+
+        On a shared lab whoever held it before, and did not let it go in order, is kept out: the
+        branches of runs that were going on get a mark that commits of before do not fit.
 
         Args:
             who: What takes it; shown to others.
+            on_lost: Called once, in any thread, when another process has taken a shared lab over.
 
         Raises:
             LabHeldError: Somebody holds it, and since when.
+            StorageUnreachableError: The database or the bucket of a shared lab do not answer.
         """
-        with self._lock, room_at(self.path):
-            self._lease = Lease(self.path / "lab.lock", who, clock=self._clock)
-            return self._lease
+        with self._lock:
+            if self.state.shared:
+                self._lease = shared = SharedLease(self.state, who, on_lost=on_lost)
+                self._keep_others_out(shared)
+                return shared
+            with room_at(self.path):
+                self._lease = lease = Lease(self.path / "lab.lock", who, clock=self._clock)
+                try:
+                    self.state.begin_epoch(lease.holder)
+                except BaseException:
+                    lease.release()
+                    raise
+                return lease
 
     @property
     def holder(self) -> Holder | None:
         """The process that holds the lab, if there is one."""
-        return holder(self.path / "lab.lock")
+        return self.state.leased_to() if self.state.shared else holder(self.path / "lab.lock")
+
+    def check_held(self) -> None:
+        """Find out whether a shared lab is still this process'.
+
+        Raises:
+            LabLostError: Another one took it over.
+            StorageUnreachableError: The database does not answer.
+        """
+        self.state.check_epoch()
+
+    @property
+    def _epoch(self) -> int:
+        """What commits of a shared lab carry."""
+        return self._lease.epoch if isinstance(self._lease, SharedLease) else 0
+
+    def _keep_others_out(self, lease: SharedLease) -> None:
+        writer = self.writer
+        writer.epoch = lease.epoch
+        try:
+            if not lease.follows_in_order:
+                failpoints.reach("lab-taken-over")
+                for record in self.state.runs():
+                    if not record.status.over:
+                        writer.reset(record.id, self.state.head(record.id).snapshot)
+        except BaseException:
+            lease.release(in_order=False)
+            raise
 
     def close_round(self, closing: Closing) -> Closing:
         """Close a round durably, and bring it into the tables now or together with the next ones.
@@ -224,16 +276,17 @@ class LabStore:
 
     def sizes(self) -> dict[str, int]:
         """Bytes on the disk, by part."""
-        return {part.name: _size_bytes(part) for part in sorted(self.path.iterdir())}
+        found = {part.name: _size_bytes(part) for part in sorted(self.path.iterdir())}
+        return found | {"history": self.history.size_bytes} if self.state.shared else found
 
     def health(self) -> list[str]:
         """What a person should look at, in words; empty when all is well."""
         troubles = []
-        mode = (self.path / "secret").stat().st_mode & 0o777
+        mode = 0 if self.state.shared else (self.path / "secret").stat().st_mode & 0o777
         if mode & 0o077:
             troubles.append(f"the secret can be read by others (mode {mode:o}): chmod 600 it")
         if problem := self.state.problem():
-            troubles.append(f"state.db is damaged: {problem}")
+            troubles.append(f"the state is damaged: {problem}")
         if (free := free_bytes(self.path)) < _LOW_BYTES:
             troubles.append(f"only {free / 1e6:.0f} MB are free where the lab lies")
         if (self.path / "metrics.duckdb.old").exists():
@@ -252,34 +305,6 @@ class LabStore:
             self._writer = self._tables = self._tables_in_memory = None
             self.history.close()
             self.state.close()
-
-
-def _check_empty(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise StoreError(f"a lab is a folder, {folder} is a file", hint="name another folder")
-    if folder.exists() and any(not item.name.startswith(".") for item in folder.iterdir()):
-        raise StoreError(
-            f"{folder} holds other things and no lab", hint="name a new or an empty folder"
-        )
-
-
-def _make_secret(path: Path) -> None:
-    """Write the secret whole or not at all, and never over another one."""
-    if path.exists():
-        return
-    draft = path.with_name(f".secret-{secrets.token_hex(4)}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(secrets.token_bytes(_SECRET_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return  # another process opened the lab at the same moment
-    finally:
-        draft.unlink()
 
 
 def _size_bytes(part: Path) -> int:

@@ -34,6 +34,16 @@ class Holder:
     host: str
     since: datetime
 
+    @classmethod
+    def here(cls, who: str, clock: Clock = SYSTEM_CLOCK) -> Self:
+        """This process, as it holds a lab from now on."""
+        return cls(who, os.getpid(), socket.gethostname(), clock.now())
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is this very process."""
+        return (self.pid, self.host) == (os.getpid(), socket.gethostname())
+
     def __str__(self) -> str:
         """Such as `coordinator (process 4711 on box)`."""
         return f"{self.who} (process {self.pid} on {self.host})"
@@ -59,7 +69,7 @@ class Lease:
             since = f"{held.since:%Y-%m-%d %H:%M:%S %Z}" if held else "just now"
             raise LabHeldError(str(path.parent), str(held or "another process"), since)
         self._fd = fd
-        self.holder = Holder(who, os.getpid(), socket.gethostname(), clock.now())
+        self.holder = Holder.here(who, clock)
         try:
             os.ftruncate(fd, 0)
             os.pwrite(fd, json.dumps(asdict(self.holder), default=datetime.isoformat).encode(), 0)

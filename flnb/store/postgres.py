@@ -18,13 +18,13 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from flnb.core import Clock
-from flnb.core.errors import LabLostError, StoreError
+from flnb.core.errors import LabLostError, NotFoundError, StoreError
 from flnb.store import schema
 from flnb.store.column_types import Moment, to_json
 from flnb.store.database import BUSY_TIMEOUT_S, Database
 from flnb.store.postgres_errors import explained
+from flnb.store.secret import SECRET_BYTES
 
-SECRET_BYTES = 32
 _IDLE_S = 10
 _STATEMENT_S = 120
 _SCHEMES = {"postgresql", "postgres"}
@@ -58,8 +58,10 @@ class PostgresDatabase(Database):
             program of PostgreSQL takes it: `PGPASSWORD`, `~/.pgpass`, `PGHOST` …
         address: Where the commits of the lab lie; another one than the lab was made with is refused.
         clock: Where the time comes from that is written down.
+        create: Make a lab where there is none.
 
     Raises:
+        NotFoundError: There is no lab and none may be made.
         LabVersionError: It was written by a newer flnb.
         StorageUnreachableError: It does not answer.
         StoreError: It is no PostgreSQL address, it refuses, it holds something else or another lab,
@@ -68,8 +70,8 @@ class PostgresDatabase(Database):
 
     shared = True
 
-    def __init__(self, url: str, address: str, clock: Clock) -> None:
-        self.address = address
+    def __init__(self, url: str, address: str, clock: Clock, *, create: bool = True) -> None:
+        self.address, self._may_create = address, create
         parsed = _parsed(url)
         name = f"the state database {without_password(url)}"
         engine = _engine(parsed)
@@ -114,10 +116,7 @@ class PostgresDatabase(Database):
             with engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            told = explained(error, self.name)
-            if told is None:
-                raise
-            raise told from error
+            raise explained(error, self.name) from error
 
     def _begun(self, connection: Connection) -> None:
         epoch = connection.scalar(select(schema.lab.c.epoch).with_for_update())
@@ -126,8 +125,11 @@ class PostgresDatabase(Database):
         table = schema.epochs.c
         row = connection.execute(select(schema.epochs).where(table.epoch == epoch)).one()
         holder = f"{row.who} (process {row.pid} on {row.host})"
-        self.lost = LabLostError(self.address, self.fence, row.epoch, holder)
-        raise self.lost
+        lost = LabLostError(self.address, self.fence, row.epoch, holder)
+        first, self.lost = self.lost is None, lost
+        if first and self.on_lost is not None:
+            self.on_lost(lost)
+        raise lost
 
     @contextmanager
     def _creating(self) -> Iterator[Connection]:
@@ -155,6 +157,8 @@ class PostgresDatabase(Database):
                 f"{self.name} holds other things and no lab: {', '.join(sorted(present)[:5])}",
                 hint="give the lab a database of its own: createdb flnb",
             )
+        if not self._may_create:
+            raise NotFoundError("lab", self.address)
         return ""
 
 

@@ -30,8 +30,8 @@ _MEANS: dict[str, tuple[str, str]] = {
 }
 
 
-def explained(error: DBAPIError, name: str) -> StoreError | None:
-    """Say what an error of the driver means; None for one that should not happen.
+def explained(error: DBAPIError, name: str) -> StoreError:
+    """Say what an error of the driver means.
 
     Args:
         error: As SQLAlchemy raised it.
@@ -50,7 +50,7 @@ def explained(error: DBAPIError, name: str) -> StoreError | None:
     for code, (meaning, hint) in _MEANS.items():
         if state.startswith(code):
             return StoreError(f"{name} {meaning}: {said}", hint=hint)
-    return None
+    return StoreError(f"{name} answers with an error: {said}")
 
 
 def _of_connection(error: DBAPIError) -> bool:

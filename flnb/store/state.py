@@ -13,23 +13,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Row, insert, select
 
-from flnb.core import SYSTEM_CLOCK, Clock, RunId, Status, failpoints
-from flnb.core.errors import LabLostError, NotFoundError, StoreError
+from flnb.core import SYSTEM_CLOCK, Clock, RunId, failpoints
+from flnb.core.errors import LabLostError
 from flnb.store import closing_rows, generations, schema
 from flnb.store.database import Database, upsert
 from flnb.store.epochs import Epochs
 from flnb.store.generations import Generations
 from flnb.store.lineage import RoundKey
-from flnb.store.records import Closing, FailedAttempt, Forgotten, Head, JournalRecord, RunRecord
+from flnb.store.records import Closing, FailedAttempt, Forgotten, Head, JournalRecord
 from flnb.store.registry import Registry
 from flnb.store.requests import Requests
+from flnb.store.runs import Runs
 from flnb.store.sqlite import SqliteDatabase
 from flnb.store.tokens import Tokens
 
 
-class StateStore(Requests, Registry, Tokens, Generations, Epochs):
+class StateStore(Runs, Requests, Registry, Tokens, Generations, Epochs):
     """The state database of a lab.
 
     Every method that writes raises `StorageFullError` when the disk is full, and nothing is written
@@ -58,6 +59,7 @@ class StateStore(Requests, Registry, Tokens, Generations, Epochs):
     ) -> None:
         database = _opened(where, clock, create=create, address=address)
         Epochs.__init__(self, database, clock)
+        Runs.__init__(self, database, clock)
         Requests.__init__(self, database, clock)
         Registry.__init__(self, database, clock)
         Tokens.__init__(self, database, clock)
@@ -89,90 +91,6 @@ class StateStore(Requests, Registry, Tokens, Generations, Epochs):
     def close(self) -> None:
         """Close the database; the next call opens it again."""
         self._database.close()
-
-    # --- runs -----------------------------------------------------------------------------------
-
-    def create_run(self, record: RunRecord) -> None:
-        """Write a new run.
-
-        Raises:
-            StoreError: The lab has a run of that name or identity already.
-        """
-        runs = schema.runs.c
-        same = or_(runs.id == record.id, runs.name == record.name)
-        with self._database.writing() as connection:
-            if connection.execute(select(runs.id).where(same)).first():
-                raise StoreError(
-                    f"the lab has a run {record.name!r} already",
-                    hint=f"choose another name, or lab.resume({record.name!r})",
-                )
-            connection.execute(insert(schema.runs), asdict(record))
-
-    def run(self, name: str) -> RunRecord:
-        """Find a run by its name or identity.
-
-        Raises:
-            NotFoundError: There is none; the nearest name is offered.
-        """
-        runs = schema.runs.c
-        match = or_(runs.name == name, runs.id == name)
-        with self._database.reading() as connection:
-            row = connection.execute(select(schema.runs).where(match)).first()
-            if row is None:
-                raise NotFoundError("run", name, connection.scalars(select(runs.name)).all())
-        return _run_record(row)
-
-    def runs(self) -> list[RunRecord]:
-        """All runs, newest first."""
-        runs = schema.runs.c
-        query = select(schema.runs).order_by(runs.created_at.desc(), runs.id)
-        with self._database.reading() as connection:
-            return [_run_record(row) for row in connection.execute(query)]
-
-    def set_status(self, run: RunId, status: Status, error: str | None = None) -> None:
-        """Write what a run is doing, and why if it cannot go on.
-
-        Raises:
-            NotFoundError: There is no such run.
-        """
-        change = {"status": status, "error": error, "updated_at": self._clock.now()}
-        statement = update(schema.runs).where(schema.runs.c.id == run).values(change)
-        with self._database.writing() as connection:
-            if not connection.execute(statement).rowcount:
-                raise NotFoundError("run", run)
-
-    def set_plan(
-        self, run: RunId, plan_yaml: str, plan_hash: str, *, forget_after: int | None = None
-    ) -> None:
-        """Write that a run goes on by another plan.
-
-        Args:
-            run: The run.
-            plan_yaml: The plan.
-            plan_hash: Its digest.
-            forget_after: The last round that stays. Later ones are taken back, because the other
-                plan does them again and may do them otherwise; None keeps all.
-
-        Raises:
-            NotFoundError: There is no such run.
-            ValueError: A later round is committed to the history.
-        """
-        runs = schema.runs
-        change = {"plan_yaml": plan_yaml, "plan_hash": plan_hash, "updated_at": self._clock.now()}
-        with self._database.writing() as connection:
-            row = connection.execute(select(runs).where(runs.c.id == run)).first()
-            if row is None:
-                raise NotFoundError("run", run)
-            connection.execute(update(runs).where(runs.c.id == run).values(change))
-            if forget_after is not None:
-                closing_rows.forget(connection, row, forget_after)
-
-    def interrupted(self) -> None:
-        """Say of every run that was going on that its process has died; for a new lease holder."""
-        going_on = schema.runs.c.status.in_([status for status in Status if not status.over])
-        change = {"status": Status.INTERRUPTED, "updated_at": self._clock.now()}
-        with self._database.writing() as connection:
-            connection.execute(update(schema.runs).where(going_on).values(change))
 
     # --- the open round -------------------------------------------------------------------------
 
@@ -344,11 +262,7 @@ def _opened(where: Path | str, clock: Clock, *, create: bool, address: str) -> D
         return SqliteDatabase(where, clock, create=create)
     from flnb.store.postgres import PostgresDatabase  # a lab in a folder needs none of it
 
-    return PostgresDatabase(where, address, clock)
-
-
-def _run_record(row: Row[Any]) -> RunRecord:
-    return RunRecord(**{**row._mapping, "status": Status(row.status)})
+    return PostgresDatabase(where, address, clock, create=create)
 
 
 def _failed_attempt(row: Row[Any]) -> FailedAttempt:
