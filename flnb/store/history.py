@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from icechunk import Repository, Session
 
 
+_UNKNOWN = ("not found", "NoSuchKey")
+"""What Icechunk says of a snapshot that is not there, on a disk and in S3."""
+
+
 class _Commit(NamedTuple):
     """The last commit of this process: what the next one is compared with."""
 
@@ -253,6 +257,6 @@ def _known(snapshot: str) -> Iterator[None]:
     try:
         yield
     except icechunk.IcechunkError as error:
-        if "not found" not in str(error).lower():
+        if not any(sign in str(error) for sign in _UNKNOWN):
             raise
         raise NotFoundError("snapshot", snapshot) from error

@@ -128,7 +128,7 @@ def _open_in_bucket(place: HistoryPlace, *, checked: bool) -> Repository:
     storage, config = place.storage(), _config()
     if not icechunk.Repository.exists(storage):
         try:
-            return icechunk.Repository.create(storage, config)
+            icechunk.Repository.create(storage)  # with settings, it would keep them there
         except icechunk.IcechunkError as error:
             if not any(sign in str(error) for sign in ("clean prefixes", "conflict")):
                 raise

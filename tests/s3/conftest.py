@@ -1,0 +1,48 @@
+"""An S3 server for all tests of this folder: moto, and with `-m s3` a Ceph."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from flnb.processes import ForkServer
+from flnb.store.place import HistoryPlace
+from tests.s3.line import Line
+from tests.s3.servers import Moto
+
+BUCKET = "lab"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    server = Moto(tmp_path_factory.mktemp("s3"))
+    server.make_bucket(BUCKET)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def fork_server():
+    server = ForkServer.start(preload=("flnb.store.writer", "icechunk", "zarr"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def place(server, monkeypatch):
+    """An empty place in the bucket, with the environment that leads to it."""
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    return HistoryPlace.parse(f"s3://{BUCKET}/{secrets.token_hex(6)}")
+
+
+@pytest.fixture
+def line(server, place, monkeypatch):
+    """A line to the server on which things go wrong; the environment leads over it."""
+    line = Line(server.port)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", line.url)
+    yield line
+    line.close()

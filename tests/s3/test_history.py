@@ -1,0 +1,55 @@
+"""History in S3: the same bits, one winner, nothing lost when the line is bad."""
+
+import numpy as np
+import pytest
+
+from flnb.core.errors import NotFoundError
+from flnb.store import History
+from flnb.testing.stores import same_bits, sample_groups
+
+
+def test_versions_are_read_back_bit_for_bit_by_another_process(place):
+    history = History(place)
+    snapshots = [history.write("r", sample_groups(step), {"round": step}) for step in range(3)]
+    other = History(str(place))
+    for step, snapshot in enumerate(snapshots):
+        assert same_bits(other.read(snapshot), sample_groups(step))
+        assert other.meta(snapshot) == {"round": step}
+
+
+def test_a_chunk_that_did_not_change_is_not_sent_again(place):
+    history, values = History(place), np.arange(1 << 20, dtype=np.float32)
+    history.write("r", {"parameters": values}, {})
+    before = history.size_bytes
+    values[0] += 1
+    history.write("r", {"parameters": values}, {})
+    assert 1 << 20 <= history.size_bytes - before < (1 << 20) + 100_000
+
+
+def test_a_branch_goes_back_to_its_last_named_commit(place):
+    history = History(place)
+    named = history.write("r", sample_groups(1), {})
+    history.write("r", sample_groups(2), {})
+    history.keep("kept", named)
+    history.keep("kept", named)
+    History(place).reset("r", named)
+    after = history.write("r", sample_groups(3), {})
+    assert same_bits(history.read(after), sample_groups(3))
+    history.reset("r", None)
+    assert same_bits(history.read(named), sample_groups(1))
+
+
+def test_unknown_snapshots_are_not_found(place):
+    history = History(place)
+    for look in (history.read, history.meta, lambda name: history.reset("r", name)):
+        with pytest.raises(NotFoundError, match="snapshot"):
+            look("AAAAAAAAAAAAAAAAAAA0")
+
+
+def test_a_creation_that_was_killed_half_way_is_finished(place, server):
+    History(place).check()
+    client = server.client()
+    client.delete_object(Bucket=place.bucket, Key=f"{place.prefix}/refs/branch.main/ref.json")
+    client.close()
+    snapshot = History(place).write("r", sample_groups(), {})
+    assert same_bits(History(place).read(snapshot), sample_groups())
