@@ -61,13 +61,19 @@ class SecretRoot:
         """Turn names into a 64-bit seed that nobody without the key can predict."""
         return int.from_bytes(_digest(names, b"", self._key[:64]), "big")
 
+    def key(self, **names: Name) -> bytes:
+        """Turn names into a key of 32 bytes, for encryption; no seed tells anything of it."""
+        return _digest(names, b"", self._key[:64], size=32, person=b"flnb-key")
+
     def __repr__(self) -> str:
         """Hide the key."""
         return "SecretRoot(…)"
 
 
-def _digest(names: dict[str, Name], root: bytes, key: bytes) -> bytes:
-    hasher = hashlib.blake2b(root, digest_size=8, key=key, person=b"flnb-seed")
+def _digest(
+    names: dict[str, Name], root: bytes, key: bytes, *, size: int = 8, person: bytes = b"flnb-seed"
+) -> bytes:
+    hasher = hashlib.blake2b(root, digest_size=size, key=key, person=person)
     for name in sorted(names):
         value = names[name]
         # Length and type go in, so that no two lists of names run together to the same bytes.

@@ -10,6 +10,7 @@ first, then `state.py` (with its parts `requests.py`, `registry.py` and `tokens.
 from flnb.store.aggregates import aggregates
 from flnb.store.generations import Request
 from flnb.store.history import History
+from flnb.store.kept import Keeping, KeptUpdate, KeptUpdates
 from flnb.store.labstore import LabStore
 from flnb.store.lease import Holder, Lease
 from flnb.store.lineage import Generation, Line, RoundKey, Segment
@@ -27,6 +28,7 @@ from flnb.store.records import (
     RunRecord,
     TokenRecord,
 )
+from flnb.store.shared_lease import SharedLease
 from flnb.store.state import StateStore
 from flnb.store.table import Table
 from flnb.store.tables import TABLES, Column, TableSpec
@@ -46,6 +48,9 @@ __all__ = [
     "Holder",
     "InviteRecord",
     "JournalRecord",
+    "Keeping",
+    "KeptUpdate",
+    "KeptUpdates",
     "LabStore",
     "Lease",
     "Line",
@@ -56,6 +61,7 @@ __all__ = [
     "RoundKey",
     "RunRecord",
     "Segment",
+    "SharedLease",
     "StateStore",
     "Table",
     "TableSpec",

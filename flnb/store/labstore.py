@@ -6,6 +6,7 @@
     history/        Icechunk: committed models
     metrics.duckdb  tables of `lab.sql`, made from state.db
     spool/          uploads on their way into a sum
+    kept/           single updates of the last rounds, encrypted, where a plan keeps them
 
 Nothing is ever written outside that folder. Of a shared lab, state, secret and lease are in
 PostgreSQL, the history lies where the lab's address says, and the rest in a working folder of each
@@ -30,6 +31,7 @@ from flnb.processes import ForkServer
 from flnb.store.address import LabAddress
 from flnb.store.disk import free_bytes, room_at
 from flnb.store.history import History
+from flnb.store.kept import KeptUpdates
 from flnb.store.lease import Holder, Lease, holder
 from flnb.store.metrics import Metrics
 from flnb.store.opening import open_state
@@ -134,6 +136,11 @@ class LabStore:
         shared = self.state.shared
         key = self.state.shared_secret() if shared else (self.path / "secret").read_bytes()
         return secret_root(key, self.address)
+
+    @cached_property
+    def kept(self) -> KeptUpdates:
+        """Single updates of the last rounds, where plans ask for them."""
+        return KeptUpdates(self.path / "kept", lambda: self.secret)
 
     @cached_property
     def history(self) -> History:

@@ -68,3 +68,10 @@ def test_a_short_key_is_refused():
 
 def test_the_key_is_not_shown():
     assert "aaa" not in f"{SecretRoot(b'a' * 32)!r} {SecretRoot(b'a' * 32)}"
+
+
+def test_keys_depend_on_the_names_and_have_nothing_of_the_seeds():
+    root = SecretRoot(b"a" * 32)
+    assert len({root.key(round=1), root.key(round=2), SecretRoot(b"b" * 32).key(round=1)}) == 3
+    assert len(root.key(round=1)) == 32
+    assert root.derive(round=1).to_bytes(8, "big") not in root.key(round=1)
