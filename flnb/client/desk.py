@@ -25,6 +25,7 @@ from flnb.client.trainer import Train
 from flnb.core import ClientHalf, ClientId, Local, RunId, Work
 from flnb.core.errors import FLBaseError, IntegrityError
 from flnb.core.failpoints import reach
+from flnb.core.messages import Segment
 from flnb.tensors import Layout, Model
 from flnb.training import LocalResult, user_traceback
 from flnb.transport.identity import Identity
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 _FAILURES = 8
 """Failures that are remembered; an older one is found out again by failing again."""
+_SEGMENTS = 64
+"""More of a line than a client keeps states for."""
 _TRACEBACK = 20_000
 """Characters of a traceback that are sent: its end."""
 
@@ -157,10 +160,11 @@ class Desk:
             result = self._train(_model_of(self.layout, base), work)
             reach("client-trained")
             _check_layout(self.layout, result.update.layout)
+            back = self._shelf.went_back_to(work) if result.state else None
             if result.state:  # before the update: what was sent must never have forgotten it
                 self._shelf.put(work, _digest(assignment), result.state)
                 reach("client-remembered")
-            seal = partial(self._sealed, assignment, result)
+            seal = partial(self._sealed, assignment, result, back)
             return self.outbox.write(assignment.id, result.update, seal)
         except FLBaseError as error:
             return _sendable(str(error))  # says what to do by itself
@@ -168,7 +172,7 @@ class Desk:
             return _sendable(user_traceback(error))
 
     def _sealed(
-        self, assignment: pb.Assignment, result: LocalResult, manifest: Manifest
+        self, assignment: pb.Assignment, result: LocalResult, back: int | None, manifest: Manifest
     ) -> tuple[bytes, bytes]:
         metrics = [
             pb.Metric(name=name, total=metric.total, count=metric.count)
@@ -182,6 +186,7 @@ class Desk:
             loss=result.loss,
             train_s=result.train_s,
             metrics=metrics,
+            went_back_to=back,
         ).SerializeToString()
         return envelope, self._member.identity.sign("flnb-update", envelope)
 
@@ -239,6 +244,10 @@ def _work_of(assignment: pb.Assignment) -> Work:
         generation=id_.generation,
         federated=assignment.federated,
         deadline_s=assignment.deadline_s or None,
+        line=tuple(
+            Segment(RunId(one.run), one.generation, one.after, one.last or None)
+            for one in assignment.line[-_SEGMENTS:]
+        ),
     )
 
 

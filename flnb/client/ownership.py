@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -25,6 +27,8 @@ class About:
     layout_hash: str
     code_digest: str
     n_examples: int
+    life: bytes = field(default_factory=partial(secrets.token_bytes, 8))
+    """Drawn anew by each process, so that a coordinator knows one that was killed."""
 
     def hello(self, held: Sequence[pb.AssignmentId]) -> pb.ClientNote:
         """The first note of a session.
@@ -40,6 +44,7 @@ class About:
             code_digest=self.code_digest,
             n_examples=self.n_examples,
             held=held,
+            life=self.life,
         )
         return pb.ClientNote(hello=hello)
 

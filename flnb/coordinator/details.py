@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flnb.coordinator.rows import LATE_UPDATE
 from flnb.core import cards, glance
 from flnb.core.errors import AccessRefusedError
 from flnb.store import Closing, FailedAttempt, Table
@@ -40,6 +41,7 @@ class RoundDetails:
         rows = list(self.clients)
         lines += _lines([row for row in rows if row["outcome"] != "accepted"])
         lines += _lines([row for row in rows if row["outcome"] == "accepted"])
+        lines += self._others()
         return Explanation("\n".join(lines))
 
     @property
@@ -62,6 +64,16 @@ class RoundDetails:
             values = updates[name]
             columns[name] = [None if row is None else values[row] for row in rows]
         return Table.of(columns)
+
+    def _others(self) -> list[str]:
+        """What came of clients that do not take part."""
+        events = self.closing.events
+        rows = zip(events["kind"], events["client"], events["detail"], strict=True)
+        said = [
+            f"{client} takes no part: {told}" for kind, client, told in rows if kind == LATE_UPDATE
+        ]
+        more = len(said) - _SHOWN_CLIENTS
+        return [*said[:_SHOWN_CLIENTS], *([f"… and {more} more"] if more > 0 else [])]
 
     @property
     def _aggregates_only(self) -> bool:

@@ -103,6 +103,11 @@ class Hosting(Inviting):
         for population in tuple(self._populations):
             self._thread().loop.call_soon_threadsafe(population.ended, run)
 
+    def _taken_back(self, run: RunId, generation: int) -> None:
+        """The head of a run was moved: what remote clients do for what was left behind is over."""
+        for population in tuple(self._populations):
+            self._thread().loop.call_soon_threadsafe(population.taken_back, run, generation)
+
     def _population(self, task: Task) -> Population:
         fingerprint = task.fingerprint()
         for population in reversed(self._populations):

@@ -114,7 +114,8 @@ def resumed_job(
     store.writer.reset(record.id, head.snapshot)  # drops a commit that no closing names
     reach("branch-reset")
     failed = store.state.failed_attempts(record.id)
-    return Job(record, plan, plan.strategy.compose(), population, start, failed)
+    line = store.state.line(record.id).segments
+    return Job(record, plan, plan.strategy.compose(), population, start, failed, line)
 
 
 def changed_plan(record: RunRecord, task: Task, changes: Mapping[str, Any]) -> Plan:

@@ -120,6 +120,11 @@ class Population:
         if self.remote is not None:
             self.remote.ended(run)
 
+    def taken_back(self, run: RunId, generation: int) -> None:
+        """The head of a run was moved: remote clients need not work for what was left behind."""
+        if self.remote is not None:
+            self.remote.taken_back(run, generation)
+
     @property
     def clients(self) -> Mapping[ClientId, int]:
         """Every client that can be invited, with its number of examples."""

@@ -13,6 +13,8 @@ from flnb.core.ids import ClientId
 from flnb.core.messages import CohortReport, MetricSum, Outcome
 from flnb.store import Closing, RunRecord
 
+LATE_UPDATE = "late_update"
+"""Kind of an event: something came of a client that does not take part in the round."""
 OUTCOME_NAMES = np.array([outcome.name.lower() for outcome in Outcome], dtype=object)
 
 
@@ -176,19 +178,28 @@ class OpenRound:
         """The round's story: its start, stalls, every client that was not used or is remarkable."""
         remarked = [client in self.remarks for client in self.clients]
         odd = np.flatnonzero((self.outcome != Outcome.ACCEPTED) | np.array(remarked, bool)).tolist()
+        cohort = set(self.clients)
+        others = [client for client in self.remarks if client not in cohort]
         stalls = [f"the coordinator stood still for {each:.1f} s" for each in self.stalls]
-        updates = ["client_update" for _ in odd]
+        updates = [*("client_update" for _ in odd), *(LATE_UPDATE for _ in others)]
         kinds = ["round_started", *("stalled" for _ in stalls), *updates, "round_complete"]
         details = [
             f"{len(self.clients)} invited",
             *stalls,
             *(f"{OUTCOME_NAMES[self.outcome[row]]}: {self._told(row)}" for row in odd),
+            *(self.remarks[client] for client in others),
             closed_by,
         ]
         return {
             "position": list(range(len(kinds))),
             "kind": kinds,
-            "client": ["", *("" for _ in stalls), *(self.clients[row] for row in odd), ""],
+            "client": [
+                "",
+                *("" for _ in stalls),
+                *(self.clients[row] for row in odd),
+                *others,
+                "",
+            ],
             "detail": [detail.strip().removesuffix(":") for detail in details],
         }
 

@@ -24,7 +24,7 @@ from flnb.coordinator.rows import OpenRound
 from flnb.core.clock import SYSTEM_CLOCK, Clock
 from flnb.core.errors import FLBaseError, InsufficientClientsError
 from flnb.core.failpoints import reach
-from flnb.core.messages import CohortReport, MetricSum, Outcome, Work
+from flnb.core.messages import CohortReport, MetricSum, Outcome, Segment, Work
 from flnb.core.plan import Plan
 from flnb.core.view import Status
 from flnb.sampling import sampler_for
@@ -48,6 +48,8 @@ class Job:
     """The last durable version, or the first one."""
     failed: dict[int, int]
     """Round to attempts that failed."""
+    line: tuple[Segment, ...] = ()
+    """What leads to that version and on from there."""
 
 
 class Runner:
@@ -220,11 +222,11 @@ class Runner:
             generation=job.record.generation,
             federated=job.plan.evaluation.federated,
             deadline_s=job.plan.deadline_s,
+            line=job.line,
         )
         await job.population.run(job.population.engine.begin, work, self._version.model)
-        self._open.opened_at = (
-            self._clock.now()
-        )  # clients begin now; workers may have started first
+        # Clients begin now; workers may have started first.
+        self._open.opened_at = self._clock.now()
         if job.population.remote is not None:
             self._note_lost_bodies(self._open, job.population.remote)
 
@@ -292,7 +294,7 @@ class Runner:
         assert open_round is not None, "a round that closes is open"
         if job.population.remote is not None:
             open_round.stalls = tuple(job.population.remote.stalls)
-            open_round.remarks = dict(job.population.remote.remarks)
+            open_round.remarks = dict(job.population.remote.notable.remarks)
         open_round.settle()
         version = await job.population.run(self._next_version, order.round)
         last = order.round == job.plan.rounds

@@ -36,6 +36,9 @@ class Steering:
     def _forget(self, run: RunId) -> None:
         """Called once a run that rested is over."""
 
+    def _taken_back(self, run: RunId, generation: int) -> None:
+        """Called when the head of a run was moved."""
+
     # --- finding them ---------------------------------------------------------------------------
 
     def runs(self) -> RunList:
@@ -120,9 +123,11 @@ class Steering:
         return True
 
     def redraw(self, run_id: RunId) -> None:
-        """Show a run anew whose head was moved; those who watch it see on."""
+        """Show a run anew whose head was moved; those who watch it see on, and clients hear of it."""
+        record = self.lab.store.state.run(run_id)
+        self._taken_back(run_id, record.generation)
         if (picture := self.picture(run_id)) is not None:
-            picture.become(self.lab.picture(self.lab.store.state.run(run_id)))
+            picture.become(self.lab.picture(record))
 
     def later(self, delay_s: float, work: Callable[[], None]) -> None:
         """Call something on the loop after a while."""

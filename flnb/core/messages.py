@@ -45,6 +45,22 @@ class ClientHalf:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """Rounds of one generation that lead to a head: those with `after` < round ≤ `last`."""
+
+    run: RunId
+    """Identity of the branch."""
+    generation: int
+    after: int
+    last: int | None
+    """None is open: this generation goes on."""
+
+    def __contains__(self, round_: object) -> bool:
+        """Whether a round of this number belongs to it."""
+        return isinstance(round_, int) and self.after < round_ and round_ <= (self.last or round_)
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """One stage of one cohort, as handed to the participants."""
 
@@ -65,6 +81,10 @@ class Work:
     federated: bool = False
     """Measure the received model on the client's own data before training."""
     deadline_s: float | None = None
+    line: tuple[Segment, ...] = ()
+    """What leads to the version, oldest first; empty is this generation alone."""
+    keep_updates: bool = False
+    """Hand over each accepted update too, and not the sum alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +127,9 @@ class CohortReport:
     """Federated evaluation: metric name to (numerators, denominators)."""
     sums: Any = None
     """A `flnb.tensors.CohortSum` over the accepted rows; None when there are none."""
+    updates: tuple[Any, ...] = ()
+    """The `flnb.tensors.Update` of each accepted row, in the order of `rows`, if the work asks for
+    them. Whoever hands them over may report fewer rows at once, so that they fit into memory."""
 
 
 @dataclass(frozen=True, slots=True)

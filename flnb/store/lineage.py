@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from flnb.core import RunId
 from flnb.core.errors import NotFoundError
+from flnb.core.messages import Segment as Segment  # a word of this room, too
 
 
 class RoundKey(NamedTuple):
@@ -42,21 +43,6 @@ class Generation:
     def after(self) -> int:
         """Number of the round that it stands on, 0 for none."""
         return self.base.round if self.base else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Rounds of one generation that lead to a head: those with `after` < round ≤ `last`."""
-
-    run: RunId
-    generation: int
-    after: int
-    last: int | None
-    """None is open: this generation goes on."""
-
-    def __contains__(self, round_: object) -> bool:
-        """Whether a round of this number belongs to it."""
-        return isinstance(round_, int) and self.after < round_ and round_ <= (self.last or round_)
 
 
 class Line:

@@ -6,6 +6,7 @@ import pytest
 from flnb.client.shelf import KEEP, KEEP_RUNS, Shelf
 from flnb.core import ClientHalf, ClientId, Local, RunId, Work
 from flnb.core.errors import TaskError
+from flnb.core.messages import Segment
 
 CONTROL = {"control": np.arange(3, dtype=np.float32), "a/b": np.array([7], np.int64)}
 BASE = b"d" * 32
@@ -54,6 +55,56 @@ def test_a_round_that_is_done_again_begins_from_the_state_before_it(shelf):
 def test_a_state_from_before_a_roll_back_is_not_read(shelf):
     shelf.put(work(3), BASE, CONTROL)
     assert shelf.newest(work(4, generation=2)) is None
+
+
+LINE = (Segment(RunId("run"), 1, 0, 6), Segment(RunId("run"), 2, 6, None))
+"""Of a run that was rolled back to round 6."""
+
+
+def test_after_a_roll_back_the_newest_state_up_to_its_target_counts(shelf):
+    for round_ in (4, 5, 7, 8):
+        shelf.put(work(round_), BASE, counted(round_))
+    now = work(7, generation=2, line=LINE)
+    assert (shelf.newest(now)["n"], shelf.went_back_to(now)) == (5, 5)
+    shelf.put(now, BASE, counted(70))
+    later = work(9, generation=2, line=LINE)
+    assert (shelf.newest(later)["n"], shelf.went_back_to(later)) == (70, None)
+    undone = work(
+        9, generation=3, line=(Segment(RunId("run"), 1, 0, 8), Segment(RunId("run"), 3, 8, None))
+    )
+    assert (shelf.newest(undone)["n"], shelf.went_back_to(undone)) == (8, 8)
+
+
+def test_without_a_state_up_to_the_target_nothing_is_left_to_go_back_to(shelf):
+    now = work(7, generation=2, line=LINE)
+    assert shelf.went_back_to(now) is None  # it never had a state
+    for round_ in (7, 8):
+        shelf.put(work(round_), BASE, counted(round_))
+    assert (shelf.newest(now), shelf.went_back_to(now)) == (None, 0)
+
+
+def test_a_state_that_is_not_older_is_not_gone_back_to(shelf):
+    shelf.put(work(5), BASE, counted(5))
+    now = work(7, generation=2, line=LINE)
+    assert (shelf.newest(now)["n"], shelf.went_back_to(now)) == (5, None)
+
+
+def test_a_branch_goes_on_from_what_was_remembered_before_its_fork(shelf):
+    for round_ in (4, 5, 6):
+        shelf.put(work(round_), BASE, counted(round_))
+    line = (Segment(RunId("run"), 1, 0, 5), Segment(RunId("branch"), 1, 5, None))
+    now = work(6, run="branch", line=line)
+    assert (shelf.newest(now)["n"], shelf.went_back_to(now)) == (5, 5)
+
+
+def test_what_a_roll_back_left_behind_is_kept_beside_the_line(shelf, tmp_path):
+    for round_ in range(1, KEEP + 6):
+        shelf.put(work(round_), BASE, counted(round_))
+    line = (Segment(RunId("run"), 1, 0, 9), Segment(RunId("run"), 2, 9, None))
+    for round_ in range(10, 20):
+        shelf.put(work(round_, generation=2, line=line), BASE, counted(round_))
+    names = sorted(path.name[:4] for path in (tmp_path / "states").glob("*/*.npz"))
+    assert names == ["1-10", *(f"2-{n}" for n in range(15, 20))]
 
 
 def test_only_the_last_states_and_runs_are_kept(shelf, tmp_path):

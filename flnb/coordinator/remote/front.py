@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from google.protobuf.message import DecodeError
 
 from flnb.coordinator.remote.entrance import Entrance, InIo, check_welcome
+from flnb.coordinator.remote.notable import fate
 from flnb.coordinator.remote.participants import RemoteClients
 from flnb.coordinator.remote.patience import STALL_S, TICK_S, LoopClock
 from flnb.coordinator.remote.session import Session
@@ -211,15 +212,17 @@ class Front:
         welcome = pb.Welcome(alive_every_s=self._limits.alive_every_s, lease_s=self._limits.lease_s)
         session.post(pb.CoordinatorNote(welcome=welcome))
         for key in {Key.of(one) for one in hello.held}:
-            if await self._in_io(_is_over, self._store, key):
-                verdict = pb.Verdict(assignment=key.message(), kind=pb.Verdict.SETTLED)
+            verdict, generation = await self._in_io(fate, self._store, key)
+            if verdict is not None:
                 session.post(pb.CoordinatorNote(verdict=verdict))
+                if verdict.kind == pb.Verdict.REFUSED and remote is not None:
+                    remote.notable.refused_as_stale(session.client, key, generation)
         if session.ending:
             return  # another one is here meanwhile, or it was shut out
         if self._here.get(session.client, hello.layout_hash) != hello.layout_hash:
             self._gone(session.client, politely=False)  # it came back with another model
         session.layout_hash = self._here[session.client] = hello.layout_hash
-        self._remote(hello.layout_hash).arrive(session.client, hello.n_examples)
+        self._remote(hello.layout_hash).arrive(session.client, hello.n_examples, hello.life)
 
     async def _offered(self, session: Session, remote: RemoteClients, offer: pb.Offer) -> None:
         if not verify(session.public_key, offer.signature, "flnb-update", offer.envelope):
@@ -285,15 +288,3 @@ class Front:
         for name, reason in revoked.items():
             if ClientId(name) in self._sessions:
                 self.expel(ClientId(name), f"{name} was revoked: {reason}")
-
-
-def _is_over(store: LabStore, key: Key) -> bool:
-    """Whether nobody will ever ask for an assignment again."""
-    try:
-        record = store.state.run(key.run)
-    except NotFoundError:
-        return True
-    if record.status in {"finished", "stopped"} or record.generation != key.generation:
-        return True
-    head = store.state.head(record.id)
-    return head.closing is not None and key.round <= head.closing.round

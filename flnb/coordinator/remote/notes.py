@@ -9,6 +9,9 @@ from flnb.core.messages import Work
 from flnb.transport import CHUNK_BYTES, Package
 from flnb.transport.v1 import federation_pb2 as pb
 
+_SEGMENTS = 32
+"""Of the line, the newest: what a client keeps of its own is not older."""
+
 
 def assignment(key: Key, work: Work, package: Package) -> pb.CoordinatorNote:
     """Ask for an update; a base of one chunk goes along."""
@@ -22,6 +25,10 @@ def assignment(key: Key, work: Work, package: Package) -> pb.CoordinatorNote:
         federated=work.federated,
         deadline_s=work.deadline_s or 0.0,
         base=manifest.to_message(),
+        line=[
+            pb.Segment(run=one.run, generation=one.generation, after=one.after, last=one.last or 0)
+            for one in work.line[-_SEGMENTS:]
+        ],
         inline=bytes(package.data) if manifest.n_bytes <= CHUNK_BYTES else b"",
     )
     return pb.CoordinatorNote(assignment=message)

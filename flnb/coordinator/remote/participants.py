@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from flnb.coordinator.remote import notes
 from flnb.coordinator.remote.intake import Inflow
+from flnb.coordinator.remote.notable import Notable, stale_generation
 from flnb.coordinator.remote.patience import LoopClock
 from flnb.coordinator.remote.report import arrivals, report
 from flnb.coordinator.remote.uploads import Uploads
@@ -33,9 +34,6 @@ log = logging.getLogger(__name__)
 
 ABSENT_S = 45.0
 """How long a client whose connection broke may stay away from an open round."""
-
-_REMARK = 1000
-"""Characters; one who sends a hundred updates for one assignment need not be quoted in full."""
 
 Post = Callable[[ClientId, pb.CoordinatorNote], None]
 """Sends a note to a client if it is here; on the loop."""
@@ -72,8 +70,7 @@ class RemoteClients:
         """Held from a round's assignment to its close, by one run of all populations."""
         self.stalls: list[float] = []
         """For how many seconds the loop stood still, each time since the open work began."""
-        self.remarks: dict[str, str] = {}
-        """Client to what else a person should know of its part in the open work."""
+        self.notable = Notable(lambda: self._work.work.run if self._work is not None else "")
         self.on_population: set[Callable[[], None]] = set()
         """Called on the loop when a client comes or goes."""
         self.simulates: set[Callable[[ClientId], bool]] = set()
@@ -151,8 +148,11 @@ class RemoteClients:
                 hint="have yourself invited under another name, or let that one not be simulated",
             )
 
-    def arrive(self, client: ClientId, n_examples: int) -> None:
+    def arrive(self, client: ClientId, n_examples: int, life: bytes = b"") -> None:
         """A client is here; work that waits for it is handed out again."""
+        takes_part = self._work is not None and self._work.of(client) is not None
+        was_here = takes_part and client in self._clients
+        self.notable.came(client, life, self._since_s(), was_here=was_here)
         self._population({**self._clients, client: n_examples})
         if self._work is not None and (row := self._work.of(client)) is not None:
             row.heard_s = self._since_s()
@@ -161,8 +161,10 @@ class RemoteClients:
 
     def leave(self, client: ClientId, *, politely: bool) -> None:
         """A connection ended; whoever said so is not waited for."""
-        if politely and self._work is not None and (row := self._work.of(client)) is not None:
-            self._settle(self._work, [self._work.place(row.key)], Outcome.LOST, "it left")
+        if self._work is not None and (row := self._work.of(client)) is not None:
+            self.notable.left(client, self._since_s())
+            if politely:
+                self._settle(self._work, [self._work.place(row.key)], Outcome.LOST, "it left")
         self._population({name: n for name, n in self._clients.items() if name != client})
 
     def alive(self, client: ClientId) -> None:
@@ -180,6 +182,9 @@ class RemoteClients:
         """A client has a signed update: take it, ask for what is missing, or say what is wrong."""
         reach("offer-heard")
         key, work = Key.of(envelope.assignment), self._work
+        if stale := self.notable.stale(client, key):
+            self._refuse(key._replace(client=client), stale)
+            return
         if work is None or work.place(key) is None:
             if key in self._uploads and key.client == client:
                 self._post(client, notes.received(key))
@@ -259,13 +264,25 @@ class RemoteClients:
             self._post(ClientId(key.client), notes.settled(key))
         self._uploads.end(run)
 
+    def taken_back(self, run: str, generation: int) -> None:
+        """The head of a run was moved: what was handed out or came in for it is of another past."""
+        self.notable.taken_back(run, generation)
+        if (work := self._work) is not None and work.work.run == run:
+            self._withdraw(work, keep=set(), reason="the run was rolled back")
+            self.cancel(work)
+            self._work = self._package = None
+        for key in self._uploads.kept(run):
+            self._refuse(key, stale_generation(key, generation))
+        self._uploads.end(run)
+
     # --- within, on the loop --------------------------------------------------------------------
 
     async def _open(self, work: OpenWork, package: Package) -> None:
         if (before := self._work) is not None:
             self._withdraw(before, {row.key for row in work.rows}, "other work has begun")
             self.cancel(before)
-        self._opened_s, self.stalls, self.remarks = self._clock.now_s(), [], {}
+        self._opened_s, self.stalls = self._clock.now_s(), []
+        self.notable.begin(work.work.run, work.work.generation)
         with self._news:
             self._work, self._package = work, package
         self._uploads.recall(work)
@@ -306,6 +323,8 @@ class RemoteClients:
             if counts := work is not None and work.base_digest == base_digest:
                 counts = work.receive(key, update, self._since_s())
             self._news.notify_all()
+        if counts:
+            self.notable.received(key.client, update.facts)
         reach("update-counted")
         answer = notes.received(key) if counts else notes.refused(key, "it came too late")
         self._post(ClientId(key.client), answer)
@@ -345,9 +364,7 @@ class RemoteClients:
 
     def _remark(self, key: Key, reason: str) -> None:
         log.warning("two updates for %s: %s", key, reason)
-        known = self.remarks.get(key.client, "")
-        if reason not in known and len(known) < _REMARK:
-            self.remarks[key.client] = f"{known}; {reason}".removeprefix("; ")
+        self.notable.remark(key.client, reason)
 
     def _since_s(self) -> float:
         """Seconds that counted since the work was opened."""

@@ -10,7 +10,7 @@ from flnb.coordinator.remote.work import Facts, Key, OpenWork, Row
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import IntegrityError
 from flnb.core.messages import CohortReport, MetricSum, Outcome
-from flnb.tensors import CohortSum, l2_norm
+from flnb.tensors import CohortSum, Update, l2_norm
 
 _SHOWN_EVERY_S = 0.25
 
@@ -67,6 +67,7 @@ def report(
         reasons={place: work.rows[place].reason for place in places if work.rows[place].reason},
         metrics=_columns(facts),
         sums=sums if sums.count else None,
+        updates=_updates(rows) if work.work.keep_updates else (),
     )
 
 
@@ -83,6 +84,13 @@ def _fold(work: OpenWork, row: Row, sums: CohortSum, refuse: Callable[[Key, str]
         row.reason = update.check(work.layout) or str(error)
         refuse(row.key, row.reason)
     return l2_norm(update.values)
+
+
+def _updates(rows: Sequence[Row]) -> tuple[Update, ...]:
+    """The updates that counted; large ones are mapped, so they take no memory."""
+    return tuple(
+        row.received.open() for row in rows if row.received and row.outcome is Outcome.ACCEPTED
+    )
 
 
 def _columns(facts: Sequence[Facts | None]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

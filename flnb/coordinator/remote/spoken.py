@@ -6,7 +6,7 @@ from flnb.coordinator.remote.work import MAX_EXAMPLES
 from flnb.core.errors import AccessRefusedError, IntegrityError
 from flnb.transport.v1 import federation_pb2 as pb
 
-_NAME, _WORD, _HELD, _STORY = 64, 256, 1000, 20_000
+_NAME, _WORD, _HELD, _STORY, _LIFE = 64, 256, 1000, 20_000, 64
 
 
 def check_name(client: str) -> None:
@@ -30,6 +30,8 @@ def check_hello(hello: pb.Hello) -> None:
     for name in ("version", "task", "layout_hash", "code_digest"):
         if (length := len(getattr(hello, name))) > _WORD:
             raise IntegrityError(f"the {name} of a hello has {length:,} characters, over {_WORD}")
+    if len(hello.life) > _LIFE:
+        raise IntegrityError(f"the life of a hello has {len(hello.life):,} bytes, over {_LIFE}")
     if not hello.layout_hash:
         raise IntegrityError("a hello says how the model lies: its layout_hash is empty")
     if len(hello.held) > _HELD:

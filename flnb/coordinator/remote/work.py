@@ -58,12 +58,15 @@ class Facts:
     train_s: float
     loss: float
     metrics: Mapping[str, MetricSum] = field(default_factory=dict)
+    went_back_to: int | None = None
+    """After a roll back: the round of the client's own state from which it went on; 0 is none."""
 
     @classmethod
     def of(cls, envelope: pb.Envelope) -> Facts:
         """Read them from an envelope."""
         metrics = {one.name: MetricSum(one.total, one.count) for one in envelope.metrics}
-        return cls(envelope.n_examples, envelope.train_s, envelope.loss, metrics)
+        back = envelope.went_back_to if envelope.HasField("went_back_to") else None
+        return cls(envelope.n_examples, envelope.train_s, envelope.loss, metrics, back)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,6 +216,8 @@ def _objection_to_numbers(envelope: pb.Envelope) -> str:
     numbers = [one for metric in envelope.metrics for one in (metric.total, metric.count)]
     if not all(abs(one) <= _MOST for one in (envelope.train_s, *numbers)):
         return "one of its measurements is not finite, or out of all range"
+    if envelope.went_back_to >= max(1, envelope.assignment.round):
+        return f"it says that it went back to a state of round {envelope.went_back_to}"
     if abs(envelope.loss) > _MOST:  # not a number is what nobody measured
         return f"its loss is {envelope.loss:g}"
     return ""

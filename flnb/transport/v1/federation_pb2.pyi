@@ -91,8 +91,20 @@ class Manifest(_message.Message):
     hashes: bytes
     def __init__(self, n_bytes: _Optional[int] = ..., hashes: _Optional[bytes] = ...) -> None: ...
 
+class Segment(_message.Message):
+    __slots__ = ("run", "generation", "after", "last")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    generation: int
+    after: int
+    last: int
+    def __init__(self, run: _Optional[str] = ..., generation: _Optional[int] = ..., after: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
+
 class Assignment(_message.Message):
-    __slots__ = ("id", "seed", "entry", "local", "weighting", "federated", "deadline_s", "base", "inline")
+    __slots__ = ("id", "seed", "entry", "local", "weighting", "federated", "deadline_s", "base", "inline", "line")
     ID_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     ENTRY_FIELD_NUMBER: _ClassVar[int]
@@ -102,6 +114,7 @@ class Assignment(_message.Message):
     DEADLINE_S_FIELD_NUMBER: _ClassVar[int]
     BASE_FIELD_NUMBER: _ClassVar[int]
     INLINE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
     id: AssignmentId
     seed: int
     entry: str
@@ -111,7 +124,8 @@ class Assignment(_message.Message):
     deadline_s: float
     base: Manifest
     inline: bytes
-    def __init__(self, id: _Optional[_Union[AssignmentId, _Mapping]] = ..., seed: _Optional[int] = ..., entry: _Optional[str] = ..., local: _Optional[bytes] = ..., weighting: _Optional[str] = ..., federated: _Optional[bool] = ..., deadline_s: _Optional[float] = ..., base: _Optional[_Union[Manifest, _Mapping]] = ..., inline: _Optional[bytes] = ...) -> None: ...
+    line: _containers.RepeatedCompositeFieldContainer[Segment]
+    def __init__(self, id: _Optional[_Union[AssignmentId, _Mapping]] = ..., seed: _Optional[int] = ..., entry: _Optional[str] = ..., local: _Optional[bytes] = ..., weighting: _Optional[str] = ..., federated: _Optional[bool] = ..., deadline_s: _Optional[float] = ..., base: _Optional[_Union[Manifest, _Mapping]] = ..., inline: _Optional[bytes] = ..., line: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ...) -> None: ...
 
 class Metric(_message.Message):
     __slots__ = ("name", "total", "count")
@@ -124,7 +138,7 @@ class Metric(_message.Message):
     def __init__(self, name: _Optional[str] = ..., total: _Optional[float] = ..., count: _Optional[float] = ...) -> None: ...
 
 class Envelope(_message.Message):
-    __slots__ = ("assignment", "base_digest", "update", "n_examples", "loss", "train_s", "metrics")
+    __slots__ = ("assignment", "base_digest", "update", "n_examples", "loss", "train_s", "metrics", "went_back_to")
     ASSIGNMENT_FIELD_NUMBER: _ClassVar[int]
     BASE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     UPDATE_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +146,7 @@ class Envelope(_message.Message):
     LOSS_FIELD_NUMBER: _ClassVar[int]
     TRAIN_S_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
+    WENT_BACK_TO_FIELD_NUMBER: _ClassVar[int]
     assignment: AssignmentId
     base_digest: bytes
     update: Manifest
@@ -139,16 +154,18 @@ class Envelope(_message.Message):
     loss: float
     train_s: float
     metrics: _containers.RepeatedCompositeFieldContainer[Metric]
-    def __init__(self, assignment: _Optional[_Union[AssignmentId, _Mapping]] = ..., base_digest: _Optional[bytes] = ..., update: _Optional[_Union[Manifest, _Mapping]] = ..., n_examples: _Optional[int] = ..., loss: _Optional[float] = ..., train_s: _Optional[float] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ...) -> None: ...
+    went_back_to: int
+    def __init__(self, assignment: _Optional[_Union[AssignmentId, _Mapping]] = ..., base_digest: _Optional[bytes] = ..., update: _Optional[_Union[Manifest, _Mapping]] = ..., n_examples: _Optional[int] = ..., loss: _Optional[float] = ..., train_s: _Optional[float] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., went_back_to: _Optional[int] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("protocol", "version", "task", "layout_hash", "code_digest", "n_examples", "held")
+    __slots__ = ("protocol", "version", "task", "layout_hash", "code_digest", "n_examples", "life", "held")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     LAYOUT_HASH_FIELD_NUMBER: _ClassVar[int]
     CODE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     N_EXAMPLES_FIELD_NUMBER: _ClassVar[int]
+    LIFE_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     protocol: int
     version: str
@@ -156,8 +173,9 @@ class Hello(_message.Message):
     layout_hash: str
     code_digest: str
     n_examples: int
+    life: bytes
     held: _containers.RepeatedCompositeFieldContainer[AssignmentId]
-    def __init__(self, protocol: _Optional[int] = ..., version: _Optional[str] = ..., task: _Optional[str] = ..., layout_hash: _Optional[str] = ..., code_digest: _Optional[str] = ..., n_examples: _Optional[int] = ..., held: _Optional[_Iterable[_Union[AssignmentId, _Mapping]]] = ...) -> None: ...
+    def __init__(self, protocol: _Optional[int] = ..., version: _Optional[str] = ..., task: _Optional[str] = ..., layout_hash: _Optional[str] = ..., code_digest: _Optional[str] = ..., n_examples: _Optional[int] = ..., life: _Optional[bytes] = ..., held: _Optional[_Iterable[_Union[AssignmentId, _Mapping]]] = ...) -> None: ...
 
 class Alive(_message.Message):
     __slots__ = ("working_on",)

@@ -176,6 +176,6 @@ def test_of_two_updates_that_wait_for_room_the_first_counts_and_both_are_named(t
             people.spool.max_bytes *= 2
             await asyncio.gather(*offers)
             assert await received(people, work) == {1.0}
-            assert "was received first, then" in people.remote.remarks[CLIENT]
+            assert "was received first, then" in people.remote.notable.remarks[CLIENT]
 
     asyncio.run(scene())
