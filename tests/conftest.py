@@ -1,5 +1,8 @@
 """What all tests share: one torch thread, bounded examples, a check for leaks, real data on request.
 
+What would be done again for each test and proves nothing more is done once: fork servers import what
+a writer of commits needs before they fork it, and cycles are not looked for among modules.
+
 Real data lies outside the repository; `FLNB_DATA_DIR` names its folder. A test that needs it says
 so with the marker `data` and is skipped, with this reason, when nobody has set the variable.
 """
@@ -11,8 +14,10 @@ import gc
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -47,6 +52,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("data"):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # hundreds of thousands of objects that stay for ever, gone through in each full search
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # libraries look for leaks at exit
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _writers_are_forked_ready() -> Iterator[None]:
+    """Let a fork server import what a writer needs before the first one; else each of them does."""
+    from flnb.processes import ForkServer, Worker  # after the hook that checks calls
+
+    fork, prepared = ForkServer.fork, weakref.WeakSet[ForkServer]()
+
+    def ready(server: ForkServer, entry: str, **given: Any) -> Worker:
+        if entry == "flnb.store.writer:serve" and server not in prepared:
+            prepared.add(server)
+            server.preload(("flnb.store.writer", "icechunk", "zarr"))
+        return fork(server, entry, **given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ForkServer, "fork", ready)
+        yield
 
 
 @pytest.fixture
