@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from flnb.core import Clock, RunId, Status
+from flnb.core import Clock, RunId, Status, failpoints
 from flnb.core.errors import HeadMovedError, NameTakenError, NotFoundError, RoundStateError
 from flnb.store import log, schema
 from flnb.store.database import Database
@@ -104,6 +104,7 @@ class Generations:
             head = {"run": record.id, "branch": record.branch, "generation": 1, "round": row.after}
             connection.execute(insert(_heads), head)
             self._note(connection, "branch", row, {"name": record.name})
+            failpoints.reach("in-move")
             return row
 
     def move_head(
@@ -145,6 +146,7 @@ class Generations:
             journal = schema.journal
             connection.execute(delete(journal).where(journal.c.run == run))
             self._note(connection, "rollback", row, {"left": list(left), "base": base})
+            failpoints.reach("in-move")
             return row
 
     # --- names ----------------------------------------------------------------------------------

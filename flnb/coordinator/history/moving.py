@@ -13,7 +13,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import HeadMovedError, PlanError, RoundStateError
+from flnb.core.errors import HeadMovedError, LabHeldError, PlanError, RoundStateError
+from flnb.core.failpoints import reach
 from flnb.core.ids import RunId, new_run_id
 from flnb.core.plan import Plan
 from flnb.core.view import Status
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from flnb.coordinator.lab import Lab
 
 ASK_INTERVAL_S = 0.05
+_PATIENCE_S = 10.0
 _MOVED = "head moved: "
 """Begins the answer of a coordinator elsewhere that found another head."""
 
@@ -42,15 +44,12 @@ def roll_back(
     coordinator, store = lab.coordinator, lab.store
     if coordinator is not None:
         roll_back_here(coordinator, run, seen, base, request)
-    elif store.holder is not None:
+    elif not _alone(store, "roll back", lambda store: _move(store, run, seen, base, request)):
         arguments = {"seen": seen, "base": base, "request": asdict(request)}
         answer = ask(lab, run, "rollback", arguments)
         if answer.startswith(_MOVED):
             now = json.loads(answer.removeprefix(_MOVED))
             raise HeadMovedError(store.state.run(run).name, seen, (now[0], now[1]))
-    else:
-        with store.lease("roll back"):
-            _move(store, run, seen, base, request)
 
 
 def roll_back_here(
@@ -129,6 +128,7 @@ def fork(
         updated_at=now,
     )
     _held(lab, "branch", lambda store: store.state.fork(made, base, request))
+    reach("head-moved")
     return lab.store.state.run(made.name)
 
 
@@ -153,11 +153,32 @@ def ask(lab: Lab, run: RunId, verb: str, arguments: Mapping[str, Any]) -> str:
 
 def _held(lab: Lab, why: str, write: Callable[[LabStore], object]) -> None:
     """Write rows that need no coordinator, under the lease of whoever holds the lab."""
-    if lab.coordinator is None and lab.store.holder is None:
-        with lab.store.lease(why):
-            write(lab.store)
-    else:  # a transaction of its own, that the holder sees whole or not at all
-        write(lab.store)
+    if lab.coordinator is not None or not _alone(lab.store, why, write):
+        write(lab.store)  # a transaction of its own, that the holder sees whole or not at all
+
+
+def _alone(store: LabStore, why: str, write: Callable[[LabStore], object]) -> bool:
+    """Write under a lease of this process; whoever has the lab for such a moment is waited for.
+
+    Returns:
+        Whether it was written; False as soon as a coordinator holds the lab.
+
+    Raises:
+        LabHeldError: Somebody else has held it for too long.
+    """
+    give_up_s = SYSTEM_CLOCK.monotonic_s() + _PATIENCE_S
+    while (holder := store.holder) is None or holder.who != "coordinator":
+        try:
+            lease = store.lease(why)
+        except LabHeldError:
+            if SYSTEM_CLOCK.monotonic_s() > give_up_s:
+                raise
+            time.sleep(ASK_INTERVAL_S)
+            continue
+        with lease:
+            write(store)
+        return True
+    return False
 
 
 def _move(
@@ -165,7 +186,9 @@ def _move(
 ) -> None:
     if (snapshot := store.state.head(run).snapshot) is not None:
         store.writer.keep(f"{run}.{seen[0]}", snapshot)
+        reach("head-kept")
     store.state.move_head(run, seen, base, request)
+    reach("head-moved")
 
 
 def _head(store: LabStore, run: RunId) -> tuple[int, int]:
