@@ -12,7 +12,7 @@ from flnb.core import MetricSum, Outcome, Work
 from flnb.core.errors import IntegrityError, TaskError
 from flnb.engines.answers import Answers, Ledger
 from flnb.tasks import Task
-from flnb.tensors import CohortSum, Model, l2_norm
+from flnb.tensors import CohortSum, Model, Update, l2_norm
 from flnb.training import (
     LocalResult,
     Resident,
@@ -42,6 +42,7 @@ class ClientWork:
         self._train_client = find_training(work.half)
         self._work, self._base = work, base
         self._sums = CohortSum(base.layout)
+        self._updates: dict[int, Update] = {}
 
     def train(self, rows: Sequence[int], stopped: Callable[[], bool]) -> Answers:
         """Train the clients in these rows; those not yet begun are left out once `stopped`."""
@@ -57,6 +58,11 @@ class ClientWork:
         sums, self._sums = self._sums, CohortSum(self._base.layout)
         return sums
 
+    def hand_over_updates(self) -> dict[int, Update]:
+        """Give away the accepted updates since the last time by row, if the work asks for them."""
+        updates, self._updates = self._updates, {}
+        return updates
+
     def evaluate(self, model: Model, blocks: Sequence[int]) -> list[Mapping[str, MetricSum]]:
         """Measure a model on some of the held-out blocks, by their position."""
         held_out = self._task.test_blocks()
@@ -71,6 +77,8 @@ class ClientWork:
             ledger.enter(Outcome.FAILED, reason=user_traceback(error))
             return
         reason = self._fold(result)
+        if self._work.keep_updates and not reason:
+            self._updates[row] = result.update
         ledger.enter(
             Outcome.REFUSED if reason else Outcome.ACCEPTED,
             n_examples=result.n_examples,

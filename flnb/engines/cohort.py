@@ -16,7 +16,7 @@ from flnb.core import ClientId, CohortReport, Outcome, Work
 from flnb.core.errors import NotFoundError
 from flnb.engines.answers import Answers, no_facts
 from flnb.engines.behaviour import Behaviour
-from flnb.tensors import CohortSum
+from flnb.tensors import CohortSum, Update
 
 
 class Cohort:
@@ -43,6 +43,7 @@ class Cohort:
         self._arrived_s = behaviour.latencies_s(work)
         self._order = np.argsort(self._arrived_s, kind="stable")
         self._position = 0
+        self._updates: dict[int, Update] = {}
         self._facts = no_facts(n)
         self._metrics: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         empty = self.sizes == 0
@@ -80,6 +81,10 @@ class Cohort:
             for column, part in zip(mine, columns, strict=True):
                 column[answers.rows] = part
 
+    def keep(self, updates: Mapping[int, Update]) -> None:
+        """Keep the single updates of some rows until they are reported."""
+        self._updates.update(updates)
+
     def forget(self, rows: Int64[np.ndarray, " k"]) -> None:
         """Take back what was noted of clients whose updates are lost; they are wanted again."""
         self._facts[rows] = no_facts(len(rows))
@@ -112,4 +117,9 @@ class Cohort:
             reasons={row: self._reasons[row] for row in rows.tolist() if row in self._reasons},
             metrics={name: (a[rows], b[rows]) for name, (a, b) in self._metrics.items()},
             sums=sums if sums.count else None,
+            updates=self._handed_over(rows) if self.work.keep_updates else (),
         )
+
+    def _handed_over(self, rows: Int64[np.ndarray, " k"]) -> tuple[Update, ...]:
+        accepted = rows[self._facts["outcome"][rows] == Outcome.ACCEPTED]
+        return tuple(self._updates.pop(row) for row in accepted.tolist())

@@ -69,6 +69,8 @@ class Sums:
     """(offset in bytes, number of int64 values) of each array."""
     block: SharedBlock | None
     """The block, unless it is the same as last time."""
+    updates: tuple[tuple[int, int, int], ...] = ()
+    """(row, offset of its values, offset of its integers) of each single update, in the same block."""
 
 
 @dataclass(frozen=True, slots=True)

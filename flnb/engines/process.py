@@ -33,7 +33,7 @@ from flnb.engines.orders import (
 from flnb.engines.simulated import Cancelled, Measurement, SimulatedParticipants
 from flnb.processes import ForkServer
 from flnb.tasks import Task
-from flnb.tensors import CohortSum, Layout, Model
+from flnb.tensors import CohortSum, Layout, Model, Update, unfilled
 
 MAX_REPEATS = 3
 """How often a client is done again because its worker died."""
@@ -115,7 +115,9 @@ class ProcessEngine(SimulatedParticipants):
                 return None
             known, hand.ticket = hand.ticket == ticket, ticket
             news = None if known else (work, hand.version(self._base))
-            return Train(ticket, batch, hand_over=not handout, work=news)
+            # Single updates come with their sum, before the next ones need their place.
+            hand_over = work.keep_updates or not handout
+            return Train(ticket, batch, hand_over=hand_over, work=news)
 
         for hand, _, done in self._deal(ticket, handout, order):
             assert isinstance(done, Trained), "an order to train is answered by what was trained"
@@ -123,6 +125,7 @@ class ProcessEngine(SimulatedParticipants):
             hand.folded += done.answers.rows.tolist()
             if done.sums is not None:
                 sums.merge(_read(done.sums, hand, sums.layout))
+                cohort.keep(_read_updates(done.sums, hand, sums.layout))
                 hand.folded = []
         lost, self._lost = self._lost, []
         cohort.forget(np.array(lost, np.int64))
@@ -216,6 +219,24 @@ def _read(part: Sums, hand: Hand, layout: Layout) -> CohortSum:
     assert block is not None, "the first sums bring their block"
     arrays = [block.array(np.int64, offset=offset, count=count) for offset, count in part.spans]
     return CohortSum.from_parts(layout, part.meta, arrays)
+
+
+def _read_updates(part: Sums, hand: Hand, layout: Layout) -> dict[int, Update]:
+    """Single updates out of a worker's outbox, copied: the next ones will lie there."""
+    found = {}
+    for row, values_at, integers_at in part.updates:
+        block = hand.outbox
+        assert block is not None, "the first sums bring their block"
+        values = block.array(np.float32, offset=values_at, count=layout.n_values)
+        integers = block.array(np.int64, offset=integers_at, count=layout.n_integers)
+        found[row] = Update(layout, _copy(values), _copy(integers))
+    return found
+
+
+def _copy(values: np.ndarray) -> np.ndarray:
+    copy = unfilled(values.size, values.dtype)
+    copy[:] = values
+    return copy
 
 
 def _client(work: Work, row: int) -> str:

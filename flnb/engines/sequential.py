@@ -43,6 +43,7 @@ class SequentialEngine(SimulatedParticipants):
             raise Cancelled
         cohort.note(answers)
         sums.merge(self._here.hand_over())
+        cohort.keep(self._here.hand_over_updates())
 
     def _measure(self, model: Model, blocks: list[int]) -> Iterator[Measurement]:
         for block in blocks:

@@ -23,6 +23,9 @@ from flnb.tasks import Task
 from flnb.tensors import CohortSum, Model
 from flnb.training import combine_blocks, find_training
 
+KEPT_BYTES = 256 * 1024 * 1024
+"""Single updates that are held at once where they are asked for: more come with the next report."""
+
 Measurement = tuple[int, Mapping[str, MetricSum]]
 """A held-out block, by its position, and what was measured on it."""
 
@@ -172,6 +175,9 @@ class SimulatedParticipants(ABC):
 
     def _collect(self, cohort: Cohort, limit: int | None) -> CohortReport | None:
         sums = CohortSum(self._layout)
+        if cohort.work.keep_updates:
+            portion = max(1, KEPT_BYTES // max(1, 4 * self._layout.n_values))
+            limit = min(portion, limit or portion)
         # Again for those who failed, and for those who died with their worker.
         while len(rows := cohort.wanted(limit)):
             self._train(cohort, rows, sums)

@@ -72,9 +72,11 @@ class _Desk:
 
     def _hand_over(self) -> Sums:
         meta, arrays = self._client_work.hand_over().to_parts()
-        spans, end = [], 0
-        for array in arrays:
-            spans.append((end, array.size))
+        updates = self._client_work.hand_over_updates()
+        singles = [part for one in updates.values() for part in (one.values, one.integers)]
+        offsets, end = list[int](), 0
+        for array in (*arrays, *singles):
+            offsets.append(end)
             end = padded(end + array.nbytes)
         outbox = self._outbox
         if fresh := outbox is None or end > outbox.n_bytes:
@@ -82,6 +84,12 @@ class _Desk:
             if outbox is not None:
                 outbox.close()
             outbox = self._outbox = SharedBlock.create(end)
-        for (offset, count), array in zip(spans, arrays, strict=True):
-            outbox.array(np.int64, offset=offset, count=count)[:] = array
-        return Sums(meta, tuple(spans), outbox if fresh else None)
+        for offset, array in zip(offsets, (*arrays, *singles), strict=True):
+            outbox.array(array.dtype, offset=offset, count=array.size)[:] = array
+        places, others = offsets[: len(arrays)], offsets[len(arrays) :]
+        return Sums(
+            meta,
+            tuple(zip(places, (array.size for array in arrays), strict=True)),
+            outbox if fresh else None,
+            tuple(zip(updates, others[::2], others[1::2], strict=True)),
+        )

@@ -8,8 +8,15 @@ import torch
 
 from flnb.core import Outcome
 from flnb.core.errors import PlanError, RoundStateError, TaskError
-from flnb.engines import Behaviour, ProcessEngine, SequentialEngine, engine_for, usable_cores
-from flnb.tensors import Layout, Model
+from flnb.engines import (
+    Behaviour,
+    ProcessEngine,
+    SequentialEngine,
+    engine_for,
+    simulated,
+    usable_cores,
+)
+from flnb.tensors import CohortSum, Layout, Model
 from tests.engines.cohorts import (
     NAMES,
     SIZES,
@@ -175,3 +182,31 @@ def test_the_number_of_workers_says_which_engine(task):
         assert len(engine.clients) == 5
     with pytest.raises(PlanError, match="workers is at least 1"):
         engine_for(task, workers=-1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("limit", [None, 2])
+def test_single_updates_are_handed_over_where_they_are_asked_for(
+    kind, limit, task, model, monkeypatch
+):
+    monkeypatch.setattr(simulated, "KEPT_BYTES", 3 * 4 * model.layout.n_values)
+    work = work_for(clients=NAMES, keep_updates=True)
+    with make_engine(kind, task, behaviour=BEHAVIOUR) as engine:
+        engine.begin(work, model)
+        reports = all_reports(engine, limit)
+    assert max(len(report.updates) for report in reports) == (limit or 3)
+    for report in reports:
+        again = CohortSum(model.layout)
+        accepted = report.outcome == Outcome.ACCEPTED
+        for update, weight in zip(report.updates, report.n_examples[accepted], strict=True):
+            again.fold(update, weight)
+        if report.sums is not None:
+            np.testing.assert_array_equal(again.mean().values, report.sums.mean().values)
+            np.testing.assert_array_equal(again.mean().integers, report.sums.mean().integers)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_is_handed_single_updates_without_asking(kind, task, model):
+    with make_engine(kind, task) as engine:
+        engine.begin(work_for(), model)
+        assert [report.updates for report in all_reports(engine)] == [()]
