@@ -1,4 +1,4 @@
-"""`flnb ckpt …`: checkpoints of a run: list, compare, name and export them."""
+"""`flnb ckpt …`: checkpoints of a run: list, compare, name, export and expire them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import typer
 
 from flnb.cli import output
 from flnb.cli.output import AsJson, LabPath, RunName
+from flnb.core import glance
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Checkpoints of a run: list, compare, name and export them.",
+    help="Checkpoints of a run: list, compare, name, export and expire them.",
     epilog="Example: flnb ckpt list quiet-otter",
 )
 Which = Annotated[
@@ -99,6 +100,40 @@ def export(
         output.data(facts)
     else:
         output.say(f"round {found.round} of {run} {'would be' if dry_run else 'is'} in {to}")
+
+
+@app.command(epilog='Example: flnb ckpt expire quiet-otter --older-than 30d --reason "disk"')
+def expire(
+    run: RunName,
+    older_than: Annotated[str, typer.Option(help="Such as 36h or 30d; a day at least.")] = "30d",
+    keep: Annotated[
+        str, typer.Option(help="What stays of those, whatever its age.")
+    ] = "every 10th, tagged, best",
+    reason: Annotated[str, typer.Option(help="Why; kept in the operations log.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    lab: LabPath = output.DEFAULT_LAB,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let old commits of a run and its branches go, and free their bytes; rows stay."""
+    from flnb.cli.labs import existing
+    from flnb.core.errors import PlanError
+
+    preview = existing(lab).expire(run, older_than=older_than, keep=keep)
+    if not as_json:
+        output.say(repr(preview))
+    freed = preview.freed
+    if not dry_run:
+        if not reason:
+            raise PlanError("letting commits go needs a reason", hint='--reason "…"; or --dry-run')
+        if not yes and not as_json and not typer.confirm("let them go?", err=True):
+            raise typer.Abort
+        freed = preview.apply(reason)
+    if as_json:
+        facts = {"run": run, "commits": len(preview.goes), "rounds": preview.leaves}
+        output.data(facts | freed._asdict() | {"done": not dry_run})
+    elif not dry_run:
+        output.say(f"freed {freed.objects} objects, {glance.size(freed.size_bytes)}")
 
 
 def which(text: str) -> int | str:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from flnb.coordinator.history.expiring import answer_expire
 from flnb.coordinator.history.moving import answer_roll_back
 from flnb.rounds import PauseAsked
 
@@ -55,6 +56,8 @@ async def _answer(coordinator: Coordinator, command: Command) -> str:
                     answer_roll_back, coordinator, command.run, command.arguments
                 )
                 return answer or DONE
+            case "expire":
+                await asyncio.to_thread(answer_expire, coordinator, command.run, command.arguments)
             case _:
                 return f"unknown command {command.verb!r}"
     except Exception as error:

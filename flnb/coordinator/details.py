@@ -10,7 +10,7 @@ from typing import Any
 from flnb.coordinator.rows import LATE_UPDATE
 from flnb.core import cards, glance
 from flnb.core.errors import AccessRefusedError
-from flnb.store import Closing, FailedAttempt, Table
+from flnb.store import Closing, FailedAttempt, Table, in_words
 
 _SHOWN_CLIENTS = 20
 _WORDS = {name: name for name in ("refused", "failed", "lost", "late")} | {"accepted": "used"}
@@ -90,7 +90,8 @@ class RoundDetails:
         facts = {
             "closed": f"{closing.closed_by}, after {closing.seconds_s:.2f} s",
             "used": f"{closing.accepted} of {closing.invited}",
-            "commit": closing.snapshot or "not written to history",
+            "commit": closing.snapshot
+            or (in_words(closing.expired) if closing.expired else "not written to history"),
         }
         title = f"Round {closing.round} of {self._run}"
         return cards.bundle(repr(self), cards.card(title, facts, details={"why": str(self.why())}))

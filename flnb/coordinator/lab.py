@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.commands import DONE
 from flnb.coordinator.following import Following
+from flnb.coordinator.history.expiring import KEEP, ExpiryPreview
+from flnb.coordinator.invitations import duration
 from flnb.coordinator.local import LocalRun
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.run_list import RunList
@@ -184,6 +186,29 @@ class Lab:
             return metrics.query(query, rows=rows, timeout_s=timeout_s)
         with self.store.reader() as reader:
             return reader.query(query, rows=rows, timeout_s=timeout_s)
+
+    def expire(
+        self, run: str | None = None, *, older_than: str = "30d", keep: str = KEEP
+    ) -> ExpiryPreview:
+        """Look at what letting old commits go would remove and free; `apply(reason=…)` does it.
+
+        Whatever its age, no commit goes that is the last of a branch, on a protected branch, stood on
+        by a branch or a roll back, or named.
+
+        Args:
+            run: A run, with all its branches; None is every run of the lab.
+            older_than: Only commits of rounds that closed so long ago: `36h`, `30d`; a day at least.
+            keep: What stays of those: `every 10th` (by number of the round), `best` (of each branch)
+                and `tagged` (what is named stays anyway), with commas between.
+
+        Raises:
+            NotFoundError: There is no such run.
+            PlanError: Not a time or too short a one, or a rule that is not known.
+        """
+        trunks = [self.store.state.run(run).trunk_name] if run else None
+        if trunks is None:
+            trunks = sorted({record.trunk_name for record in self.store.state.runs()})
+        return ExpiryPreview(self, trunks, duration(older_than), keep)
 
     def picture(self, record: RunRecord) -> Picture:
         """The present picture of a run, from its row and its closed rounds."""

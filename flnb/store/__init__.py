@@ -8,6 +8,7 @@ first, then `state.py` (with its parts `requests.py`, `registry.py` and `tokens.
 """
 
 from flnb.store.aggregates import aggregates
+from flnb.store.expiry import DAMAGED, EXPIRED, FREED, in_spans, in_words
 from flnb.store.generations import Request
 from flnb.store.history import History
 from flnb.store.kept import Keeping, KeptUpdate, KeptUpdates
@@ -28,6 +29,7 @@ from flnb.store.records import (
     RunRecord,
     TokenRecord,
 )
+from flnb.store.retention import YOUNGEST, Freed, sweep, weigh
 from flnb.store.shared_lease import SharedLease
 from flnb.store.state import StateStore
 from flnb.store.table import Table
@@ -35,12 +37,17 @@ from flnb.store.tables import TABLES, Column, TableSpec
 from flnb.store.writer import HistoryWriter, Ticket
 
 __all__ = [
+    "DAMAGED",
+    "EXPIRED",
+    "FREED",
     "TABLES",
+    "YOUNGEST",
     "ClientRecord",
     "Closing",
     "Column",
     "Command",
     "FailedAttempt",
+    "Freed",
     "Generation",
     "Head",
     "History",
@@ -68,4 +75,8 @@ __all__ = [
     "Ticket",
     "TokenRecord",
     "aggregates",
+    "in_spans",
+    "in_words",
+    "sweep",
+    "weigh",
 ]

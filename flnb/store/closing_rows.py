@@ -62,9 +62,31 @@ def write(connection: Connection, closing: Closing, row: dict[str, Any]) -> int:
     if stored is None:
         connection.execute(insert(_table), row | {"position": position})
     else:
-        change = {name: row[name] for name in ("snapshot", "parameters_sha256")}
+        change = {name: row[name] for name in ("snapshot", "parameters_sha256", "expired")}
         connection.execute(update(_table).where(key).values(position=position, **change))
     return position
+
+
+def expire(connection: Connection, key: RoundKey, note: dict[str, Any]) -> str | None:
+    """Take the commit from a round, and write why; returns the commit, None if it had none.
+
+    It gets a new position, so that whoever follows the closings hears of it.
+    """
+    query = select(_table.c.snapshot).where(_is_key(key), _table.c.snapshot.is_not(None))
+    snapshot = connection.scalar(query)
+    if snapshot is not None:
+        gone = {"snapshot": None, "expired": note | {"commit": snapshot}}
+        change = gone | {"position": _next_position(connection)}
+        connection.execute(update(_table).where(_is_key(key)).values(change))
+    return snapshot
+
+
+def is_gone(connection: Connection, key: RoundKey) -> bool:
+    """Whether the commit of a round was let go, and it has no other one since."""
+    query = select(_table.c.position).where(
+        _is_key(key), _table.c.snapshot.is_(None), _table.c.expired.is_not(None)
+    )
+    return connection.execute(query).first() is not None
 
 
 def page(connection: Connection, run: str | None, after: int) -> list[Closing]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from flnb.core import Clock, RunId, Status, failpoints
 from flnb.core.errors import HeadMovedError, NameTakenError, NotFoundError, RoundStateError
-from flnb.store import log, schema
+from flnb.store import closing_rows, log, schema
 from flnb.store.database import Database
 from flnb.store.lineage import Generation, Line, RoundKey
 from flnb.store.records import Named, Operation, RunRecord
@@ -54,7 +54,7 @@ class Generations:
             NotFoundError: There is no such run.
         """
         with self._database.reading() as connection:
-            return _blocking(connection, _run(connection, run), base)
+            return _blocking(connection, record_of(connection, run), base)
 
     def rows_of_line(self, run: RunId) -> str:
         """An SQL condition for the rows of `lab.sql` that lead to the head of a branch.
@@ -63,7 +63,7 @@ class Generations:
             NotFoundError: There is no such run.
         """
         with self._database.reading() as connection:
-            record, present = _run(connection, run), line(connection, run)
+            record, present = record_of(connection, run), line(connection, run)
             rows = connection.execute(select(_runs.c.id, _runs.c.branch))
             branches = {row.id: row.branch for row in rows}
         mine = (
@@ -91,6 +91,7 @@ class Generations:
 
         Raises:
             NameTakenError: There is a branch of that name.
+            RoundStateError: The commit has gone since somebody looked.
         """
         with self._database.writing() as connection:
             if (known := _asked_before(connection, request)) is not None:
@@ -122,13 +123,14 @@ class Generations:
 
         Raises:
             HeadMovedError: The head is elsewhere; nothing was done.
-            RoundStateError: The branch is protected, or an alias names a round that would leave.
+            RoundStateError: The branch is protected, an alias names a round that would leave, or the
+                commit has gone since somebody looked.
             NotFoundError: There is no such run.
         """
         with self._database.writing() as connection:
             if (known := _asked_before(connection, request)) is not None:
                 return known
-            record = _run(connection, run)
+            record = record_of(connection, run)
             now = _head(connection, record)
             if now != seen:
                 raise HeadMovedError(record.name, seen, now)
@@ -162,7 +164,7 @@ class Generations:
             NotFoundError: There is no such run.
         """
         with self._database.reading() as connection:
-            found = _names_of(connection, _run(connection, run))
+            found = names_of(connection, record_of(connection, run))
         return [one for one in found if name in (None, one.name)]
 
     def give_name(self, name: str, key: RoundKey, request: Request) -> Named:
@@ -170,11 +172,13 @@ class Generations:
 
         Raises:
             NameTakenError: The name is of a head that was left behind; it stays.
+            RoundStateError: The round's commit has gone since somebody looked.
             NotFoundError: There is no such run.
         """
         with self._database.writing() as connection:
-            record = _run(connection, key.run)
-            for one in _names_of(connection, record):
+            record = record_of(connection, key.run)
+            _check_there(connection, key)
+            for one in names_of(connection, record):
                 if one.name == name and one.kind == KEPT:
                     raise NameTakenError(
                         f"{name!r} names a head that was left behind, and stays",
@@ -193,7 +197,7 @@ class Generations:
             NotFoundError: There is no such run.
         """
         with self._database.writing() as connection:
-            _run(connection, run)
+            record_of(connection, run)
             connection.execute(
                 update(_runs).where(_runs.c.id == run).values(protected=int(protected))
             )
@@ -211,6 +215,7 @@ class Generations:
         base: RoundKey | None,
         request: Request,
     ) -> Generation:
+        _check_there(connection, base)
         actor, reason = _who(request)
         row = Generation(
             run=run,
@@ -257,6 +262,13 @@ class Generations:
             )
 
 
+def _check_there(connection: Connection, key: RoundKey | None) -> None:
+    if key is not None and closing_rows.is_gone(connection, key):
+        raise RoundStateError(
+            f"the commit of round {key.round} has expired", hint="run.history.df() shows the others"
+        )
+
+
 def leads_to(base: RoundKey | None, line_of_base: Line | None, key: RoundKey) -> bool:
     """Whether a round is on the line of a base, and so stays when a head moves there."""
     if base is None or line_of_base is None:
@@ -266,13 +278,13 @@ def leads_to(base: RoundKey | None, line_of_base: Line | None, key: RoundKey) ->
 
 def line(connection: Connection, run: RunId) -> Line:
     """The rounds that lead to the head of a branch, inside somebody's transaction."""
-    return _walk(connection, run, _run(connection, run).generation)
+    return _walk(connection, run, record_of(connection, run).generation)
 
 
 def _blocking(connection: Connection, record: RunRecord, base: RoundKey | None) -> list[Named]:
     present = _walk(connection, record.id, record.generation)
     target = _walk(connection, base.run, base.generation) if base else None
-    newest = {one.name: one for one in _names_of(connection, record)}
+    newest = {one.name: one for one in names_of(connection, record)}
     return [
         one
         for one in newest.values()
@@ -286,7 +298,17 @@ def _walk(connection: Connection, run: RunId, generation: int) -> Line:
     return Line.of(run, generation, known)
 
 
-def _run(connection: Connection, run: RunId) -> RunRecord:
+def line_to(connection: Connection, key: RoundKey) -> Line:
+    """The rounds that led to a round, and none after it, inside somebody's transaction."""
+    return _walk(connection, key.run, key.generation).up_to(key.round)
+
+
+def record_of(connection: Connection, run: RunId) -> RunRecord:
+    """A branch's row.
+
+    Raises:
+        NotFoundError: There is no such run.
+    """
     row = connection.execute(select(_runs).where(_runs.c.id == run)).first()
     if row is None:
         raise NotFoundError("run", run)
@@ -298,7 +320,8 @@ def _head(connection: Connection, record: RunRecord) -> tuple[int, int]:
     return (record.generation, 0) if row is None else (row.generation, row.round)
 
 
-def _names_of(connection: Connection, record: RunRecord) -> list[Named]:
+def names_of(connection: Connection, record: RunRecord) -> list[Named]:
+    """Every giving of a name on any branch of a run, oldest first."""
     query = select(_names).where(_names.c.trunk == record.trunk_name).order_by(_names.c.position)
     return [_named(row) for row in connection.execute(query)]
 

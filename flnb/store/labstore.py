@@ -218,6 +218,11 @@ class LabStore:
                 return lease
 
     @property
+    def clock(self) -> Clock:
+        """Where the time comes from."""
+        return self._clock
+
+    @property
     def holder(self) -> Holder | None:
         """The process that holds the lab, if there is one."""
         return self.state.leased_to() if self.state.shared else holder(self.path / "lab.lock")

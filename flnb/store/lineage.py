@@ -7,7 +7,7 @@ another one. Nothing in this file reads or writes: rows in, answers out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -76,6 +76,14 @@ class Line:
             last = after if last is None else min(last, after)
             at = row.base if row else None
         return cls(reversed(segments))
+
+    def up_to(self, round_: int) -> Line:
+        """The part of it that led to one of its rounds, which may lie in any segment."""
+        return Line(
+            replace(one, last=round_ if one.last is None else min(one.last, round_))
+            for one in self.segments
+            if one.after < round_
+        )
 
     @property
     def newest(self) -> Segment:

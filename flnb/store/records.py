@@ -49,6 +49,9 @@ class RunRecord:
     """Why the run is paused or failed, with its hint."""
     protected: bool = False
     """Whether its head may not be moved back."""
+    start: Any = None
+    """JSON: the commit of the version before the first round and where it comes from; None when
+    the plan's seed names it."""
 
     @property
     def trunk_name(self) -> str:
@@ -80,7 +83,9 @@ class Closing:
     snapshot: str | None = None
     """Commit of the round in history; None when the round was not committed."""
     parameters_sha256: str | None = None
-    """Hash of the committed model."""
+    """Hash of the committed model; stays when the commit goes."""
+    expired: Any = None
+    """JSON: which commit the round had, who let it go, when and why; None if it never had to go."""
     metrics: Columns = field(default_factory=dict)
     assignments: Columns = field(default_factory=dict)
     updates: Columns = field(default_factory=dict)

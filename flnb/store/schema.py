@@ -56,6 +56,7 @@ lab = Table(
     Column("address", Words),
     Column("secret", LargeBinary),
     Column("epoch", Count),
+    Column("log_key", LargeBinary),
 )
 """One row. What belongs to a shared lab alone is empty in a folder's: where its commits lie, its
 secret, and the newest epoch, which every writing transaction looks at."""
@@ -89,6 +90,7 @@ runs = Table(
     _moment("updated_at"),
     Column("error", Words),
     Column("protected", Flag),
+    _json("start"),
 )
 
 closings = Table(
@@ -107,6 +109,7 @@ closings = Table(
     *map(_count, ("invited", "accepted", "refused", "failed", "lost", "late", "bytes_up")),
     Column("snapshot", Words),
     Column("parameters_sha256", Words),
+    _json("expired"),
     *(Column(name, LargeBinary) for name in ("metrics", "assignments", "updates", "events")),
     UniqueConstraint("run", "branch", "generation", "round"),
 )
@@ -193,6 +196,7 @@ operations = Table(
     _text("reason"),
     _json("details"),
     Column("digest", Words),
+    Column("signature", LargeBinary),
 )
 
 commands = Table(

@@ -20,6 +20,7 @@ from flnb.core.errors import LabLostError
 from flnb.store import closing_rows, generations, schema
 from flnb.store.database import Database, upsert
 from flnb.store.epochs import Epochs
+from flnb.store.expiry import Expiry
 from flnb.store.generations import Generations
 from flnb.store.lineage import RoundKey
 from flnb.store.records import Closing, FailedAttempt, Forgotten, Head, JournalRecord
@@ -30,7 +31,7 @@ from flnb.store.sqlite import SqliteDatabase
 from flnb.store.tokens import Tokens
 
 
-class StateStore(Runs, Requests, Registry, Tokens, Generations, Epochs):
+class StateStore(Runs, Requests, Registry, Tokens, Generations, Expiry, Epochs):
     """The state database of a lab.
 
     Every method that writes raises `StorageFullError` when the disk is full, and nothing is written
@@ -64,6 +65,7 @@ class StateStore(Runs, Requests, Registry, Tokens, Generations, Epochs):
         Registry.__init__(self, database, clock)
         Tokens.__init__(self, database, clock)
         Generations.__init__(self, database, clock)
+        Expiry.__init__(self, database, clock)
 
     @property
     def lab_id(self) -> str:

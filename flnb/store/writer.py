@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,14 @@ class HistoryWriter:
             if self._under_way is not None:
                 self.settle(self._under_way, None)
             self._history.keep(tag, snapshot)
+
+    @contextlib.contextmanager
+    def between_commits(self) -> Iterator[None]:
+        """Let nobody commit meanwhile: one that is under way is waited for, the next one waits."""
+        with self._lock:
+            if self._under_way is not None:
+                self.settle(self._under_way, None)
+            yield
 
     def close(self) -> None:
         """Wait for the commit under way, but not for one that hangs, and end the process."""

@@ -1,10 +1,12 @@
 """`flnb ckpt` and `flnb runs branch | rollback` on a real lab that nobody holds."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import flnb as library
+from flnb.core.clock import SystemClock
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +86,19 @@ def test_a_roll_back_is_done_and_undone(call):
     assert call(*undo).code == 0
     shown = json.loads(call("runs", "show", "otter", "--json").out)
     assert (shown["round"], shown["generation"]) == (4, 3)
+
+
+def test_old_commits_go_with_a_reason_and_are_only_looked_at_without(call, monkeypatch):
+    later = datetime.now(UTC) + timedelta(days=40)
+    monkeypatch.setattr(SystemClock, "now", lambda _: later)
+    command = ("ckpt", "expire", "otter", "--keep", "")
+    told = json.loads(call(*command, "--dry-run", "--json").out)
+    assert (told["commits"], told["done"]) == (
+        len(told["rounds"].get("otter gen 1", "").split()),
+        False,
+    )
+    assert "nothing has happened yet" in call(*command, "--dry-run").err
+    assert call(*command).code == 2  # no reason
+    done = json.loads(call(*command, "--reason", "disk", "--json").out)
+    assert (done["done"], done["objects"]) == (True, told["objects"])
+    assert "freed 0 objects" in call(*command, "--reason", "disk", "--yes").err

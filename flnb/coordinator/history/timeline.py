@@ -111,9 +111,9 @@ class Timeline(Walk):
 
     def _best(self) -> RoundKey:
         scored = [
-            (score, closing)
+            (points, closing)
             for closing in self._store.state.summaries(self._record.id)
-            if closing.snapshot and not math.isnan(score := _score(closing))
+            if closing.snapshot and not math.isnan(points := score(closing))
         ]
         if not scored:
             raise NotFoundError("measured and committed round of run", self._record.name)
@@ -128,6 +128,7 @@ class Timeline(Walk):
     # --- the graph ------------------------------------------------------------------------------
 
     def _all_rounds(self) -> list[KnownRound]:
+        expired = self._store.state.expired(list(self._known.records))
         names: dict[RoundKey, list[str]] = {}
         for one in self._known.names.values():
             names.setdefault(one.key, []).append(one.name)
@@ -140,6 +141,7 @@ class Timeline(Walk):
                 on_line=key in self.line,
                 commit=snapshot,
                 names=", ".join(names.get(key, ())),
+                expired=expired.get(key, ""),
             )
             for key, snapshot in self._known.rounds
         ]
@@ -177,7 +179,7 @@ class Timeline(Walk):
         )
 
 
-def _score(closing: Closing) -> float:
+def score(closing: Closing) -> float:
     """What `@best` is best in: the first metric that is not a loss, else the smallest loss."""
     columns = closing.metrics
     rows = zip(columns["scope"], columns["metric"], columns["value"], strict=True)

@@ -28,6 +28,8 @@ class KnownRound(NamedTuple):
     commit: str | None
     names: str
     """Those that it was given, one after the other."""
+    expired: str = ""
+    """Who let its commit go, when and why; empty if it has one, or never had."""
 
     @property
     def key(self) -> RoundKey:
