@@ -64,13 +64,15 @@ def test_clients_go_back_with_their_run_and_say_so(study):
 
 
 def test_an_update_of_an_older_generation_is_refused_and_told(study):
-    study.begin("c000")
+    study.begin("c000", failpoint="client-training:4")  # so that round 4 stays open
     study.begin("c001", failpoint="client-signed:4")
     run = study.coordinator.run(plan(rounds=6, commit_every=1), task("softmax", 2))
-    study.clients["c001"].stopped()  # its update of round 4 is on its disk
+    for name in NAMES:
+        study.clients[name].stopped()  # the update of the second is on its disk
     run.rollback(to=1).apply("while round 4 goes on")
-    study.clients["c001"].kill()
-    study.begin("c001")
+    for name in NAMES:
+        study.clients[name].kill()
+        study.begin(name)
     words = "stale generation (it is of round 4 of generation 1, the run is at generation 2)"
     study.said("c001", f"the update for round 4 was refused: {words}")
     assert run.resume().wait(60).status is Status.FINISHED
