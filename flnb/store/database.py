@@ -49,7 +49,12 @@ class Database:
         self.on_lost: Callable[[LabLostError], None] | None = None
         """Called once, in whatever thread finds out."""
         self._reader, self._writer, self._clock = reader, writer, clock
-        self.lab_id = self._check_format() or self._create()
+        try:
+            self.lab_id = self._check_format() or self._create()
+            self._check_address()
+        except BaseException:
+            self.close()  # nobody could, once this object is lost
+            raise
 
     @property
     def lab(self) -> str:
@@ -114,6 +119,9 @@ class Database:
     def _first_row(self) -> Mapping[str, Any]:
         """What the row of a new lab holds beside what every lab has."""
         return {}
+
+    def _check_address(self) -> None:
+        """Refuse a database that belongs to another lab."""
 
     def _check_format(self) -> str:
         """Identity of the lab, or nothing when tables are lacking: new, half made, or older."""

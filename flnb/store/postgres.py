@@ -8,6 +8,7 @@ process that stands still within one loses it after `_IDLE_S`, so that it cannot
 from __future__ import annotations
 
 import secrets
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -80,14 +81,8 @@ class PostgresDatabase(Database):
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         super().__init__(name, reader, engine, clock)
-        with self.reading() as connection:
-            known = connection.scalar(select(schema.lab.c.address))
-        if known != address:
-            raise StoreError(
-                f"{name} holds the lab at {known}, not one at {address}",
-                hint="open it by that address; another lab needs a database of its own, or a "
-                "schema: ?options=-csearch_path%3Dname",
-            )
+        # People let go of labs without a word; the driver warns of connections that are lost so.
+        weakref.finalize(self, engine.dispose)
 
     @property
     def lab(self) -> str:
@@ -141,6 +136,16 @@ class PostgresDatabase(Database):
     def _first_row(self) -> Mapping[str, Any]:
         secret = secrets.token_bytes(SECRET_BYTES)
         return {"address": self.address, "secret": secret, "epoch": 0}
+
+    def _check_address(self) -> None:
+        with self.reading() as connection:
+            known = connection.scalar(select(schema.lab.c.address))
+        if known != self.address:
+            raise StoreError(
+                f"{self.name} holds the lab at {known}, not one at {self.address}",
+                hint="open it by that address; another lab needs a database of its own, or a "
+                "schema: ?options=-csearch_path%3Dname",
+            )
 
     def _check_format(self) -> str:
         with self.reading() as connection:

@@ -17,7 +17,7 @@ _SETTINGS = "fsync=off\nmax_connections=60\nshared_buffers=16MB\nhba_file='{fold
 _HBA = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 
 
-def programs() -> Path | None:
+def installed() -> Path | None:
     """Folder of the newest server that is installed."""
     found = sorted(
         Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3])

@@ -1,0 +1,41 @@
+"""A PostgreSQL server for all tests of this folder, and processes that are forked ready."""
+
+from __future__ import annotations
+
+import pytest
+
+from flnb.processes import ForkServer
+from tests.e2e.victims import PRELOAD, Nursery
+from tests.shared.postgres import PostgresServer, installed
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    if (programs := installed()) is None:
+        pytest.skip("no PostgreSQL server is installed: apt-get install postgresql")
+    server = PostgresServer(programs)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def state_url(postgres, tmp_path, monkeypatch):
+    """Address for the state of a new shared lab; this process is a machine of its own."""
+    monkeypatch.setenv("FLNB_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    return postgres.new_state()
+
+
+@pytest.fixture(scope="session")
+def fork_server():
+    server = ForkServer.start(preload=("flnb.store.writer", "icechunk", "zarr", "psycopg"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory):
+    """Processes that have imported everything already."""
+    nursery = Nursery(tmp_path_factory.mktemp("shared"), (*PRELOAD, "psycopg"))
+    yield nursery
+    nursery.close()
