@@ -29,6 +29,8 @@ from tests.e2e.victims import (
 pytestmark = pytest.mark.timeout(600)  # many processes a test, on machines that may be busy
 
 EVERY = (1, 2, "auto")
+LISTED = r"^\| `([a-z-]+)` \|"
+"""A failpoint in the table of a page."""
 
 
 def kill_at(nursery, lab, failpoint, *arguments):
@@ -240,18 +242,14 @@ def test_a_task_of_a_script_is_resumed_with_that_task_and_no_other(nursery, undi
     assert [each for each in differing if not each.startswith("runs ")] == [], "but for its name"
 
 
-def test_the_page_lists_every_failpoint_and_no_other():
-    page = (ROOT / "design" / "003-crash.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)
+def test_the_pages_list_every_failpoint_and_no_other():
+    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "design").glob("*.md"))
+    listed = [place for page in pages for place in re.findall(LISTED, page, re.MULTILINE)]
     sources = (path.read_text(encoding="utf-8") for path in (ROOT / "flnb").rglob("*.py"))
     placed = [place for text in sources for place in re.findall(r"\breach\(\"([a-z-]+)\"\)", text)]
-    placed.remove("after-snapshot")  # the example in failpoints.py
-    for name in ("004-remote-clients.md", "006-history.md"):
-        other = (ROOT / "design" / name).read_text(encoding="utf-8")
-        listed += re.findall(r"^\| `([a-z-]+)` \|", other, re.MULTILINE)
     assert sorted(listed) == sorted(set(placed))
 
 
 def test_a_run_reaches_every_failpoint(undisturbed):
     page = (ROOT / "design" / "003-crash.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) == set(undisturbed["places"])
+    assert set(re.findall(LISTED, page, re.MULTILINE)) == set(undisturbed["places"])

@@ -1,8 +1,10 @@
 """`kill -9` while a head is moved or a branch begins: it has happened or it has not, nothing between.
 
 What is killed is a process of its own, stopped at a failpoint: whoever moves the head, alone or asked.
+Then eight of them move one head at the same moment.
 """
 
+import ast
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,19 +13,35 @@ import pytest
 import flnb
 from flnb.core.errors import RoundStateError
 from flnb.core.view import Status
+from tests.e2e.victims import await_
 
 pytestmark = pytest.mark.timeout(300)
 
 SCRIPT = """
+import os
 import signal
 import sys
-import flnb
+from pathlib import Path
 
-folder, what = sys.argv[1:]
+import flnb
+from flnb.core.errors import HeadMovedError
+
+folder, what, *rest = sys.argv[1:]
 if what == "roll back":
     flnb.open(folder).run("otter").rollback(to=2).apply("why")
 elif what == "fork":
     flnb.open(folder).run("otter").branch("b", at=2)
+elif what == "race":
+    preview = flnb.open(folder).run("otter").rollback(to=int(rest[0]))
+    Path(folder, f"ready-{os.getpid()}").touch()
+    while not Path(folder, "go").exists():
+        pass
+    try:
+        preview.apply("mine")
+        answer = ["won"]
+    except HeadMovedError as error:
+        answer = [error.seen, error.now, error.preview and error.preview.seen]
+    Path(folder, f"answer-{os.getpid()}").write_text(repr((int(rest[0]), *answer)))
 else:
     with flnb.Coordinator(folder) as coordinator:
         if what == "hold":
@@ -51,11 +69,11 @@ def finished(nursery, tmp_path_factory):
 def begin(nursery, finished, tmp_path):
     """Let a process of its own do something to a copy of the lab, until it reaches a place."""
 
-    def begin(what, failpoint=""):
+    def begin(what, failpoint="", *rest):
         if not (tmp_path / "lab").exists():
             shutil.copytree(finished / "lab", tmp_path / "lab")
         script = finished / "script.py"
-        return nursery.begin("script", script, tmp_path / "lab", what, failpoint=failpoint)
+        return nursery.begin("script", script, tmp_path / "lab", what, *rest, failpoint=failpoint)
 
     return begin
 
@@ -140,3 +158,23 @@ def test_a_branch_that_was_killed_as_it_began_goes_the_same_way(killed, begin, t
     branch = flnb.open(tmp_path / "lab").run("otter/b")
     assert branch.parameters_sha256 == run.parameters_sha256
     assert branch.rounds.df()["branch"].tolist() == ["main", "main", "b", "b"]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_of_eight_that_move_a_head_at_the_same_moment_one_does(begin, tmp_path, held):
+    holder = begin("hold") if held else None
+    racers = [begin("race", "", str(1 + number % 2)) for number in range(8)]
+    lab = tmp_path / "lab"
+    await_(lambda: len(list(lab.glob("ready-*"))) == 8, "not all are ready")
+    (lab / "go").touch()
+    for racer in racers:
+        racer.wait()
+    if holder:
+        holder.kill()
+    answers = [ast.literal_eval(answer.read_text()) for answer in lab.glob("answer-*")]
+    (won,) = (to for to, *rest in answers if rest == ["won"])
+    lost = [(to, *rest) for to, *rest in answers if rest != ["won"]]
+    fresh = {to: (2, won) if to < won else None for to in (1, 2)}  # what is left to roll back
+    assert sorted(lost) == sorted((to, (1, 4), (2, won), fresh[to]) for to, *_ in lost)
+    assert len(lost) == 7
+    assert head(flnb.open(lab).run("otter")) == ((2, won), *MOVED[1:])
