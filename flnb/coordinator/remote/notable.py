@@ -12,7 +12,7 @@ from collections.abc import Callable
 from flnb.coordinator.remote.work import Facts, Key
 from flnb.core.errors import NotFoundError
 from flnb.core.ids import ClientId
-from flnb.store import LabStore
+from flnb.store import LabStore, RoundKey
 from flnb.transport.v1 import federation_pb2 as pb
 
 _REMARK = 1000
@@ -122,6 +122,8 @@ def fate(store: LabStore, key: Key) -> tuple[pb.Verdict | None, int]:
     if record.status in {"finished", "stopped"}:
         return _settled(key), record.generation
     if key.generation < record.generation:
+        if store.state.closing_of(RoundKey(record.id, key.generation, key.round)) is not None:
+            return _settled(key), record.generation  # its round had closed before it was left behind
         reason = stale_generation(key, record.generation)
         refused = pb.Verdict(assignment=key.message(), kind=pb.Verdict.REFUSED, reason=reason)
         return refused, record.generation
