@@ -138,7 +138,7 @@ class Generations:
             row = self._begin(connection, run, now[0] + 1, base, request)
             left = RoundKey(run, *now)
             if left.round:
-                kept = Named(f"before-rollback-{now[0]}", left, KEPT, *_who(request), row.at)
+                kept = Named(record.kept_name(now[0]), left, KEPT, *_who(request), row.at)
                 self._name(connection, record, kept)
             of_run = _heads.c.run == run
             change = {"generation": row.generation, "round": row.after, "snapshot_round": None}

@@ -58,6 +58,14 @@ class RunRecord:
         """Name that all branches of a run share: what is before the `/` of a branch's own."""
         return self.name.partition("/")[0]
 
+    def kept_name(self, generation: int) -> str:
+        """What the head of a generation is called that a roll back leaves behind.
+
+        Names are those of the whole run, so that of another branch than the first says which.
+        """
+        branch = "" if self.branch == "main" else f"{self.branch}-"
+        return f"before-rollback-{branch}{generation}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:

@@ -67,6 +67,16 @@ def test_rolling_back_a_roll_back_brings_everything_again(state):
     assert (state.head("run001").round, state.run("run001").generation) == (6, 3)
 
 
+def test_what_two_branches_left_behind_has_two_names(state):
+    forked = replace(sample_run("quiet-otter/b", number=2), branch="b")
+    state.fork(forked, RoundKey("run001", 1, 6), asked("fork"))
+    state.move_head("run001", (1, 6), RoundKey("run001", 1, 3), asked("one"))
+    state.move_head("run002", (1, 6), RoundKey("run001", 1, 3), asked("two"))
+    kept = {name: one.key for name, one in state.names("run001").items()}
+    assert kept["before-rollback-1"] == RoundKey("run001", 1, 6)
+    assert kept["before-rollback-b-1"] == RoundKey("run002", 1, 6)
+
+
 def test_to_before_the_first_round(state):
     state.move_head("run001", (1, 6), None, asked())
     assert (state.head("run001").round, state.head("run001").snapshot) == (0, None)

@@ -157,7 +157,7 @@ class RollbackPreview(Preview):
         if leaving:
             facts["leaves"] = (
                 f"rounds {leaving[0].round}–{leaving[-1].round} ({len(leaving)}), kept as "
-                f"before-rollback-{seen[0]}"
+                f"{self._record.kept_name(seen[0])}"
             )
         if isinstance(self._to, str):  # its numbers are another line's
             facts["comes back"] = f"what led to {self._to}, up to round {target}"
