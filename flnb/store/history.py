@@ -127,6 +127,7 @@ class History:
 
         with self._reading() as repository:
             with _known(snapshot):
+                repository.lookup_snapshot(snapshot)  # says why not: below all is "not found"
                 session = repository.readonly_session(snapshot_id=snapshot)
             arrays = dict(zarr.open_group(session.store, mode="r").arrays())
             if missing := set(names or ()) - arrays.keys():
@@ -159,6 +160,7 @@ class History:
         """
         with self._writing() as repository, _known(snapshot or "of an empty branch"):
             target = snapshot or repository.lookup_branch(FIRST_BRANCH)
+            repository.lookup_snapshot(target)
             if run not in repository.list_branches():
                 repository.create_branch(run, target)
             elif not epoch and repository.lookup_branch(run) != target:
@@ -175,6 +177,7 @@ class History:
             NotFoundError: There is no such snapshot.
         """
         with self._writing() as repository, _known(snapshot):
+            repository.lookup_snapshot(snapshot)
             if tag not in repository.list_tags():
                 repository.create_tag(tag, snapshot_id=snapshot)
 

@@ -6,6 +6,7 @@ time. In S3 it can, on a server that has conditional writes; others are refused.
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import os
 import shutil
@@ -134,7 +135,10 @@ def _open_in_bucket(place: HistoryPlace, *, checked: bool) -> Repository:
                 raise
             if not icechunk.Repository.exists(storage):
                 finish_creation(place, _FIRST_SNAPSHOT)
-    return icechunk.Repository.open(storage, config)
+    opened = icechunk.Repository.open(storage, config)
+    # Its client was made before the settings were known and tries for half a minute; one that is
+    # read again makes a client of its own, by them.
+    return copy.copy(opened)
 
 
 def _config() -> RepositoryConfig:

@@ -9,7 +9,7 @@ import pytest
 from flnb.processes import ForkServer
 from flnb.store.place import HistoryPlace
 from tests.s3.line import Line
-from tests.s3.servers import Moto
+from tests.s3.servers import Moto, strict_moto
 
 BUCKET = "lab"
 
@@ -19,6 +19,13 @@ def server(tmp_path_factory):
     server = Moto(tmp_path_factory.mktemp("s3"))
     server.make_bucket(BUCKET)
     yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def strict(tmp_path_factory):
+    server, strict = strict_moto(tmp_path_factory.mktemp("strict"))
+    yield strict
     server.close()
 
 

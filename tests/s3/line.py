@@ -62,9 +62,7 @@ class Line:
     # --- on the loop
 
     async def _open(self) -> int:
-        self._server = await asyncio.start_server(
-            self._accepted, "127.0.0.1", 0, limit=HEAD_BYTES
-        )
+        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0, limit=HEAD_BYTES)
         return self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import botocore.session
@@ -57,10 +58,10 @@ class Server:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
-    def client(self):
+    def client(self, service: str = "s3"):
         """A client of another make than the one that is tested."""
         return botocore.session.Session().create_client(
-            "s3",
+            service,
             region_name="us-east-1",
             endpoint_url=self.url,
             aws_access_key_id=self.key,
@@ -78,17 +79,43 @@ class Server:
 
 
 class Moto(Server):
-    """`moto_server`: in memory, and everybody may do everything."""
+    """`moto_server`: in memory, and everybody may do everything unless the environment says no."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.port = free_port()
         command = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p"]
         with (folder / "moto.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [*command, str(self.port)], stdout=log, stderr=log, env={**os.environ}
+                [*command, str(self.port)],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(environment or {})},
             )
         wait_for(lambda: listens(self.port), "moto_server listens")
 
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
+
+
+@dataclass(frozen=True)
+class Strict:
+    """A server that checks keys, with a bucket, and what somebody without rights to it has set."""
+
+    bucket: str
+    stranger: dict[str, str]
+
+
+def strict_moto(folder: Path) -> tuple[Moto, Strict]:
+    """Start a moto that checks keys from its third request on."""
+    moto = Moto(folder, {"INITIAL_NO_AUTH_ACTION_COUNT": "3"})
+    moto.make_bucket("guarded")
+    users = moto.client("iam")
+    users.create_user(UserName="stranger")
+    keys = users.create_access_key(UserName="stranger")["AccessKey"]
+    users.close()
+    stranger = moto.environment() | {
+        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+    }
+    return moto, Strict("guarded", stranger)
