@@ -126,8 +126,7 @@ class History:
         import zarr
 
         with self._reading() as repository:
-            with _known(snapshot):
-                repository.lookup_snapshot(snapshot)  # says why not: below all is "not found"
+            with _known(snapshot, repository):
                 session = repository.readonly_session(snapshot_id=snapshot)
             arrays = dict(zarr.open_group(session.store, mode="r").arrays())
             if missing := set(names or ()) - arrays.keys():
@@ -141,7 +140,7 @@ class History:
         Raises:
             NotFoundError: There is no such snapshot.
         """
-        with self._reading() as repository, _known(snapshot):
+        with self._reading() as repository, _known(snapshot, repository):
             return dict(repository.lookup_snapshot(snapshot).metadata)
 
     def reset(self, run: RunId, snapshot: str | None, *, epoch: int = 0) -> None:
@@ -158,9 +157,11 @@ class History:
             CommitConflictError: Somebody holds the lab in a later epoch.
             StoreError: Another process is writing and does not end.
         """
-        with self._writing() as repository, _known(snapshot or "of an empty branch"):
+        with (
+            self._writing() as repository,
+            _known(snapshot or "of an empty branch", repository),
+        ):
             target = snapshot or repository.lookup_branch(FIRST_BRANCH)
-            repository.lookup_snapshot(target)
             if run not in repository.list_branches():
                 repository.create_branch(run, target)
             elif not epoch and repository.lookup_branch(run) != target:
@@ -176,8 +177,7 @@ class History:
         Raises:
             NotFoundError: There is no such snapshot.
         """
-        with self._writing() as repository, _known(snapshot):
-            repository.lookup_snapshot(snapshot)
+        with self._writing() as repository, _known(snapshot, repository):
             if tag not in repository.list_tags():
                 repository.create_tag(tag, snapshot_id=snapshot)
 
@@ -254,7 +254,7 @@ def _commit(repository: Repository, session: Session, run: RunId, meta: Mapping[
 
 
 @contextmanager
-def _known(snapshot: str) -> Iterator[None]:
+def _known(snapshot: str, repository: Repository) -> Iterator[None]:
     import icechunk
 
     try:
@@ -262,4 +262,5 @@ def _known(snapshot: str) -> Iterator[None]:
     except icechunk.IcechunkError as error:
         if not any(sign in str(error) for sign in _UNKNOWN):
             raise
+        repository.list_branches()  # of a server that does not answer, too, Icechunk says "not found"
         raise NotFoundError("snapshot", snapshot) from error
