@@ -38,7 +38,7 @@ class Client:
     Args:
         invite: The line that the coordinator gave, or the file that holds it.
         task: The model, and the examples of this client: those of the client of its name in the
-            task's split, or of the only one there is, or all of the training part.
+            task's split, or of the only one there is.
         home: Where its key and its updates are kept; by default a folder of its own in `~/.flnb`,
             or in `FLNB_HOME`.
         on_event: Called, on the client's thread, with everything that happens.

@@ -12,7 +12,7 @@ import numpy as np
 from flnb import __version__
 from flnb.client.trainer import TURN
 from flnb.core import ClientId
-from flnb.core.errors import DataError
+from flnb.core.errors import DataError, did_you_mean
 from flnb.datasets import Split
 from flnb.tasks import Task
 from flnb.transport.convert import PROTOCOL
@@ -57,7 +57,7 @@ def prepared(task: Task, client: ClientId) -> tuple[Task, About]:
         client: The name under which it joined.
 
     Raises:
-        DataError: The client has no examples.
+        DataError: The client has no examples, or its name is none of several in the split.
         TaskError: The model cannot be trained.
     """
     own = as_client(task, client)
@@ -76,14 +76,15 @@ def as_client(task: Task, client: ClientId) -> Task:
 
     Everything random at a client is derived from its name, so it trains as a simulated client of
     that name does. Its examples are those of the client of its name in the task's split, or of the
-    only client there is, or else all of the training part.
+    only client there is. A name that a split of several does not know is refused: with all of the
+    examples it would train on what is others', and nobody would see it.
 
     Args:
         task: The task where this client runs.
         client: The name under which it joined.
 
     Raises:
-        DataError: It has no examples.
+        DataError: It has no examples, or its name is none of several in the split.
     """
     split = Split.of({client: _rows(task, client)})
     if not split.sizes[0]:
@@ -106,4 +107,9 @@ def _rows(task: Task, client: ClientId) -> np.ndarray:
         return task.split.indices(client)
     if len(task.split) == 1:
         return task.split.indices(task.split.clients[0])
-    return np.arange(len(task.data.train))
+    raise DataError(
+        f"client {client!r} is none of the {len(task.split)} clients in the split of task "
+        f"{task.name!r}",
+        hint=f"{did_you_mean(client, task.split.clients)}; where a client has examples of its own, "
+        "its task has one client, of any name: split=flnb.IID(clients=1)",
+    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from torch import nn
 
 from flnb.client.ownership import as_client
 from flnb.core import ClientHalf, ClientId, Local, Outcome, RunId, Work
+from flnb.core.errors import DataError
 from flnb.datasets import Split
 from flnb.engines import SequentialEngine
 from flnb.tasks import Task
@@ -115,25 +117,34 @@ def test_the_second_round_is_as_exact_as_the_first(task, coordinator, home):
     play(scene)
 
 
-@pytest.mark.parametrize(
-    ("split", "rows"),
-    [
-        ({CLIENT: [4, 2], "other": [0, 1]}, [4, 2]),
-        ({"somebody": [5, 3, 1]}, [5, 3, 1]),
-        ({"c000": [0, 1], "c001": [2]}, range(6)),
-    ],
-)
-def test_examples_are_those_of_the_name_or_of_the_only_client_or_all(split, rows):
-    from torch import nn
-
+def task_with(split):
     x = np.arange(12, dtype=np.float32).reshape(6, 2)
-    given = Task(
+    return Task(
         model=lambda: nn.Linear(2, 2),
         train=(x, np.zeros(6, np.int64)),
         split=Split.of(split),
         metrics=(),
     )
+
+
+@pytest.mark.parametrize(
+    ("split", "rows"),
+    [
+        ({CLIENT: [4, 2], "other": [0, 1]}, [4, 2]),
+        ({"somebody": [5, 3, 1]}, [5, 3, 1]),
+    ],
+)
+def test_examples_are_those_of_the_name_or_of_the_only_client(split, rows):
+    given = task_with(split)
     own = as_client(given, ClientId(CLIENT))
     assert own.split.clients == (CLIENT,)
     assert own.split.indices(CLIENT).tolist() == list(rows)
     assert own.fingerprint().code == given.fingerprint().code
+
+
+def test_a_name_that_is_not_in_a_split_of_several_gets_nobodys_examples():
+    near = f"{CLIENT[:-1]}x"
+    with pytest.raises(DataError, match="none of the 2 clients") as refused:
+        as_client(task_with({near: [0, 1], "other": [2]}), ClientId(CLIENT))
+    assert refused.value.hint.startswith(f"did you mean {near!r}?")
+    assert "IID(clients=1)" in refused.value.hint

@@ -14,8 +14,15 @@ from flnb.core.errors import TaskError
 from flnb.tensors import CohortSum
 from flnb.training import local_sgd
 from tests.client.test_bits import of_engine
+from tests.engines.cohorts import make_task
 
 OWN = ("flnb.",)
+
+
+@pytest.fixture(scope="module")
+def task():
+    """Of several clients."""
+    return make_task()
 
 
 def own_half(resident, base, work, client):
