@@ -31,7 +31,7 @@ def strict(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def fork_server():
-    server = ForkServer.start(preload=("flnb.store.writer", "icechunk", "zarr"))
+    server = ForkServer.start(preload=("flnb.store.writer", "icechunk", "zarr", "tests.s3.racers"))
     yield server
     server.close()
 
