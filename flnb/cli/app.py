@@ -22,6 +22,7 @@ from flnb.cli import (
     moving,
     output,
     quickstart,
+    run_group,
     running,
     runs,
     sql,
@@ -36,6 +37,11 @@ simulate: {workers: 2, drop: 0.05}\n
 plan: {strategy: fedavg, rounds: 30, invite: 10}\n
 name: first-try
 """
+_OF_RUNS = """\n
+Of runs that are there (each has its --help):\n
+flnb run branch RUN NAME: go another way from a checkpoint on\n
+flnb run rollback RUN --to CKPT: take the head back
+"""
 
 app = typer.Typer(
     name="flnb",
@@ -45,13 +51,18 @@ app = typer.Typer(
     epilog="Start with: flnb quickstart",
 )
 app.command(epilog="Example: flnb quickstart --rounds 40 --seed 7")(quickstart.quickstart)
-app.command(epilog=f"Example: flnb run plan.yaml --set plan.rounds=200{_RUN_FILE}")(running.run)
+app.add_typer(run_group.app, name="run")
+_run = run_group.app.command
+_run(
+    run_group.PLAN,
+    hidden=True,
+    cls=run_group.PlanCommand,
+    epilog=f"Example: flnb run plan.yaml --set plan.rounds=200{_RUN_FILE}{_OF_RUNS}",
+)(running.run)
+_run(epilog="Example: flnb run branch quiet-otter lr-3e-2 --from 30")(moving.branch)
+_run(epilog='Example: flnb run rollback quiet-otter --to 30 --reason "poisoned"')(moving.rollback)
 app.command(epilog=f"Example: flnb check plan.yaml{_RUN_FILE}")(running.check)
 app.add_typer(runs.app, name="runs")
-runs.app.command(epilog="Example: flnb runs branch quiet-otter lr-3e-2 --at 30")(moving.branch)
-runs.app.command(epilog='Example: flnb runs rollback quiet-otter --to 30 --reason "poisoned"')(
-    moving.rollback
-)
 app.add_typer(checkpoints.app, name="ckpt")
 app.add_typer(client.app, name="client")
 app.add_typer(coordinator.app, name="coordinator")

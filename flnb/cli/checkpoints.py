@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from flnb.cli import output
-from flnb.cli.output import AsJson, LabPath, RunName
-from flnb.core import glance
+from flnb.cli import labs, output
+from flnb.cli.output import AsJson, At, LabPath, RunName
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,12 +22,11 @@ Which = Annotated[
 
 @app.command("list", epilog="Example: flnb ckpt list quiet-otter --json")
 def list_checkpoints(
-    run: RunName, lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False
+    run: RunName, lab: LabPath = output.DEFAULT_LAB, at: At = None, as_json: AsJson = False
 ) -> None:
     """Show the branches of a run as a graph, with their commits and names."""
-    from flnb.cli.labs import existing
-
-    history = existing(lab).run(run).history
+    with labs.reached(lab, at) as there:
+        history = there.run_of(run).history
     if as_json:
         output.data(history.df().to_dict("records"))
     else:
@@ -41,13 +39,13 @@ def diff(
     before: Which,
     after: Which,
     lab: LabPath = output.DEFAULT_LAB,
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare two checkpoints of a run, tensor by tensor."""
-    from flnb.cli.labs import existing
-
-    handle = existing(lab).run(run)
-    found = handle.checkpoint(which(before)).diff(handle.checkpoint(which(after)))
+    with labs.reached(lab, at) as there:
+        handle = there.run_of(run)
+        found = handle.checkpoint(which(before)).diff(handle.checkpoint(which(after)))
     if as_json:
         output.data(found.df().to_dict("records"))
     else:
@@ -60,19 +58,19 @@ def alias(
     name: Annotated[str, typer.Argument(help="Such as serving.")],
     checkpoint: Which,
     lab: LabPath = output.DEFAULT_LAB,
+    at: At = None,
     condition: Annotated[str, typer.Option("--if", help="Only if a metric is so.")] = "",
     reason: Annotated[str, typer.Option(help="Why; kept in the operations log.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would mean.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let a name mean a checkpoint from now on."""
-    from flnb.cli.labs import existing
-
-    handle = existing(lab).run(run)
-    if dry_run:
-        found = handle.checkpoint(which(checkpoint))
-    else:
-        found = handle.alias(name, which(checkpoint), if_=condition, reason=reason)
+    with labs.steered(lab, at) as there:
+        handle = there.run_of(run)
+        if dry_run:
+            found = handle.checkpoint(which(checkpoint))
+        else:
+            found = handle.alias(name, which(checkpoint), if_=condition, reason=reason)
     facts = {"alias": name, "round": found.round, "commit": found.snapshot, "done": not dry_run}
     if as_json:
         output.data(facts)
@@ -86,15 +84,15 @@ def export(
     checkpoint: Which,
     to: Annotated[Path, typer.Option("--to", "-o", metavar="FILE", help="Where to.")],
     lab: LabPath = output.DEFAULT_LAB,
+    at: At = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a checkpoint as a safetensors file."""
-    from flnb.cli.labs import existing
-
-    found = existing(lab).run(run).checkpoint(which(checkpoint))
-    if not dry_run:
-        found.export(to)
+    with labs.reached(lab, at) as there:
+        found = there.run_of(run).checkpoint(which(checkpoint))
+        if not dry_run:
+            found.export(to)
     facts = {"file": str(to), "round": found.round, "sha256": found.sha256, "done": not dry_run}
     if as_json:
         output.data(facts)
@@ -117,6 +115,7 @@ def expire(
 ) -> None:
     """Let old commits of a run and its branches go, and free their bytes; rows stay."""
     from flnb.cli.labs import existing
+    from flnb.core import glance  # brings numpy, which help does not need
     from flnb.core.errors import PlanError
 
     preview = existing(lab).expire(run, older_than=older_than, keep=keep)

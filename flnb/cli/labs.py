@@ -56,6 +56,46 @@ def reached(path: Path, at: str | None) -> Iterator[Lab | Connection]:
         yield connection
 
 
+@contextmanager
+def steered(path: Path, at: str | None) -> Iterator[Lab | Connection]:
+    """As `reached`, for a command that changes something.
+
+    What it asks for is done by the coordinator that holds the lab, in its own name for things. One
+    that listens is held like any service, as whoever may read the lab's secret; one that does not
+    finds in the lab's database what it is asked for.
+    """
+    with reached(path, at) as there:
+        if at is not None or not _is_served(path):
+            yield there
+            return
+        from flnb.coordinator.control.connect import connect  # brings grpc
+        from flnb.core.errors import FLBaseError
+
+        try:
+            connection = connect(path)
+        except FLBaseError:  # it has listened once, and does not now
+            yield there
+            return
+        with connection:
+            yield connection
+
+
+def _is_served(path: Path) -> bool:
+    """Whether a coordinator in another process holds a lab, and has listened in it."""
+    from flnb.coordinator.granting import place_of
+    from flnb.core.errors import RoundStateError
+
+    lab = existing(path)
+    holder = lab.store.holder
+    if holder is None or holder.is_here:
+        return False
+    try:
+        place_of(lab)
+    except RoundStateError:
+        return False
+    return True
+
+
 def is_lab(path: Path) -> bool:
     """Whether a lab lies in a folder."""
     return (path / "state.db").is_file()

@@ -1,4 +1,4 @@
-"""`flnb runs branch | rollback`: fork a run, or take its head back."""
+"""`flnb run branch | rollback`: fork a run, or take its head back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flnb.cli import output
+from flnb.cli import labs, output
 from flnb.cli.checkpoints import which
-from flnb.cli.output import AsJson, LabPath, RunName
+from flnb.cli.output import AsJson, At, LabPath, RunName
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; do nothing.")]
 
@@ -16,42 +16,40 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; 
 def branch(
     run: RunName,
     name: Annotated[str, typer.Argument(help="Of the branch.")],
-    at: Annotated[
+    at_round: Annotated[
         str | None,
-        typer.Option("--at", metavar="CKPT", help="Where it begins; the last commit if not given."),
+        typer.Option(
+            "--from", metavar="CKPT", help="Where it begins; the last commit if not given."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the plan that is another."),
     ] = None,
     lab: LabPath = output.DEFAULT_LAB,
+    at: At = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a branch that goes its own way from a checkpoint on; it rests until it is resumed."""
-    from flnb.cli.labs import existing
-
-    handle = existing(lab).run(run)
-    at_round = which(at) if at is not None else None
-    changes = _changes(settings or [])
-    if dry_run:
-        start = (
-            handle.checkpoint("@head" if at_round is None else at_round).round
-            if at_round != 0
-            else 0
-        )
-        handle.plan.replace(**changes)
-        facts: dict[str, object] = {"branch": f"{run}/{name}", "at": start, "done": False}
-    else:
-        made = handle.branch(name, at=at_round, **changes)
-        facts = {"branch": made.name, "at": made.view.round, "done": True}
+    base, changes = which(at_round) if at_round is not None else None, _changes(settings or [])
+    with labs.steered(lab, at) as there:
+        handle = there.run_of(run)
+        if dry_run:
+            start = handle.checkpoint("@head" if base is None else base).round if base != 0 else 0
+            handle.plan.replace(**changes)
+            facts: dict[str, object] = {"branch": f"{run}/{name}", "at": start, "done": False}
+        else:
+            made = handle.branch(name, at=base, **changes)
+            facts = {"branch": made.name, "at": made.view.round, "done": True}
     if as_json:
         output.data(facts)
     elif dry_run:
         output.say(f"{facts['branch']} would begin after round {facts['at']}")
     else:
         output.say(
-            f"{facts['branch']} begins after round {facts['at']}; flnb runs resume {facts['branch']}"
+            f"{facts['branch']} begins after round {facts['at']}; "
+            f"{output.program()} runs resume {facts['branch']}"
         )
 
 
@@ -61,24 +59,29 @@ def rollback(
     reason: Annotated[str, typer.Option(help="Why; kept in the operations log.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     lab: LabPath = output.DEFAULT_LAB,
+    at: At = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Take the head of a run back to an earlier round; nothing is deleted."""
-    from flnb.cli.labs import existing
     from flnb.core.errors import PlanError
 
-    preview = existing(lab).run(run).rollback(which(to))
-    if not as_json:
-        output.say(repr(preview))
-    if not dry_run:
-        if not reason:
-            raise PlanError("a roll back needs a reason", hint='--reason "…"; --dry-run only looks')
-        if not yes and not as_json and not typer.confirm("roll back?", err=True):
-            raise typer.Abort
-        preview.apply(reason)
+    with labs.steered(lab, at) as there:
+        preview = there.run_of(run).rollback(which(to))
+        if not as_json:
+            output.say(repr(preview))
+        if not dry_run:
+            if not reason:
+                raise PlanError(
+                    "a roll back needs a reason", hint='--reason "…"; --dry-run only looks'
+                )
+            if not yes and not as_json and not typer.confirm("roll back?", err=True):
+                raise typer.Abort
+            preview.apply(reason)
     if as_json:
         output.data({"run": run, **preview.facts(), "rounds": preview.leaves, "done": not dry_run})
+    elif not dry_run:
+        output.say(f"{run} is at round {preview.target}; {output.program()} runs resume {run}")
 
 
 def _changes(settings: list[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from flnb.core import errors
 COMMANDS = ["quickstart", "run", "check", "runs list", "runs show", "runs watch", "runs pause"]
 COMMANDS += ["runs resume", "runs stop", "sql", "doctor"]
 COMMANDS += ["token give", "token list", "token revoke"]
+COMMANDS += ["run branch", "run rollback", "ckpt list", "ckpt diff", "ckpt alias", "ckpt export"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -56,6 +57,13 @@ def test_a_mistyped_command_is_bad_input(flnb, arguments):
     assert shown.code == 2
     assert shown.out == ""
     assert "Error" in shown.err
+
+
+def test_a_plan_needs_no_word_before_it_and_a_mistyped_word_finds_its_command(flnb):
+    assert "cannot read branches.yaml" in flnb("run", "branches.yaml").err
+    assert "cannot read x.yaml" in flnb("run", "--set", "plan.rounds=2", "x.yaml").err
+    assert "did you mean 'rollback'" in flnb("run", "rolback", "otter").err.lower()
+    assert flnb("runs", "branch", "otter", "x").code == 2
 
 
 @pytest.mark.parametrize(

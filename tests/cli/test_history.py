@@ -1,7 +1,10 @@
-"""`flnb ckpt` and `flnb runs branch | rollback` on a real lab that nobody holds."""
+"""`flnb ckpt` and `flnb run branch | rollback` on a real lab that nobody holds."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -60,29 +63,29 @@ def test_an_alias_is_given_under_a_condition(call):
 
 
 def test_a_branch_begins_where_it_is_told(call):
-    wanted = ("runs", "branch", "otter", "lr", "--at", "2", "--set", "rounds=3")
+    wanted = ("run", "branch", "otter", "lr", "--from", "2", "--set", "rounds=3")
     assert json.loads(call(*wanted, "--dry-run", "--json").out)["at"] == 2
     made = json.loads(call(*wanted, "--json").out)
     assert (made["branch"], made["at"], made["done"]) == ("otter/lr", 2, True)
     taken = call(*wanted)
     assert taken.code == 1
     assert "already" in taken.err
-    assert call("runs", "branch", "otter", "x", "--set", "ruonds=3").code == 2
+    assert call("run", "branch", "otter", "x", "--set", "ruonds=3").code == 2
 
 
 def test_a_roll_back_shows_what_it_would_do_and_needs_a_reason(call):
-    looked = call("runs", "rollback", "otter", "--to", "2", "--dry-run")
+    looked = call("run", "rollback", "otter", "--to", "2", "--dry-run")
     assert "rounds 3–4 (2)" in looked.err
-    assert call("runs", "rollback", "otter", "--to", "2").code == 2
-    blocked = call("runs", "rollback", "otter", "--to", "2", "--reason", "x", "--yes")
+    assert call("run", "rollback", "otter", "--to", "2").code == 2
+    blocked = call("run", "rollback", "otter", "--to", "2", "--reason", "x", "--yes")
     assert (blocked.code, "@good" in blocked.err) == (3, True)
 
 
 def test_a_roll_back_is_done_and_undone(call):
     call("ckpt", "alias", "otter", "good", "2")
-    done = json.loads(call("runs", "rollback", "otter", "--to", "2", "--reason", "x", "--json").out)
+    done = json.loads(call("run", "rollback", "otter", "--to", "2", "--reason", "x", "--json").out)
     assert (done["done"], done["rounds"]) == (True, [3, 4])
-    undo = ("runs", "rollback", "otter", "--to", "before-rollback-1", "--reason", "y", "--yes")
+    undo = ("run", "rollback", "otter", "--to", "before-rollback-1", "--reason", "y", "--yes")
     assert call(*undo).code == 0
     shown = json.loads(call("runs", "show", "otter", "--json").out)
     assert (shown["round"], shown["generation"]) == (4, 3)
@@ -102,3 +105,39 @@ def test_old_commits_go_with_a_reason_and_are_only_looked_at_without(call, monke
     done = json.loads(call(*command, "--reason", "disk", "--json").out)
     assert (done["done"], done["objects"]) == (True, told["objects"])
     assert "freed 0 objects" in call(*command, "--reason", "disk", "--yes").err
+
+
+@pytest.fixture(scope="module")
+def served(folder):
+    """The lab, held by a service in a process of its own until these tests end."""
+    line = [Path(sys.executable).parent / "flnb", "coordinator", "serve", folder, "--json"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        yield json.loads(process.stdout.readline())["address"]
+        process.terminate()
+
+
+def test_a_service_that_holds_the_lab_moves_the_head_itself(call, served, folder):
+    call("ckpt", "alias", "otter", "good", "2")
+    back = ("run", "rollback", "otter", "--to", "2", "--reason", "served", "--json")
+    assert json.loads(call(*back).out)["done"] is True
+    made = json.loads(call("run", "branch", "otter", "served", "--from", "2", "--json").out)
+    assert (made["branch"], made["at"]) == ("otter/served", 2)
+    last = library.open(folder).store.state.operations()[-2:]
+    assert [(one.verb, one.actor.startswith("local-")) for one in last] == [
+        ("rollback", True),
+        ("branch", True),
+    ]
+
+
+def test_a_pass_is_enough_from_elsewhere(flnb, served, folder, tmp_path, monkeypatch):
+    give = ("token", "dr-lee", "--role", "operator", "--lab", str(folder))
+    (tmp_path / "pass.txt").write_text(flnb(*give).out)
+    monkeypatch.chdir(tmp_path)  # there is no lab here
+    there = ("--at", "pass.txt")
+    assert "main gen 1" in flnb("ckpt", "list", "otter", *there).out
+    assert "relative_l2" in flnb("ckpt", "diff", "otter", "2", "@head", *there).out
+    flnb("ckpt", "export", "otter", "2", "-o", "m.safetensors", *there)
+    assert (tmp_path / "m.safetensors").stat().st_size > 2000
+    refused = flnb("ckpt", "alias", "otter", "x", "2", "--if", "accuracy > 0.999", *there)
+    assert (refused.code, "not > 0.999" in refused.err) == (3, True)
+    assert flnb("run", "branch", "otter", "far", "--from", "7", *there).code == 2
