@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.closer import Version
 from flnb.coordinator.history.reading import read_model
+from flnb.coordinator.job import Job
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.population import Population, Simulation
-from flnb.coordinator.runner import Job
+from flnb.coordinator.replaying import Replay
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FingerprintError, PlanError, RoundStateError, StoreError, TaskError
 from flnb.core.failpoints import reach
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from flnb.tensors import Layout
 
 CHANGEABLE = {"rounds", "invite", "need", "deadline_s", "close", "evaluation", "commit_every"}
-"""Settings that decide when rounds close and what is kept, and not what a client computes."""
+CHANGEABLE |= {"exclude", "keep_updates", "guards"}
+"""Settings that decide who is asked, when rounds close and what is kept, and not what a client
+computes."""
 
 
 def new_record(
@@ -115,7 +118,17 @@ def resumed_job(
     reach("branch-reset")
     failed = store.state.failed_attempts(record.id)
     line = store.state.line(record.id).segments
-    return Job(record, plan, plan.strategy.compose(), population, start, failed, line)
+    job = Job(record, plan, plan.strategy.compose(), population, start, failed, line)
+    return replace(job, replay=_replay(store, job))
+
+
+def _replay(store: LabStore, job: Job) -> Replay | None:
+    """What does rounds again from kept updates, if this generation has some left to do."""
+    newest = {row.generation: row for row in store.state.generations(job.record.id)}
+    row = newest.get(job.record.generation)
+    if row is None or row.replays is None or job.start.round >= row.replays.round:
+        return None
+    return Replay(store, row.replays, job.plan.exclude, job.population.engine)
 
 
 def changed_plan(record: RunRecord, task: Task, changes: Mapping[str, Any]) -> Plan:

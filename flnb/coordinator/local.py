@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from flnb.coordinator.history import aliases
 from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.moving import fork
 from flnb.coordinator.history.preview import RollbackPreview
+from flnb.coordinator.history.replay import ReplayPreview
 from flnb.coordinator.history.timeline import Timeline
 from flnb.coordinator.jobs import end_resting
 from flnb.coordinator.picture import Picture
@@ -81,7 +82,8 @@ class LocalRun:
 
     def watch(self, watcher: Callable[[RunView], None]) -> Callable[[], None]:
         """See `RunSource`."""
-        self.follow()
+        if self.follow() is None and not self.here:  # it rests: its head may be moved elsewhere
+            self._picture = self._lab.following(self._record).picture
         return self._picture.watch(watcher)
 
     def done(self) -> Future[FLBaseError | None]:
@@ -188,7 +190,20 @@ class LocalRun:
 
     def rollback(self, to: int | str) -> RollbackPreview:
         """See `RunSource`."""
-        return RollbackPreview(self._lab, self._lab.store.state.run(self.id), to)
+        return RollbackPreview(self._lab, self._lab.store.state.run(self.id), to, self._redraw)
+
+    def _redraw(self) -> None:
+        """Show the run anew whose head was moved; where it is driven, that was done there."""
+        self._record = self._lab.store.state.run(self.id)
+        if not self.here:
+            self._picture.become(self._lab.picture(self._record))
+
+    def replay(  # as in the port
+        self, from_: int | str, exclude: Collection[str], train: bool
+    ) -> ReplayPreview:
+        """See `RunSource`."""
+        record = self._lab.store.state.run(self.id)
+        return ReplayPreview(self._lab, record, from_, exclude, train=train)
 
     def protect(self, protected: bool, reason: str) -> None:  # as in the port
         """See `RunSource`."""

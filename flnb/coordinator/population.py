@@ -132,11 +132,14 @@ class Population:
             return {}
         return self.engine.clients
 
+    def eligible(self, plan: Plan) -> tuple[ClientId, ...]:
+        """Every client that can be invited now by a plan."""
+        return tuple(client for client in self.clients if client not in plan.exclude)
+
     def needed(self, plan: Plan) -> int:
         """How many clients must be here for a round: remote ones may still be on their way."""
-        if self.remote is None:
-            return len(self.clients)
-        return plan.invite or plan.need or max(1, len(self.clients))
+        here = len(self.eligible(plan))
+        return here if self.remote is None else plan.invite or plan.need or max(1, here)
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Do blocking work of this population in its own thread."""

@@ -11,45 +11,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flnb import rounds
 from flnb.coordinator.closer import Closer, Version, commit_facts
+from flnb.coordinator.folding import Folding, let_go
+from flnb.coordinator.job import Job
 from flnb.coordinator.journal import Journal
-from flnb.coordinator.population import Population
 from flnb.coordinator.rows import OpenRound
 from flnb.core.clock import SYSTEM_CLOCK, Clock
 from flnb.core.errors import FLBaseError, InsufficientClientsError
 from flnb.core.failpoints import reach
-from flnb.core.messages import CohortReport, MetricSum, Outcome, Segment, Work
-from flnb.core.plan import Plan
+from flnb.core.messages import CohortReport, MetricSum, Outcome, Work
+from flnb.core.ports import Participants
 from flnb.core.view import Status
 from flnb.sampling import sampler_for
-from flnb.store import Closing, LabStore, RunRecord
-from flnb.strategies import Strategy
-from flnb.tensors import CohortSum, release_unused
+from flnb.store import Closing, LabStore, RoundKey
+from flnb.tensors import release_unused
 
 if TYPE_CHECKING:
     from flnb.coordinator.remote.participants import RemoteClients  # brings grpc
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Everything a run needs to go, and where it goes on from."""
-
-    record: RunRecord
-    plan: Plan
-    strategy: Strategy
-    population: Population
-    start: Version
-    """The last durable version, or the first one."""
-    failed: dict[int, int]
-    """Round to attempts that failed."""
-    line: tuple[Segment, ...] = ()
-    """What leads to that version and on from there."""
 
 
 class Runner:
@@ -87,13 +70,18 @@ class Runner:
         self._turn: asyncio.Lock | None = None
         """Held while a round is open."""
         self._report: CohortReport | None = None
-        self._sums: CohortSum | None = None
+        kept = store.kept if job.plan.keep_updates else None
+        self._folding = Folding(job.strategy, kept)
         self._collecting: asyncio.Future[CohortReport | None] | None = None
         self._journal = Journal(store.state, io, job.record.id)
         self._error: FLBaseError | None = None
         self._ending: Status | None = None
         self._drawing: rounds.Draw | None = None
         """A cohort that could not be drawn yet: too few clients are here."""
+
+    @property
+    def _engine(self) -> Participants:
+        return self._job.replay or self._job.population.engine
 
     @property
     def version(self) -> Version:
@@ -119,11 +107,14 @@ class Runner:
             Why it rests, and what a person should know about it.
         """
         plan = self._job.plan
-        need = plan.quorum_of(self._job.population.needed(plan))
+        replay, rule = self._job.replay, rounds.Synchronous(None)
+        if replay is None:
+            rule = rounds.Synchronous(plan.invite, plan.close == "quorum", plan.deadline_s)
+        need = 1 if replay else plan.quorum_of(self._job.population.needed(plan))
         state, orders = rounds.start(
             stages=[rounds.Stage(name, need) for name in self._job.strategy.stages],
-            rule=rounds.Synchronous(plan.invite, plan.close == "quorum", plan.deadline_s),
-            rounds=plan.rounds,
+            rule=rule,
+            rounds=replay.until if replay else plan.rounds,
             version=self._version.round,
             failed=self._job.failed,
             generation=self._job.record.generation,
@@ -133,6 +124,8 @@ class Runner:
         )
         try:
             await self._journal.read()
+            keep = plan.keep_updates or 0
+            await self._in_io(let_go, self._store.kept, self._job.record.id, keep, True)
             while True:
                 facts = await self._carry_out(state, orders)
                 if self._ending is not None:
@@ -177,20 +170,25 @@ class Runner:
                 case rounds.Pause():
                     self._ending = Status.PAUSED
                 case rounds.Finish(reason=reason):
-                    self._ending = Status.FINISHED if reason == "done" else Status.STOPPED
+                    self._ending = self._over() if reason == "done" else Status.STOPPED
         return facts
+
+    def _over(self) -> Status:
+        # The rounds that a replay does again may end before the run does.
+        done = self._version.round >= self._job.plan.rounds
+        return Status.FINISHED if done else Status.PAUSED
 
     def _drawn(self) -> list[rounds.Fact]:
         """Draw the cohort that was asked for; nothing as long as too few clients are here."""
         order, plan = self._drawing, self._job.plan
         population = self._job.population
         population.changed.clear()
-        if order is None or population.needed(plan) > len(population.clients):
+        here, replay = population.eligible(plan), self._job.replay
+        if order is None or (replay is None and population.needed(plan) > len(here)):
             return []
         self._drawing = None
-        cohort = self._sampler.draw(
-            tuple(population.clients), seed=plan.seed, round=order.round, attempt=order.attempt
-        )
+        sampler = replay or self._sampler
+        cohort = sampler.draw(here, seed=plan.seed, round=order.round, attempt=order.attempt)
         return [rounds.Drawn(cohort)]
 
     def _awaited(self) -> tuple[int, int]:
@@ -198,13 +196,14 @@ class Runner:
         population = self._job.population
         if self._drawing is None:
             return 0, 0
-        return population.needed(self._job.plan), len(population.clients)
+        plan = self._job.plan
+        return population.needed(plan), len(population.eligible(plan))
 
     async def _assign(self, state: rounds.RoundsState, order: rounds.Assign) -> None:
         job, clients = self._job, state.waves[order.wave].clients
         self._turn = await job.population.take_turn()
         self._open = OpenRound(state.round, state.attempt, clients, self._clock.now())
-        self._sums = None
+        self._folding.drop()
         self._journal.write(
             self._open, "assigned", {"clients": list(clients)}, lambda: reach("assigned")
         )
@@ -223,11 +222,12 @@ class Runner:
             federated=job.plan.evaluation.federated,
             deadline_s=job.plan.deadline_s,
             line=job.line,
+            keep_updates=job.plan.keep_updates is not None,
         )
-        await job.population.run(job.population.engine.begin, work, self._version.model)
+        await job.population.run(self._engine.begin, work, self._version.model)
         # Clients begin now; workers may have started first.
         self._open.opened_at = self._clock.now()
-        if job.population.remote is not None:
+        if job.population.remote is not None and job.replay is None:
             self._note_lost_bodies(self._open, job.population.remote)
 
     def _note_lost_bodies(self, round_: OpenRound, remote: RemoteClients) -> None:
@@ -239,10 +239,8 @@ class Runner:
     async def _news(self, state: rounds.RoundsState) -> list[rounds.Fact]:
         """Wait for a report of the cohort or for a command, whichever comes first."""
         if self._open is not None and self._collecting is None:
-            engine = self._job.population.engine
-            self._collecting = asyncio.ensure_future(
-                self._job.population.run(engine.collect, rounds.room(state))
-            )
+            collect = self._job.population.run(self._engine.collect, rounds.room(state))
+            self._collecting = asyncio.ensure_future(collect)
         command = asyncio.ensure_future(self._inbox.get())
         arrival = asyncio.ensure_future(self._job.population.changed.wait())
         waiting: set[asyncio.Future[Any]] = {command}
@@ -280,10 +278,9 @@ class Runner:
         assert report is not None, "accepted rows come from the report just taken"
         accepted = report.rows[report.outcome == Outcome.ACCEPTED]
         assert np.array_equal(np.sort(accepted), order.rows), "sums hold exactly the accepted rows"
-        if self._sums is None:
-            self._sums = report.sums
-        else:
-            await self._job.population.run(self._sums.merge, report.sums)
+        assert self._open is not None, "accepted rows are of an open round"
+        key = RoundKey(self._job.record.id, self._job.record.generation, self._open.round)
+        await self._job.population.run(self._folding.take, key, self._open.clients, report)
 
     def _refuse(self, rows: np.ndarray, reason: str) -> None:
         if self._open is not None:
@@ -296,13 +293,12 @@ class Runner:
             open_round.stalls = tuple(job.population.remote.stalls)
             open_round.remarks = dict(job.population.remote.notable.remarks)
         open_round.settle()
-        version = await job.population.run(self._next_version, order.round)
+        version = await job.population.run(self._folding.next_version, order.round, self._version)
         last = order.round == job.plan.rounds
         every = job.plan.evaluation.central_every
         central: dict[str, MetricSum] = {}
         if every and (order.round % every == 0 or last):
-            engine = job.population.engine
-            central = dict(await job.population.run(engine.evaluate, version.model))
+            central = dict(await job.population.run(self._engine.evaluate, version.model))
         self._let_go()
         await self._journal.durable()
         self._version, self._open = version, None
@@ -311,17 +307,6 @@ class Runner:
         must = last or state.status is Status.PAUSING
         await self._closer.put(closing, version, must_commit=must)
         return rounds.Closed(order.round)
-
-    def _next_version(self, round_number: int) -> Version:
-        """Turn the sums into the next version; runs in the population's thread."""
-        strategy = self._job.strategy
-        assert self._sums is not None, "a round that closes has updates"
-        update = strategy.rule.combine(self._sums.spend())
-        self._sums = None
-        optimiser, model = strategy.server.apply(
-            self._version.optimiser, self._version.model, update
-        )
-        return Version(round_number, model, optimiser)
 
     def _closing(self, done: OpenRound, closed_by: str, central: dict[str, MetricSum]) -> Closing:
         weighting, layout = self._job.strategy.rule.weighting, self._version.model.layout
@@ -372,11 +357,13 @@ class Runner:
         if closing.snapshot is not None:
             self._saved_round = closing.round
         self._job.population.settle(closing)
+        if keep := self._job.plan.keep_updates:
+            self._io.submit(let_go, self._store.kept, closing.run, keep)
         self._on_closed(closing)
 
     async def _stop_collecting(self) -> None:
         if self._collecting is not None:
-            self._job.population.engine.cancel()
+            self._engine.cancel()
             await asyncio.wait({self._collecting})
             self._collecting = None
 
@@ -388,6 +375,7 @@ class Runner:
     async def _leave(self) -> None:
         await self._stop_collecting()
         self._let_go()
+        self._folding.drop()
         # What went wrong with these was said already, or is of a round that is given up.
         await self._journal.end()
         await self._closer.close()

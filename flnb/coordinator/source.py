@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol
 
 from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.preview import Preview
+from flnb.coordinator.history.replay import ReplayPreview
 from flnb.coordinator.history.walk import Walk
 from flnb.core.errors import FLBaseError
 from flnb.core.ids import RunId
@@ -96,6 +97,10 @@ class RunSource(Protocol):
 
     def rollback(self, to: int | str) -> Preview:
         """Look at what a roll back would do."""
+        ...
+
+    def replay(self, from_: int | str, exclude: Collection[str], train: bool) -> ReplayPreview:
+        """Look at what adding rounds up again without some clients would do."""
         ...
 
     def protect(self, protected: bool, reason: str) -> None:

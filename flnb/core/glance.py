@@ -103,6 +103,22 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
 
 
+def spans(numbers: Iterable[int]) -> str:
+    """Write numbers of rounds, those in a row together.
+
+    Examples:
+        >>> spans([3, 1, 2, 7])
+        '1–3, 7'
+    """
+    rows: list[list[int]] = []
+    for one in sorted(numbers):
+        if rows and one == rows[-1][-1] + 1:
+            rows[-1].append(one)
+        else:
+            rows.append([one])
+    return ", ".join(f"{row[0]}–{row[-1]}" if len(row) > 1 else f"{row[0]}" for row in rows)
+
+
 def words(name: str) -> str:
     """Write the name of a metric as people read it."""
     return name.replace("_", " ")

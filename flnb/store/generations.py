@@ -86,8 +86,20 @@ class Generations:
         with self._database.reading() as connection:
             return [_generation(row) for row in connection.execute(query)]
 
-    def fork(self, record: RunRecord, base: RoundKey | None, request: Request) -> Generation:
+    def fork(
+        self,
+        record: RunRecord,
+        base: RoundKey | None,
+        request: Request,
+        replays: RoundKey | None = None,
+    ) -> Generation:
         """Write a new branch that stands on a round of another one; once if asked again.
+
+        Args:
+            record: The branch.
+            base: The round; None is the first version.
+            request: Who asks, and why.
+            replays: Rounds up to this one are to be done again from kept updates.
 
         Raises:
             NameTakenError: There is a branch of that name.
@@ -101,10 +113,11 @@ class Generations:
                     f"the lab has a branch {record.name!r} already", hint="choose another name"
                 )
             connection.execute(insert(_runs), asdict(record))
-            row = self._begin(connection, record.id, 1, base, request)
+            row = self._begin(connection, record.id, 1, base, request, replays=replays)
             head = {"run": record.id, "branch": record.branch, "generation": 1, "round": row.after}
             connection.execute(insert(_heads), head)
-            self._note(connection, "branch", row, {"name": record.name})
+            verb, more = ("replay", {"of": list(replays)}) if replays else ("branch", {})
+            self._note(connection, verb, row, {"name": record.name} | more)
             failpoints.reach("in-move")
             return row
 
@@ -214,6 +227,8 @@ class Generations:
         generation: int,
         base: RoundKey | None,
         request: Request,
+        *,
+        replays: RoundKey | None = None,
     ) -> Generation:
         _check_there(connection, base)
         actor, reason = _who(request)
@@ -225,15 +240,19 @@ class Generations:
             actor=actor,
             reason=reason,
             at=self._clock.now(),
+            replays=replays,
         )
-        base_columns = dict(
-            zip(("base_run", "base_generation", "base_round"), base or (), strict=False)
-        )
+        keys = {"base": base, "replay": replays}
+        key_columns = {
+            f"{kind}_{part}": value
+            for kind, key in keys.items()
+            for part, value in (key._asdict().items() if key else ())
+        }
         values = {
             name: getattr(row, name)
             for name in ("run", "generation", "request", "actor", "reason", "at")
         }
-        connection.execute(insert(_generations), values | base_columns)
+        connection.execute(insert(_generations), values | key_columns)
         return row
 
     def _name(self, connection: Connection, record: RunRecord, named: Named) -> None:
@@ -336,8 +355,11 @@ def _generation(row: Row[Any]) -> Generation:
     base = None
     if row.base_run is not None:
         base = RoundKey(row.base_run, row.base_generation, row.base_round)
+    replays = None
+    if row.replay_run is not None:
+        replays = RoundKey(row.replay_run, row.replay_generation, row.replay_round)
     names = ("run", "generation", "request", "actor", "reason", "at")
-    return Generation(base=base, **{name: getattr(row, name) for name in names})
+    return Generation(base=base, replays=replays, **{name: getattr(row, name) for name in names})
 
 
 def _named(row: Row[Any]) -> Named:

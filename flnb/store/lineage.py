@@ -38,6 +38,9 @@ class Generation:
     actor: str
     reason: str
     at: datetime
+    replays: RoundKey | None = None
+    """Rounds of the line of this one, up to it, are not trained but added up again from kept
+    updates."""
 
     @property
     def after(self) -> int:

@@ -133,11 +133,15 @@ generations = Table(
     Column("base_run", Words, ForeignKey("runs.id")),
     Column("base_generation", Count),
     Column("base_round", Count),
+    Column("replay_run", Words),
+    Column("replay_generation", Count),
+    Column("replay_round", Count),
     Column("request", Words, nullable=False, unique=True),
     *map(_text, ("actor", "reason")),
     _moment("at"),
 )
-"""What each generation of a branch stands on; one that is missing stands on the first version."""
+"""What each generation of a branch stands on; one that is missing stands on the first version. One
+that replays does the rounds of another line up to one of them again, from kept updates."""
 
 names = Table(
     "names",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -15,7 +15,8 @@ from flnb.coordinator.control.held import Held
 from flnb.coordinator.control.plain import round_from_json
 from flnb.coordinator.control.wire import Wire
 from flnb.coordinator.history.checkpoint import Checkpoint
-from flnb.core.errors import FLBaseError, IntegrityError
+from flnb.coordinator.history.replay import ReplayPreview
+from flnb.core.errors import FLBaseError, IntegrityError, RoundStateError
 from flnb.core.ids import RunId
 from flnb.core.progress import Later
 from flnb.core.view import RunView
@@ -122,6 +123,15 @@ class DistantRun:
     def rollback(self, to: int | str) -> DistantPreview:
         """See `RunSource`."""
         return DistantPreview(self._wire, self.id, to)
+
+    def replay(  # as in the port
+        self, from_: int | str, exclude: Collection[str], train: bool
+    ) -> ReplayPreview:
+        """See `RunSource`."""
+        raise RoundStateError(
+            "a replay is asked for where the lab is, not through a connection",
+            hint="flnb.open(lab).run(name).replay(…) there, also while its coordinator runs",
+        )
 
     def protect(self, protected: bool, reason: str) -> None:  # as in the port
         """See `RunSource`."""

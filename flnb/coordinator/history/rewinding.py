@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from flnb.coordinator.history.checkpoint import Checkpoint
     from flnb.coordinator.history.preview import Preview
+    from flnb.coordinator.history.replay import ReplayPreview
     from flnb.coordinator.history.walk import Walk
     from flnb.coordinator.source import RunSource
     from flnb.store import Table
@@ -71,6 +74,27 @@ class Rewinding:
             PlanError: The round is the head, or comes after it.
         """
         return self.source.rollback(to)
+
+    def replay(
+        self, from_: int | str, *, exclude: Collection[str] = (), train: bool = False
+    ) -> ReplayPreview:
+        """Look at what the rounds after a commit would have come to without some clients.
+
+        `apply(reason=…)` makes a branch that stands on the commit, and its `resume()` adds the kept
+        updates up again, by the same rule and server optimiser. With nobody excluded that gives the
+        same bits. It is not exact unlearning: later updates of the others were trained from
+        versions that the excluded clients had a part in; `ReplayPreview` says more, and its sources.
+
+        Args:
+            from_: The last round that stays as it is: a committed one, 0, or a name.
+            exclude: Clients to leave out, also when the branch goes on afterwards.
+            train: Train the rounds again, for which nothing need be kept.
+
+        Raises:
+            NotFoundError: There is no such round, or no such client took part in the rounds after it.
+            PlanError: No round comes after it, or the rounds were made by different strategies.
+        """
+        return self.source.replay(from_, exclude, train)
 
     def protect(self, protected: bool = True, *, reason: str = "") -> Self:  # reads well
         """Let nobody move this branch's head back, or again let them."""

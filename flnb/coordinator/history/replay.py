@@ -1,0 +1,215 @@
+"""What a replay would do, shown before anything is done.
+
+A replay takes the updates that clients sent in some rounds, as they were kept, and adds them up once more
+without some of the clients. It costs no training. Related work that reuses stored updates, and says how
+far that goes:
+
+    Liu, Ma, Yang, Wang, Liu. "FedEraser: Enabling Efficient Client-Level Data Removal from Federated
+    Learning Models", IWQoS 2021. https://doi.org/10.1109/IWQOS52092.2021.9521274
+    Cao, Jia, Zhang, Gong. "FedRecover: Recovering from Poisoning Attacks in Federated Learning using
+    Historical Information", IEEE S&P 2023. https://arxiv.org/abs/2210.10936
+
+Differs from both: kept updates are used as they are, FedEraser calibrates them by further training,
+FedRecover corrects them by an estimate of the Hessian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from flnb.coordinator.acting import request
+from flnb.coordinator.history.moving import fork
+from flnb.coordinator.history.timeline import Timeline
+from flnb.core import cards
+from flnb.core.errors import NotFoundError, PlanError, RoundStateError
+from flnb.core.glance import spans
+from flnb.core.ids import ClientId
+from flnb.core.plan import Plan
+from flnb.store import Closing, RoundKey, RunRecord
+
+if TYPE_CHECKING:
+    from flnb.coordinator.lab import Lab
+    from flnb.coordinator.run import Run
+
+
+class ReplayPreview:
+    """Which rounds would be done again, without whom, and what is missing. Nothing has happened yet.
+
+    Made by `run.replay(…)`; `apply` makes the branch.
+
+    What it is: from the commit on, each round's mean is taken again over the updates that were
+    kept, without those of the excluded clients, by the same rule and server optimiser. With nobody
+    excluded the result is the same, bit for bit.
+
+    What it is not: exact unlearning. The others' later updates were trained from versions that the
+    excluded clients had a part in, and so still carry something of them. Only training again from
+    the commit (`train=True`) is free of that; no bound on the difference is claimed.
+
+    Args:
+        lab: The lab.
+        record: The branch.
+        from_: A committed round of its line, 0 for the first version, or a name of one.
+        exclude: Clients to leave out.
+        train: Train the rounds again and do not use kept updates.
+
+    Raises:
+        NotFoundError: There is no such round, or no such client took part in the rounds after it.
+        PlanError: No round comes after it, or the rounds were made by different strategies.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        record: RunRecord,
+        from_: int | str,
+        exclude: Collection[str] = (),
+        *,
+        train: bool = False,
+    ) -> None:
+        self._lab, self._record, self._train = lab, record, train
+        self._request = request("").id
+        timeline = Timeline(lab.store, record)
+        self._base = timeline.key(from_) if from_ != 0 else None
+        if self._base is not None and self._base not in timeline.line:
+            raise PlanError(f"{from_!r} is not a round that leads to the head of {record.name}")
+        head = lab.store.state.head(record.id).round
+        after = self._base.round if self._base else 0
+        if head <= after:
+            raise PlanError(
+                f"{record.name} has no round after {after}: there is nothing to replay",
+                hint="from_ is the last round that stays as it is",
+            )
+        self._until = timeline.line.key(head)
+        keys = [timeline.line.key(number) for number in range(after + 1, head + 1)]
+        self._check_strategies(keys)
+        self.rounds = [key.round for key in keys]
+        """Rounds that are done again."""
+        self._look([lab.store.state.closing_of(key) for key in keys], exclude)
+        self.branch = _free_name(lab, record, after)
+        """Name that the branch will have, after the run's."""
+
+    def _look(self, found: Sequence[Closing | None], exclude: Collection[str]) -> None:
+        """Find out what is kept, and what is left without those who are excluded."""
+        closings = [closing for closing in found if closing is not None]
+        asked = {str(client) for one in closings for client in one.assignments["client"]}
+        for client in exclude:
+            if client not in asked:
+                raise NotFoundError(f"client in rounds {spans(self.rounds)}", client, asked)
+        used = {closing.round: _used(closing) for closing in closings}
+        plan = Plan.from_yaml(self._record.plan_yaml)
+        self.exclude = tuple(sorted({*plan.exclude, *map(ClientId, exclude)}))
+        left = {number: clients - set(self.exclude) for number, clients in used.items()}
+        kept = self._lab.store.kept
+        self.missing = [one.round for one in closings if one.round_key not in kept]
+        """Those whose updates are not kept, which would have to be trained again."""
+        self.empty = [number for number in self.rounds if not left[number]]
+        """Those in which nobody is left."""
+        need = plan.need or 1
+        self.short = [number for number in self.rounds if 0 < len(left[number]) < need]
+        """Those that would have fewer updates than the plan needs; they are replayed all the same."""
+        self._taken_out = sum(len(used[number] - left[number]) for number in self.rounds)
+
+    def _check_strategies(self, keys: list[RoundKey]) -> None:
+        strategy = Plan.from_yaml(self._record.plan_yaml).strategy
+        for key in {key.run: key for key in keys}.values():
+            other = self._lab.store.state.run(key.run)
+            if Plan.from_yaml(other.plan_yaml).strategy != strategy:
+                raise PlanError(
+                    f"rounds up to {key.round} are of {other.name}, which has another strategy than "
+                    f"{self._record.name}",
+                    hint=f"replay from round {key.round} on, or replay {other.name}",
+                )
+
+    def apply(self, reason: str) -> Run:
+        """Make the branch; it rests. `resume()` does the rounds, from kept updates or by training.
+
+        Applying the same preview twice does it once.
+
+        Args:
+            reason: Why; kept in the operations log.
+
+        Returns:
+            The branch.
+
+        Raises:
+            PlanError: No reason.
+            RoundStateError: Updates that are needed are not kept, or nobody is left in a round.
+        """
+        if not reason.strip():
+            raise PlanError("a replay needs a reason", hint='apply(reason="…")')
+        if not self._train:
+            self._check_possible()
+        until = None if self._train else self._until
+        changes = {"exclude": self.exclude}
+        asked = request(reason, self._request)
+        made = fork(self._lab, self._record, self.branch, self._base, changes, asked, replays=until)
+        return self._lab.run(made.id)
+
+    def _check_possible(self) -> None:
+        again = (
+            f"train=True trains rounds {spans(self.rounds)} again, without those who are excluded"
+        )
+        if self.missing:
+            raise RoundStateError(
+                f"the updates of rounds {spans(self.missing)} of {self._record.name} are not kept",
+                hint=f"{again}; a plan with keep_updates=n keeps those of the last n rounds",
+            )
+        if self.empty:
+            raise RoundStateError(
+                f"in rounds {spans(self.empty)} nobody is left without {', '.join(self.exclude)}",
+                hint=again,
+            )
+
+    def facts(self) -> dict[str, str]:
+        """All of it, as words."""
+        after = f"the commit of round {self._base.round}" if self._base else "the first version"
+        verb = "trained again" if self._train else "added up again"
+        facts = {
+            "branch": f"{self._record.trunk_name}/{self.branch}, from {after}",
+            verb: f"rounds {spans(self.rounds)} ({len(self.rounds)})",
+            "without": ", ".join(self.exclude) or "nobody left out",
+        }
+        if self._taken_out:
+            facts["leaves out"] = f"{self._taken_out} updates"
+        if self._train:
+            return facts
+        if self.missing:
+            facts["not kept"] = (
+                f"rounds {spans(self.missing)}: they would have to be trained again (train=True)"
+            )
+        if self.empty:
+            facts["nobody left"] = f"rounds {spans(self.empty)}"
+        if self.short:
+            facts["fewer than needed"] = f"rounds {spans(self.short)}"
+        facts["mind"] = (
+            "later updates still carry something of who is left out: not exact unlearning"
+        )
+        return facts
+
+    def __repr__(self) -> str:
+        """What would happen, from memory."""
+        lines = [f"replay {self._record.name} (nothing has happened yet)"]
+        return "\n".join([*lines, *(f"  {name}: {text}" for name, text in self.facts().items())])
+
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
+        card = cards.card(f"Replay {self._record.name}", self.facts())
+        return cards.bundle(repr(self), card)
+
+
+def _used(closing: Closing) -> set[str]:
+    """Clients whose update counted."""
+    updates = closing.updates
+    return {
+        str(client)
+        for client, used in zip(updates["client"], updates["accepted"], strict=True)
+        if used
+    }
+
+
+def _free_name(lab: Lab, record: RunRecord, after: int) -> str:
+    taken = {one.name for one in lab.store.state.runs()}
+    number = 1
+    while f"{record.trunk_name}/replay-{after}-{number}" in taken:
+        number += 1
+    return f"replay-{after}-{number}"
