@@ -9,18 +9,19 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.closer import Version
-from flnb.coordinator.history.reading import read_model
+from flnb.coordinator.history.falling_back import check_base, fall_back
+from flnb.coordinator.history.reading import whole_model, whole_optimiser
 from flnb.coordinator.job import Job
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.population import Population, Simulation
 from flnb.coordinator.replaying import Replay
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import FingerprintError, PlanError, RoundStateError, StoreError, TaskError
+from flnb.core.errors import DamagedError, FingerprintError, PlanError, RoundStateError, TaskError
 from flnb.core.failpoints import reach
 from flnb.core.ids import RunId, new_run_id, new_run_name
 from flnb.core.plan import Plan
 from flnb.core.view import Status
-from flnb.store import Closing, LabStore, RunRecord
+from flnb.store import Closing, Head, LabStore, RunRecord
 from flnb.strategies import Strategy
 from flnb.tensors import unpack
 
@@ -97,23 +98,17 @@ def resumed_job(
     if record.status in {Status.FINISHED, Status.STOPPED}:
         raise RoundStateError(f"run {record.name!r} is {record.status}: nothing is left to do")
     task = _same_task(record, task, known)
-    head = store.state.head(record.id)
     plan = changed_plan(record, task, changes)
     settings: dict[str, Any] = dict(record.simulation)
     if workers is not None:
         settings["workers"] = workers
     population = populate(task, Simulation(**settings))
+    start, head = _start(store, record, plan, task)
     if changes:
         # Rounds that were closed but never saved, before a crash, are forgotten: they are done
         # again, and now by the changed plan.
-        saved = head.closing.round if head.closing else 0
         record = replace(record, plan_yaml=plan.to_yaml(), plan_hash=plan.hash)
-        store.state.set_plan(record.id, record.plan_yaml, plan.hash, forget_after=saved)
-    if head.closing is None:
-        start = first_version(plan, task)
-    else:
-        start = _restored(store, record, head.closing, task.layout)
-        _compare_environment(record)
+        store.state.set_plan(record.id, record.plan_yaml, plan.hash, forget_after=start.round)
     store.writer.reset(record.id, head.snapshot)  # drops a commit that no closing names
     reach("branch-reset")
     failed = store.state.failed_attempts(record.id)
@@ -161,19 +156,27 @@ def end_resting(store: LabStore, run_id: RunId, picture: Picture | None) -> None
             picture.on_status(Status.STOPPED)
 
 
+def _start(store: LabStore, record: RunRecord, plan: Plan, task: Task) -> tuple[Version, Head]:
+    """The last version that is whole, and the head that it is of."""
+    while (head := store.state.head(record.id)).closing is not None:
+        check_base(store, record, head)
+        try:
+            version = _restored(store, record, head.closing, task.layout)
+        except DamagedError as error:
+            fall_back(store, record, head, error)
+        else:
+            _compare_environment(record)
+            return version, head
+    check_base(store, record, head)
+    return first_version(plan, task), head
+
+
 def _restored(store: LabStore, record: RunRecord, closing: Closing, layout: Layout) -> Version:
     """A committed version, with the server optimiser's state where it is of the same optimiser."""
-    assert closing.snapshot is not None, "what is restored has a commit"
-    model, found = read_model(store, closing.snapshot, layout)
-    if closing.parameters_sha256 not in {None, found}:
-        raise StoreError(
-            f"commit {closing.snapshot} of round {closing.round} of {record.name} is damaged",
-            hint=f"lab.run({record.name!r}).rollback(to={closing.round - 1}) goes on from the commit before",
-        )
+    model = whole_model(store, closing, layout)
     optimiser = Plan.from_yaml(record.plan_yaml).strategy.compose().server.init(layout)
     if _same_server(store, record, closing):
-        packed = store.history.read(closing.snapshot, ("optimiser",))["optimiser"]
-        optimiser = unpack(optimiser, packed)
+        optimiser = unpack(optimiser, whole_optimiser(store, closing))
     return Version(closing.round, model, optimiser)
 
 

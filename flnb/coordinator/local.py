@@ -11,6 +11,7 @@ from flnb.coordinator.history import aliases
 from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.moving import fork
 from flnb.coordinator.history.preview import RollbackPreview
+from flnb.coordinator.history.reading import whole_model
 from flnb.coordinator.history.replay import ReplayPreview
 from flnb.coordinator.history.timeline import Timeline
 from flnb.coordinator.jobs import end_resting
@@ -226,12 +227,10 @@ class LocalRun:
 
     def model(self) -> Model:
         """See `RunSource`."""
-        snapshot = self._lab.store.state.head(self.id).snapshot
-        if snapshot is None:
+        closing = self._lab.store.state.head(self.id).closing
+        if closing is None:
             raise NotFoundError("committed round of run", self.name)
-        groups = self._lab.store.history.read(snapshot, ("parameters", "integers"))
-        layout = Layout.from_json(self._record.layout)
-        return Model(layout, groups["parameters"], groups["integers"])
+        return whole_model(self._lab.store, closing, Layout.from_json(self._record.layout))
 
     @property
     def parameters_sha256(self) -> str:

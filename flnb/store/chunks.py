@@ -7,18 +7,24 @@ directly; Zarr's codec pipeline takes about twice as long for the same bytes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
-from flnb.core.errors import StoreError
+from flnb.core.errors import DamagedError
 from flnb.tensors import aligned
 
 Groups = Mapping[str, np.ndarray]
 """Group name to a flat array: `parameters` (float32), `integers` (int64), `optimiser` (uint8) …"""
+Checksums = Mapping[str, Sequence[int]]
+"""Group name to a CRC-32 of each of its chunks. It tells a chunk that was damaged, and which; whether
+somebody changed a model on purpose is told by the digest in the rows."""
 CHUNK_BYTES = 1 << 20
+CHUNK_NOTE = "chunk "
+"""Begins the note on an error that says which chunk was being read."""
 _AT_ONCE = 16
 """Chunks that are read or written at the same time: each is in memory once more meanwhile."""
 _PIECE = 64
@@ -69,19 +75,35 @@ def arrange(store: Any, groups: Groups, before: Groups) -> None:
             )
 
 
-def write_chunks(store: Any, groups: Groups, before: Groups) -> int:
-    """Write every chunk that is not as it was before; returns how many were written.
+def write_chunks(
+    store: Any, groups: Groups, before: Groups, sums_before: Checksums | None = None
+) -> Checksums:
+    """Write every chunk that is not as it was before.
 
     At least one is: Icechunk refuses a commit without changes, and a round that changed nothing
     is a round too.
+
+    Args:
+        store: A writable Zarr store.
+        groups: What will be in it.
+        before: What is in it, as far as it is known.
+        sums_before: Checksums of what is in it.
+
+    Returns:
+        Checksums of all chunks; they are made while the chunks are written.
 
     Raises:
         ValueError: The groups hold no value at all.
     """
     from zarr.core.sync import sync
 
+    known = sums_before or {}
+    sums = {
+        name: [*known.get(name, ()), *(0 for _ in range(_n_chunks(array)))][: _n_chunks(array)]
+        for name, array in groups.items()
+    }
     changed = [
-        (f"{name}/c/{index}", piece)
+        (name, index, piece)
         for name, array in groups.items()
         for index, piece in _changed(array, before.get(name))
     ]
@@ -91,9 +113,36 @@ def write_chunks(store: Any, groups: Groups, before: Groups) -> int:
             raise ValueError("a version holds at least one value")
         name = min(filled, key=lambda name: filled[name].size)
         index, piece = next(_changed(filled[name], None))
-        changed = [(f"{name}/c/{index}", piece)]
-    sync(_put(store, changed))
-    return len(changed)
+        changed = [(name, index, piece)]
+
+    def sum_up() -> None:
+        for name, index, piece in changed:
+            sums[name][index] = zlib.crc32(piece.view(np.uint8).data)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="flnb-checksums") as beside:
+        summing = beside.submit(sum_up)
+        sync(_put(store, [(f"{name}/c/{index}", piece) for name, index, piece in changed]))
+    summing.result()
+    return sums
+
+
+def first_difference(groups: Groups, sums: Checksums) -> str:
+    """Name the first chunk that is not what was committed, such as `chunk 3 of parameters`.
+
+    Args:
+        groups: What was read.
+        sums: Checksums that were committed with it; groups without any are not looked at.
+
+    Returns:
+        "" if all is as it was.
+    """
+    for name, array in groups.items():
+        for (index, piece), expected in zip(
+            _changed(array, None), sums.get(name, ()), strict=False
+        ):
+            if zlib.crc32(piece.view(np.uint8).data) != expected:
+                return f"chunk {index} of {name}"
+    return ""
 
 
 def read_arrays(
@@ -108,7 +157,7 @@ def read_arrays(
             read: a digest costs as much time as the disk.
 
     Raises:
-        StoreError: A chunk is missing; says which.
+        DamagedError: A chunk is missing; says which.
     """
     from zarr.core.sync import sync
 
@@ -134,10 +183,14 @@ async def _get(store: Any, name: str, piece: np.ndarray, first: int, size: int) 
     prototype, turns = default_buffer_prototype(), asyncio.Semaphore(_AT_ONCE)
 
     async def chunk(index: int, target: np.ndarray) -> None:
-        async with turns:
-            buffer = await store.get(f"{name}/c/{first + index}", prototype)
-        if buffer is None:
-            raise StoreError(f"chunk {first + index} of {name} is missing")
+        try:
+            async with turns:
+                buffer = await store.get(f"{name}/c/{first + index}", prototype)
+        except Exception as error:
+            error.add_note(f"{CHUNK_NOTE}{first + index} of {name}")
+            raise
+        if buffer is None or len(buffer) != size * piece.itemsize:
+            raise DamagedError(f"chunk {first + index} of {name} is missing or torn")
         target[:] = buffer.as_numpy_array().view(target.dtype)[: target.size]
 
     starts = range(0, piece.size, size)
@@ -174,6 +227,10 @@ def _same_bits(one: np.ndarray, other: np.ndarray) -> bool:
     bits = f"u{one.itemsize}"
     one, other = one.view(bits), other.view(bits)
     return np.array_equal(one[:_GLANCE], other[:_GLANCE]) and np.array_equal(one, other)
+
+
+def _n_chunks(array: np.ndarray) -> int:
+    return -(-array.size // _chunk_values(array))
 
 
 def _chunk_values(array: np.ndarray) -> int:

@@ -24,8 +24,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from flnb.core import RunId, failpoints
-from flnb.core.errors import CommitConflictError, NotFoundError
-from flnb.store.chunks import Groups, arrange, kept, read_arrays, write_chunks
+from flnb.core.errors import CommitConflictError, DamagedError, NotFoundError
+from flnb.store.chunks import (
+    CHUNK_NOTE,
+    Checksums,
+    Groups,
+    arrange,
+    first_difference,
+    kept,
+    read_arrays,
+    write_chunks,
+)
 from flnb.store.fencing import check_epoch, put_under_mark
 from flnb.store.place import HistoryPlace
 from flnb.store.repository import FIRST_BRANCH, exclusive, open_repository, plain_errors
@@ -38,11 +47,16 @@ _UNKNOWN = ("not found", "NoSuchKey")
 """What Icechunk says of a snapshot that is not there, on a disk and in S3."""
 
 
+_SUMS = "checksums"
+"""Where a commit keeps those of its chunks."""
+
+
 class _Commit(NamedTuple):
     """The last commit of this process: what the next one is compared with."""
 
     snapshot: str
     groups: Groups
+    sums: Checksums
 
 
 class History:
@@ -96,10 +110,11 @@ class History:
             check_epoch(repository, run, session.snapshot_id, meta)
             before = self._before(session.snapshot_id)
             arrange(session.store, arrays, before)
-            write_chunks(session.store, arrays, before)
+            sums_before = self._last.sums if before and self._last else {}
+            sums = write_chunks(session.store, arrays, before, sums_before)
             failpoints.reach("chunks-written")
-            snapshot = _commit(repository, session, run, meta)
-        self._last = _Commit(snapshot, arrays)
+            snapshot = _commit(repository, session, run, {**meta, _SUMS: sums})
+        self._last = _Commit(snapshot, arrays, sums)
         return snapshot
 
     def read(
@@ -121,18 +136,28 @@ class History:
 
         Raises:
             NotFoundError: There is no such snapshot, or no such group in it.
-            StoreError: A chunk of it is missing.
+            DamagedError: A part of it is missing or torn; says which.
         """
-        import zarr
-
-        with self._reading() as repository:
+        with _whole(snapshot), self._reading() as repository:
             with _known(snapshot, repository):
                 session = repository.readonly_session(snapshot_id=snapshot)
-            arrays = dict(zarr.open_group(session.store, mode="r").arrays())
+            arrays = _arrays(repository, session, snapshot)
             if missing := set(names or ()) - arrays.keys():
                 raise NotFoundError("group", min(missing), arrays)
             wanted = {name: arrays[name] for name in names or arrays}
             return read_arrays(session.store, wanted, observe)
+
+    def check_sums(self, snapshot: str, groups: Groups) -> None:
+        """Compare what was read of a version with the checksums that were committed with it.
+
+        Raises:
+            NotFoundError: There is no such snapshot.
+            DamagedError: A chunk is not what was committed; says which.
+        """
+        with self._reading() as repository, _known(snapshot, repository):
+            sums = repository.lookup_snapshot(snapshot).metadata.get(_SUMS, {})
+        if wrong := first_difference(groups, sums):
+            raise DamagedError(f"commit {snapshot} is damaged: {wrong} is not what was committed")
 
     def meta(self, snapshot: str) -> dict[str, Any]:
         """Facts that were committed with a version.
@@ -141,7 +166,9 @@ class History:
             NotFoundError: There is no such snapshot.
         """
         with self._reading() as repository, _known(snapshot, repository):
-            return dict(repository.lookup_snapshot(snapshot).metadata)
+            found = dict(repository.lookup_snapshot(snapshot).metadata)
+        found.pop(_SUMS, None)
+        return found
 
     def reset(self, run: RunId, snapshot: str | None, *, epoch: int = 0) -> None:
         """Put a run's branch back to its last named commit, so that orphans stay behind.
@@ -251,6 +278,34 @@ def _commit(repository: Repository, session: Session, run: RunId, meta: Mapping[
         if repository.lookup_snapshot(tip).message == name:
             return tip
         raise CommitConflictError(run) from error
+
+
+def _arrays(repository: Repository, session: Session, snapshot: str) -> dict[str, Any]:
+    """The arrays of a version, as Zarr opens them."""
+    import zarr
+
+    try:
+        return dict(zarr.open_group(session.store, mode="r").arrays())
+    except zarr.errors.NodeNotFoundError:
+        # Zarr takes any error for "not there"; this raises what is behind it.
+        repository.lookup_snapshot(snapshot)
+        raise
+
+
+@contextmanager
+def _whole(snapshot: str) -> Iterator[None]:
+    """What Icechunk finds, and what is neither the disk's nor the network's fault, is damage."""
+    import icechunk
+    import zarr
+
+    try:
+        yield
+    except DamagedError as error:
+        raise DamagedError(f"commit {snapshot} is damaged: {error.message}") from error
+    except (icechunk.IcechunkError, zarr.errors.BaseZarrError) as error:
+        notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(CHUNK_NOTE)]
+        what = notes[0] if notes else "its description"
+        raise DamagedError(f"commit {snapshot} is damaged: {what} cannot be read") from error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from flnb.coordinator.history.difference import Difference, differences
-from flnb.coordinator.history.reading import read_model
+from flnb.coordinator.history.reading import whole_model, whole_ones_near
 from flnb.coordinator.history.tensor_file import TensorFile
 from flnb.core import cards
 from flnb.core.errors import DamagedError, TaskError
@@ -165,8 +165,17 @@ class StoredCheckpoint(Checkpoint):
         super().__init__(name, layout, closing)
         self._store = store
 
-    def _read(self) -> tuple[Model, str]:
-        return read_model(self._store, self.snapshot, self.layout)
+    def model(self) -> Model:
+        """The version; of a damaged one the nearest that are whole are named.
+
+        Raises:
+            DamagedError: What is stored is not what was committed; says which part of it.
+        """
+        try:
+            return whole_model(self._store, self.closing, self.layout)
+        except DamagedError as error:
+            error.hint = whole_ones_near(self._store, self.closing, self.layout)
+            raise
 
 
 def draft_of(path: Path) -> Path:

@@ -1,20 +1,99 @@
-"""Models of commits, read together with their digests."""
+"""Versions read back from history and compared; of damaged ones, what is damaged and what is whole."""
 
 from __future__ import annotations
 
-from flnb.store import LabStore
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from flnb.core.errors import DamagedError, FLBaseError, NotFoundError
+from flnb.store import Closing, LabStore, in_spans
 from flnb.tensors import Layout, Model
 
+_MODEL = ("parameters", "integers")
+_NEAR = 4
+"""Commits on each side that are looked at for one that is whole."""
 
-def read_model(store: LabStore, snapshot: str, layout: Layout) -> tuple[Model, str]:
-    """Read the model of a commit, and its digest, which is made while it is read.
+
+def whole_model(store: LabStore, closing: Closing, layout: Layout) -> Model:
+    """Read the model of a committed round; it is hashed while it is read.
 
     Raises:
-        NotFoundError: There is no such commit.
-        StoreError: A part of it is missing.
+        DamagedError: It is not what was committed; says which chunk of which group of which commit.
     """
+    assert closing.snapshot is not None, "what is read has a commit"
     digest = Model.digest(layout)
-    groups = store.history.read(
-        snapshot, ("parameters", "integers"), observe=lambda piece: digest.update(piece.data)
-    )
-    return Model(layout, groups["parameters"], groups["integers"]), digest.hexdigest()
+    groups = _read(store, closing, _MODEL, digest)
+    if closing.parameters_sha256 not in {None, found := digest.hexdigest()}:
+        _check_sums(store, closing, groups)
+        raise DamagedError(
+            f"{_named(store, closing)} is damaged: its parameters have digest {found[:12]}, "
+            f"{str(closing.parameters_sha256)[:12]} was committed"
+        )
+    return Model(layout, groups["parameters"], groups["integers"])
+
+
+def whole_optimiser(store: LabStore, closing: Closing) -> np.ndarray:
+    """Read the server optimiser's packed state of a committed round.
+
+    Raises:
+        DamagedError: It is not what was committed.
+    """
+    groups = _read(store, closing, ("optimiser",))
+    _check_sums(store, closing, groups)
+    return groups["optimiser"]
+
+
+def whole_ones_near(store: LabStore, closing: Closing, layout: Layout) -> str:
+    """Name the nearest commits before and after a damaged one that are whole; reads them."""
+    line = store.state.line_of(closing.round_key)
+    closed = store.state.rounds_of([segment.run for segment in line.segments])
+    numbers = sorted(key.round for key, snapshot, _ in closed if snapshot and key in line)
+    before = [number for number in reversed(numbers) if number < closing.round]
+    after = [number for number in numbers if number > closing.round]
+    found = []
+    for side in (before, after):
+        for number in side[:_NEAR]:
+            near = store.state.closing_of(line.key(number))
+            try:
+                assert near is not None, "its round is closed"
+                whole_model(store, near, layout)
+            except DamagedError:
+                continue
+            found.append(number)
+            break
+    if not found:
+        return "restore history/ from a copy"
+    return f"the nearest that are whole are of rounds {in_spans(found)}; or restore history/ from a copy"
+
+
+def _read(
+    store: LabStore, closing: Closing, names: tuple[str, ...], digest: hashlib._Hash | None = None
+) -> Mapping[str, np.ndarray]:
+    assert closing.snapshot is not None, "what is read has a commit"
+    try:
+        observe = None if digest is None else lambda piece: digest.update(piece.data)
+        return store.history.read(closing.snapshot, names, observe)
+    except NotFoundError as error:
+        raise DamagedError(f"{_named(store, closing)} is missing from history") from error
+    except DamagedError as error:
+        raise DamagedError(_within(store, closing, error)) from error
+
+
+def _check_sums(store: LabStore, closing: Closing, groups: Mapping[str, np.ndarray]) -> None:
+    assert closing.snapshot is not None, "what is read has a commit"
+    try:
+        store.history.check_sums(closing.snapshot, groups)
+    except DamagedError as error:
+        raise DamagedError(_within(store, closing, error)) from error
+
+
+def _within(store: LabStore, closing: Closing, error: FLBaseError) -> str:
+    """The same words, with the round and the run that the store does not know."""
+    return error.message.replace(f"commit {closing.snapshot}", _named(store, closing), 1)
+
+
+def _named(store: LabStore, closing: Closing) -> str:
+    name = store.state.run(closing.run).name
+    return f"commit {closing.snapshot} of round {closing.round} of {name}"

@@ -32,7 +32,9 @@ def test_a_commit_tells_who_took_part_and_what_made_it(lab):
 
 
 def test_a_changed_chunk_is_found_and_named(lab):
-    chunks = sorted(lab.store.history.place.folder.glob("chunks/*"), key=lambda one: one.stat().st_size)
+    chunks = sorted(
+        lab.store.history.place.folder.glob("chunks/*"), key=lambda one: one.stat().st_size
+    )
     data = bytearray(chunks[-1].read_bytes())
     data[5] ^= 1
     chunks[-1].write_bytes(bytes(data))
