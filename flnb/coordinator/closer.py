@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from flnb.core.clock import SYSTEM_CLOCK
+from flnb.core.errors import CommitConflictError
 from flnb.core.failpoints import reach
 from flnb.core.plan import Plan
 from flnb.store import Closing, LabStore, RunRecord
@@ -140,9 +141,14 @@ class Closer:
         began_s = SYSTEM_CLOCK.monotonic_s()
         digest = version.model.sha256()
         reach("before-snapshot")
+        self._store.check_held()
         facts = self._about | _facts(closing, digest) | {"log": self._store.state.log_head()}
         ticket = self._store.writer.submit(closing.run, version.groups(), facts)
-        snapshot = ticket.wait()
+        try:
+            snapshot = ticket.wait()
+        except CommitConflictError:
+            self._store.check_held()  # which says who is in the way, on a shared lab
+            raise
         reach("after-snapshot")
         # This process and the writer work for it in turn: the time it took is what it cost.
         now_s = SYSTEM_CLOCK.monotonic_s()

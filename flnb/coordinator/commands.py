@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.history.expiring import answer_expire
 from flnb.coordinator.history.moving import answer_roll_back
+from flnb.core.errors import LabLostError, StorageUnreachableError
 from flnb.rounds import PauseAsked
 
 if TYPE_CHECKING:
@@ -30,12 +31,18 @@ async def obey(coordinator: Coordinator, in_io: Callable[..., Awaitable[Any]]) -
         in_io: Does blocking work in the lab's one thread for databases.
     """
     state = coordinator.lab.store.state
+    away = False
     while True:
         await asyncio.sleep(INTERVAL_S)
         try:
             for command in await in_io(state.pending_commands):
                 result = await _answer(coordinator, command)
                 await in_io(state.finish_command, command.id, result)
+            away = False
+        except (StorageUnreachableError, LabLostError) as error:
+            if not away:  # once, and not four times a second
+                log.warning("commands of other processes are not heard: %s", error.message)
+            away = True
         except Exception:
             # Such as a full disk: other commands, and this one in a while, are still heard.
             log.exception("commands of other processes could not be carried out")

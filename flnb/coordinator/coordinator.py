@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Any
 from flnb.coordinator.commands import obey
 from flnb.coordinator.drive import Drive
 from flnb.coordinator.granting import Granting
+from flnb.coordinator.here import RUNNING, STARTING, coordinator_of
 from flnb.coordinator.hosting import Hosting
+from flnb.coordinator.job import Job
 from flnb.coordinator.jobs import first_version, new_record, resumed_job
 from flnb.coordinator.lab import Lab
 from flnb.coordinator.local import LocalRun
 from flnb.coordinator.loop import LoopThread
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.run import Run
-from flnb.coordinator.runner import Job
 from flnb.coordinator.standing import Standing
 from flnb.coordinator.steering import Steering
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import FLBaseError, PlanError, RoundStateError
+from flnb.core.errors import FLBaseError, LabLostError, PlanError, RoundStateError
 from flnb.core.failpoints import reach
 from flnb.core.plan import Plan
 from flnb.core.view import Status
@@ -35,7 +36,7 @@ from flnb.processes import ForkServer
 from flnb.rounds import ResumeAsked
 
 if TYPE_CHECKING:
-    from flnb.store import Lease
+    from flnb.store import Lease, SharedLease
     from flnb.tasks import Task
     from flnb.transport import Controls, TokenIssuer
 
@@ -60,10 +61,12 @@ class Coordinator(Hosting, Granting, Steering):
         self._loop: LoopThread | None = None
         self._io: ThreadPoolExecutor | None = None
         self._warm_up: ThreadPoolExecutor | None = None
-        self._lease: Lease | None = None
+        self._lease: Lease | SharedLease | None = None
         self._obeying: Future[None] | None = None
         self._started_at: datetime | None = None
         self._note = ""
+        self._lost: LabLostError | None = None
+        self._stopping = threading.Lock()
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -77,8 +80,9 @@ class Coordinator(Hosting, Granting, Steering):
         Raises:
             LabHeldError: Another process holds the lab.
             StorageFullError: The disk is full.
+            StorageUnreachableError: The database or the bucket of a shared lab do not answer.
         """
-        with _STARTING:
+        with STARTING:
             if (running := coordinator_of(self.lab.path)) is None:
                 self._take()
                 return self
@@ -86,7 +90,8 @@ class Coordinator(Hosting, Granting, Steering):
         return running
 
     def _take(self) -> None:
-        lease = self.lab.store.lease()
+        self._lost = None
+        lease = self.lab.store.lease(on_lost=self._lose)
         try:
             self.lab.store.state.interrupted()
             self.lab.store.state.drop_commands("the coordinator that was asked has ended")
@@ -100,7 +105,7 @@ class Coordinator(Hosting, Granting, Steering):
         self._loop = LoopThread("flnb-coordinator")
         self._loop.start()
         self._started_at = SYSTEM_CLOCK.now().astimezone()
-        _RUNNING[self.lab.path] = self
+        RUNNING[self.lab.path] = self
         self._io.submit(self.lab.store.catch_up)
         self._warm_up = ThreadPoolExecutor(1, thread_name_prefix="flnb-warm-up")
         self._warm_up.submit(self.lab.store.writer.start)  # it imports for a second or two
@@ -113,11 +118,15 @@ class Coordinator(Hosting, Granting, Steering):
         Raises:
             RoundStateError: Called from a callback of this coordinator.
         """
+        if self._loop is not None and self._loop.here:
+            raise RoundStateError("a callback of the coordinator must not stop the coordinator")
+        with self._stopping:  # it may stop itself meanwhile
+            self._stop()
+
+    def _stop(self) -> None:
         if self._loop is None or self._io is None:
             return
-        if self._loop.here:
-            raise RoundStateError("a callback of the coordinator must not stop the coordinator")
-        _RUNNING.pop(self.lab.path, None)
+        RUNNING.pop(self.lab.path, None)
         for drive in self._drives.values():
             self._loop.loop.call_soon_threadsafe(drive.rest)
         for drive in self._drives.values():
@@ -133,8 +142,21 @@ class Coordinator(Hosting, Granting, Steering):
                 last.callback(population.close)
             last.callback(self._loop.stop)
             self._populations = []
-            self._close_desk()
-            self._loop = self._io = self._lease = None
+            try:
+                self._close_desk()
+            finally:
+                self._loop = self._io = self._lease = None
+
+    def _lose(self, lost: LabLostError) -> None:
+        """Another process has taken the lab over: stop, in a thread that may wait for all others."""
+        log.error("%s", lost)
+        self._lost, self._note = lost, lost.message
+        threading.Thread(target=self.stop, name="flnb-lost").start()
+
+    @property
+    def lost(self) -> LabLostError | None:
+        """Why it stopped itself, if another process has taken the lab over."""
+        return self._lost
 
     def __enter__(self) -> Coordinator:
         return self.start()
@@ -149,6 +171,8 @@ class Coordinator(Hosting, Granting, Steering):
 
     def _thread(self) -> LoopThread:
         if self._loop is None:
+            if self._lost is not None:
+                raise self._lost
             raise RoundStateError("the coordinator is not running", hint="coord.start()")
         return self._loop
 
@@ -169,10 +193,9 @@ class Coordinator(Hosting, Granting, Steering):
         population = self._population(task)
         check = plan.check(task)
         invited = plan.invite or 0
-        if self._desk is None and (not check.ok or invited > len(population.clients)):
-            raise PlanError(
-                f"the plan cannot work with {len(population.clients)} clients:\n{check!r}"
-            )
+        here = population.eligible(plan)
+        if self._desk is None and (not check.ok or invited > len(here)):
+            raise PlanError(f"the plan cannot work with {len(here)} clients:\n{check!r}")
         if errors := task.summary().errors:
             raise PlanError("\n".join(errors))
         with self._gate:
@@ -235,7 +258,10 @@ class Coordinator(Hosting, Granting, Steering):
 
     def _drive(self, job: Job, picture: Picture) -> Run:
         assert self._io is not None, "the coordinator runs"
-        drive = Drive(job, self.lab.store, self._io, picture)
+        lab, run = self.lab, job.record.id
+        drive = Drive(
+            job, lab.store, self._io, picture, lambda: lab.picture(lab.store.state.run(run))
+        )
         self._drives[job.record.id] = drive
         picture.on_start(job.plan.rounds)
         self._thread().submit(drive.go())
@@ -251,8 +277,8 @@ class Coordinator(Hosting, Granting, Steering):
         """How it stands now, from memory."""
         going = [d.picture.view for d in self._drives.values() if not d.picture.view.status.over]
         return Standing(
-            name=self.lab.path.name,
-            folder=str(self.lab.path),
+            name=self.lab.name,
+            folder=self.lab.address,
             since=f"{self._started_at:%H:%M:%S}" if self.running else "",
             n_runs=len(self._drives),
             clients=", ".join(f"{len(p.clients)} of {p.task.name}" for p in self._populations)
@@ -272,26 +298,3 @@ class Coordinator(Hosting, Granting, Steering):
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
         return self.standing.bundle()
-
-
-_RUNNING: dict[Path, Coordinator] = {}
-_STARTING = threading.Lock()
-"""Of two threads that start a coordinator at once, the second gets that of the first."""
-
-
-def coordinator_of(lab: Path) -> Coordinator | None:
-    """The coordinator of this process that holds a lab."""
-    return _RUNNING.get(lab)
-
-
-def _stop_all() -> None:
-    for coordinator in tuple(_RUNNING.values()):
-        try:
-            coordinator.stop()
-        except Exception:
-            log.exception("%r could not be stopped", coordinator)  # the others still can
-
-
-# Not `atexit`, which comes after the threads of all executors have been ended: the open round could
-# not be given up any more, and the process would wait for it for ever.
-threading._register_atexit(_stop_all)  # type: ignore[attr-defined]  # the only hook before that; concurrent.futures uses it too

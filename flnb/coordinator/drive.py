@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
+from flnb.coordinator.guarding import Fired, go_back
+from flnb.coordinator.job import Job
 from flnb.coordinator.picture import Picture
-from flnb.coordinator.runner import Job, Runner
-from flnb.core.errors import FLBaseError, StoreError
+from flnb.coordinator.runner import Runner
+from flnb.core.errors import FLBaseError, LabLostError, StoreError
 from flnb.core.failpoints import reach
 from flnb.core.view import Status
 from flnb.rounds import Fact
@@ -27,15 +31,31 @@ class Drive:
         store: The lab's store.
         io: The lab's one thread for databases.
         picture: Where the run is shown.
+        look: Makes a fresh picture of it; blocks.
     """
 
-    def __init__(self, job: Job, store: LabStore, io: ThreadPoolExecutor, picture: Picture) -> None:
-        self.picture, self.population = picture, job.population
+    def __init__(
+        self,
+        job: Job,
+        store: LabStore,
+        io: ThreadPoolExecutor,
+        picture: Picture,
+        look: Callable[[], Picture],
+    ) -> None:
+        self.picture, self.population, self._look = picture, job.population, look
         self.done: Future[FLBaseError | None] = Future()
         """Resolves when the run rests, with what a person should know about it."""
         self._record, self._store, self._io = job.record, store, io
-        self._runner: Runner | None = Runner(
-            job, store, io, on_state=picture.on_state, on_closed=picture.on_closed
+        self._job = job
+        self._runner: Runner | None = self._made(job)
+        self._asked: list[Fact] | None = None
+        """Commands that wait until a guard has moved the head back; None when none does."""
+        self._resting = False
+
+    def _made(self, job: Job) -> Runner:
+        shown = self.picture
+        return Runner(
+            job, self._store, self._io, on_state=shown.on_state, on_closed=shown.on_closed
         )
 
     @property
@@ -45,10 +65,14 @@ class Drive:
 
     def tell(self, fact: Fact) -> bool:
         """Pass a command on; on the loop's thread. False if the run rests or is about to."""
+        if self._asked is not None and not self._resting:
+            self._asked.append(fact)
+            return True
         return self._runner is not None and self._runner.tell(fact)
 
     def rest(self) -> None:
         """Give the open round up, save, and rest; on the loop's thread."""
+        self._resting = True
         if self._runner is not None:
             self._runner.rest()
 
@@ -60,6 +84,8 @@ class Drive:
         try:
             await self._write(Status.RUNNING)
             status, error = await self._runner.drive()
+            while (fired := self._runner.fired) is not None and not self._resting:
+                status, error = await self._go_back(self._runner, fired)
             if status in {Status.FINISHED, Status.STOPPED}:
                 self.population.ended(self._record.id)
         except FLBaseError as caught:
@@ -74,19 +100,39 @@ class Drive:
         finally:
             self._runner = None
             try:
-                await self._note_rest(status, error)
+                error = await self._note_rest(status, error)
             finally:  # whoever waits must hear of the end, even if it could not be written
                 self.picture.on_status(status, error)
                 self.done.set_result(error)
 
-    async def _note_rest(self, status: Status, error: FLBaseError | None) -> None:
+    async def _go_back(self, runner: Runner, fired: Fired) -> tuple[Status, FLBaseError | None]:
+        """Do what a guard says, and drive on from there; whoever waits for the run waits on."""
+        runner.fired, self._asked = None, []
+        job = await asyncio.to_thread(go_back, self._store, self._job, fired)
+        fresh = await asyncio.to_thread(self._look)
+        fresh.view = replace(fresh.view, status=Status.RUNNING)
+        self.picture.become(fresh)
+        self._job, self._runner = job, self._made(job)
+        asked, self._asked = self._asked, None
+        if self._resting:
+            return Status.PAUSED, None
+        for fact in asked:
+            self._runner.tell(fact)
+        await self._write(Status.RUNNING)
+        return await self._runner.drive()
+
+    async def _note_rest(self, status: Status, error: FLBaseError | None) -> FLBaseError | None:
+        """Write down why the run rests; returns what its holder is to know of it."""
         reach("rest-reached")
         try:
             await self._write(status, str(error) if error else None)
+        except LabLostError as lost:
+            return lost  # it goes on elsewhere, and how it stands is written there
         except StoreError:
             # Most likely the disk that paused the run is still full; the picture says why.
             log.exception("the status of run %s could not be written", self._record.name)
         reach("rest-noted")
+        return error
 
     async def _write(self, status: Status, error: str | None = None) -> None:
         write = self._store.state.set_status

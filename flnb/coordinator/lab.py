@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.commands import DONE
 from flnb.coordinator.following import Following
+from flnb.coordinator.here import coordinator_of
 from flnb.coordinator.history.expiring import KEEP, ExpiryPreview
 from flnb.coordinator.invitations import duration
 from flnb.coordinator.local import LocalRun
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.run_list import RunList
 from flnb.core import cards
-from flnb.core.errors import LabHeldError, RoundStateError, StoreError
+from flnb.core.errors import LabHeldError, RoundStateError
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
 from flnb.core.view import RunView, Status
@@ -44,24 +44,24 @@ class Lab:
         self._known_runs = len(store.state.runs())
 
     @classmethod
-    def open(cls, path: str | Path) -> Lab:
-        """Open a lab, making it where there is none.
-
-        Args:
-            path: A folder. Nothing is ever written outside it.
-
-        Raises:
-            LabVersionError: A newer flnb wrote it.
-            StoreError: The folder holds something else, or cannot be written.
-        """
-        if "://" in str(path):
-            raise StoreError(f"a lab is a local folder, got {str(path)!r}")
-        return cls(LabStore.open(Path(path)))
+    def open(cls, address: str | Path, state: str | None = None, *, create: bool = True) -> Lab:
+        """Open a lab, making it where there is none; see `flnb.open`."""
+        return cls(LabStore.open(address, state, create=create))
 
     @property
     def path(self) -> Path:
-        """The folder."""
+        """The folder; of a shared lab the one where this machine works."""
         return self.store.path
+
+    @property
+    def address(self) -> str:
+        """How it is opened: a folder, or `s3://bucket/prefix`."""
+        return self.store.address
+
+    @property
+    def name(self) -> str:
+        """The last part of its address."""
+        return self.address.rpartition("/")[2]
 
     @property
     def id(self) -> str:
@@ -71,8 +71,6 @@ class Lab:
     @property
     def coordinator(self) -> Coordinator | None:
         """The coordinator of this process that holds the lab, if there is one."""
-        from flnb.coordinator.coordinator import coordinator_of  # it imports this module
-
         return coordinator_of(self.path)
 
     def runs(self) -> RunList:
@@ -149,9 +147,9 @@ class Lab:
         if isinstance(run, str):
             run = self.run(run)
         holder = self.store.holder if self.coordinator is None else None
-        if holder is not None and holder.pid != os.getpid():  # ours is just starting
+        if holder is not None and not holder.is_here:  # ours is just starting
             if task is not None or changes:
-                raise LabHeldError(str(self.path), str(holder), f"{holder.since:%Y-%m-%d %H:%M:%S}")
+                raise LabHeldError(self.address, str(holder), f"{holder.since:%Y-%m-%d %H:%M:%S}")
             if self._holder_resumed(run):
                 return self.run(run.id)
         coordinator = self.coordinator or Coordinator(self).start()
@@ -228,18 +226,18 @@ class Lab:
             rounds=Plan.from_yaml(record.plan_yaml).rounds,
             started_at=record.created_at,
             error=record.error or "",
-            lab=str(self.path),
+            lab=self.address,
         )
 
     def __repr__(self) -> str:
         """One line, from memory."""
-        return f"Lab({str(self.path)!r}, {self._known_runs} runs)"
+        return f"Lab({self.address!r}, {self._known_runs} runs)"
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
         coordinator = self.coordinator
         facts = {
-            "folder": str(self.path),
+            "shared" if self.store.state.shared else "folder": self.address,
             "runs": str(self._known_runs),
             "coordinator": repr(coordinator) if coordinator else "none in this process",
         }
-        return cards.bundle(repr(self), cards.card(f"Lab {self.path.name}", facts))
+        return cards.bundle(repr(self), cards.card(f"Lab {self.name}", facts))

@@ -143,7 +143,7 @@ async def open_desk(
     from flnb.transport import Limits, Server
     from flnb.transport.signing import check_secret_file
 
-    if not _is_loopback(place.host):
+    if not _is_loopback(place.host) and not store.state.shared:
         check_secret_file(store.path / "secret", place.host)
     shown = await asyncio.to_thread(_certificate, store, place)
     folder = place.certificates(store.path)

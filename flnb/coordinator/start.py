@@ -14,14 +14,25 @@ from flnb.core.plan import Local, Plan
 _last_opened: list[Lab] = []
 
 
-def open(path: str | Path = "./lab") -> Lab:  # flnb.open is how people say it
+def open(
+    path: str | Path = "./lab", state: str | None = None
+) -> Lab:  # flnb.open is how people say it
     """Open a lab, making it where there is none.
+
+    Args:
+        path: A folder, outside of which nothing is written; or `s3://bucket/prefix` for the commits
+            of a lab that several machines share. Credentials come from the environment.
+        state: `postgresql://user@host/database`, where a shared lab keeps its state; for S3 by
+            default that in the environment variable `DATABASE_URL`.
 
     Raises:
         LabVersionError: A newer flnb wrote it.
-        StoreError: The folder holds something else, or cannot be written.
+        StorageUnreachableError: The database or the bucket do not answer.
+        AccessRefusedError: The bucket does not let us in.
+        NotFoundError: There is no such bucket.
+        StoreError: The folder or the database holds something else, or cannot be written.
     """
-    lab = Lab.open(path)
+    lab = Lab.open(path, state)
     _last_opened[:] = [lab]
     return lab
 

@@ -115,9 +115,11 @@ def test_a_misspelt_run_gets_the_nearest_name(coord, plan, task):
         coord.lab.run("quiet-oter")
 
 
-def test_a_url_is_no_lab_yet(tmp_path):
-    with pytest.raises(StoreError, match="a lab is a local folder"):
+def test_a_lab_in_s3_needs_a_database_for_its_state(monkeypatch):
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    with pytest.raises(StoreError, match="needs a database for its state") as refused:
         flnb.open("s3://bucket/lab")
+    assert 'state="postgresql://user@host/database"' in refused.value.hint
 
 
 def test_nothing_is_left_running_after_stop(tmp_path, plan, task, no_leaks):

@@ -6,6 +6,7 @@ import pytest
 
 from flnb.processes import ForkServer
 from tests.e2e.victims import PRELOAD, Nursery
+from tests.s3.servers import Moto
 from tests.shared.postgres import PostgresServer, installed
 
 
@@ -39,3 +40,22 @@ def nursery(tmp_path_factory):
     nursery = Nursery(tmp_path_factory.mktemp("shared"), (*PRELOAD, "psycopg"))
     yield nursery
     nursery.close()
+
+
+@pytest.fixture(scope="session")
+def bucket(tmp_path_factory):
+    """An S3 server with a bucket."""
+    server = Moto(tmp_path_factory.mktemp("s3"))
+    server.make_bucket("models")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def address(place, request, tmp_path, monkeypatch):
+    """Where the commits of a new lab lie: `folder` or `s3`."""
+    if place == "folder":
+        return tmp_path / "lab"
+    for name, value in request.getfixturevalue("bucket").environment().items():
+        monkeypatch.setenv(name, value)
+    return f"s3://models/{tmp_path.name}"

@@ -117,9 +117,11 @@ def test_whoever_stands_still_within_a_transaction_does_not_lock_others_out(
     first, second = open_state(), open_state()
     first.create_run(sample_run())
     first.begin_epoch(HERE, 0.0)
-    with pytest.raises(StorageUnreachableError), first._database.writing() as connection:
-        connection.exec_driver_sql("UPDATE runs SET status = 'failed'")
-        second.begin_epoch(HERE, 15.0)
+    stood_still = first._database.writing()
+    stood_still.__enter__().exec_driver_sql("UPDATE runs SET status = 'failed'")
+    second.begin_epoch(HERE, 15.0)
+    with pytest.raises(StorageUnreachableError):
+        stood_still.__exit__(None, None, None)
     assert second.run("run001").status is Status.RUNNING
 
 

@@ -57,7 +57,7 @@ def test_a_head_is_moved_once_from_where_it_was_seen(state):
     assert state.move_head("run001", (1, 3), None, request) == moved
     with pytest.raises(HeadMovedError):
         state.move_head("run001", (1, 3), None, Request(id="b", actor="bob", reason=""))
-    assert [name for name in state.names("run001")] == ["before-rollback-1"]
+    assert list(state.names("run001")) == ["before-rollback-1"]
 
 
 def test_the_log_is_a_chain_here_too(state, postgres, state_url):
