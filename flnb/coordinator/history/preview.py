@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from flnb.coordinator.acting import request
@@ -16,6 +17,7 @@ from flnb.store.generations import leads_to
 
 if TYPE_CHECKING:
     from flnb.coordinator.lab import Lab
+    from flnb.core.view import RunView
 
 
 class Preview:
@@ -176,7 +178,7 @@ class RollbackPreview(Preview):
 
     def _obstacles(self, blocked_by: Sequence[str]) -> dict[str, str]:
         facts = {}
-        invited = self._lab.run(self._record.id).view.invited
+        invited = self._view.invited
         if invited and not self._record.status.over:
             facts["refused"] = f"up to {invited} updates that are under way"
         if blocked_by:
@@ -186,12 +188,15 @@ class RollbackPreview(Preview):
         return facts
 
     def _scores(self, head: int, target: int) -> dict[str, str]:
-        view = self._lab.run(self._record.id).view
-        curve = dict(view.curve)
+        curve = dict(self._view.curve)
         now, then = curve.get(head), curve.get(target)
         if now is None or then is None:
             return {}
-        return {view.headline: f"{glance.number(now)} → {glance.number(then)}"}
+        return {self._view.headline: f"{glance.number(now)} → {glance.number(then)}"}
+
+    @cached_property
+    def _view(self) -> RunView:
+        return self._lab.run(self._record.id).view
 
 
 def _again(base: RoundKey | None, target: int) -> list[int]:
