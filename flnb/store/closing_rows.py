@@ -33,6 +33,8 @@ _SUMMARY = [
     column for column in _table.c if column.name not in {"assignments", "updates", "events"}
 ]
 """What does not grow with the number of clients."""
+_COLUMNS = {len(some): [one.name for one in some] for some in (list(_table.c), _SUMMARY)}
+"""Number of columns to their names."""
 _names = [field.name for field in fields(Closing) if field.name != "position"]
 
 
@@ -45,8 +47,9 @@ def to_row(closing: Closing) -> dict[str, Any]:
 
 
 def from_row(row: Row[Any]) -> Closing:
-    """Read a closing."""
-    values = dict(row._mapping)
+    """Read a closing, with all its columns or those of a summary."""
+    # By place: a mapping of the row's own takes five times as long.
+    values = dict(zip(_COLUMNS[len(row)], row, strict=True))
     return Closing(
         **values | {spec.name: StoredColumns(values.get(spec.name), spec) for spec in BODIES}
     )
