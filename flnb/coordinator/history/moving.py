@@ -44,7 +44,7 @@ def roll_back(
     coordinator, store = lab.coordinator, lab.store
     if coordinator is not None:
         roll_back_here(coordinator, run, seen, base, request)
-    elif not _alone(store, "roll back", lambda store: _move(store, run, seen, base, request)):
+    elif not _alone(store, "roll back", lambda store: move(store, run, seen, base, request)):
         arguments = {"seen": seen, "base": base, "request": asdict(request)}
         answer = ask(lab, run, "rollback", arguments)
         if answer.startswith(_MOVED):
@@ -63,7 +63,7 @@ def roll_back_here(
     store = coordinator.lab.store
     going_on = coordinator.give_up(run) if _head(store, run) == seen else False
     try:
-        _move(store, run, seen, base, request)
+        move(store, run, seen, base, request)
     except HeadMovedError:
         if going_on:  # a round was closed in the last moment: it goes on as if nobody had asked
             coordinator.resume(coordinator.lab.run(run))
@@ -95,6 +95,8 @@ def fork(
     base: RoundKey | None,
     changes: Mapping[str, Any],
     request: Request,
+    *,
+    replays: RoundKey | None = None,
 ) -> RunRecord:
     """Make a branch that stands on a round of another one; it rests until it is resumed.
 
@@ -105,6 +107,7 @@ def fork(
         base: A committed round; None is the first version.
         changes: Settings of its plan that are others; any may be.
         request: Who asks, and why.
+        replays: Rounds up to this one are to be done again from kept updates.
 
     Raises:
         PlanError: The name cannot be one, or the plan cannot be.
@@ -127,7 +130,7 @@ def fork(
         created_at=now,
         updated_at=now,
     )
-    _held(lab, "branch", lambda store: store.state.fork(made, base, request))
+    _held(lab, "branch", lambda store: store.state.fork(made, base, request, replays))
     reach("head-moved")
     return lab.store.state.run(made.name)
 
@@ -181,9 +184,15 @@ def _alone(store: LabStore, why: str, write: Callable[[LabStore], object]) -> bo
     return False
 
 
-def _move(
+def move(
     store: LabStore, run: RunId, seen: tuple[int, int], base: RoundKey | None, request: Request
 ) -> None:
+    """Keep the old head alive, then move it, under the lease of whoever holds the lab.
+
+    Raises:
+        HeadMovedError: The head is elsewhere; nothing was done.
+        RoundStateError: The branch is protected, or an alias is in the way.
+    """
     if (snapshot := store.state.head(run).snapshot) is not None:
         store.writer.keep(f"{run}.{seen[0]}", snapshot)
         reach("head-kept")
