@@ -202,8 +202,11 @@ class LabStore:
         Raises:
             LabHeldError: Somebody holds it, and since when.
             StorageUnreachableError: The database or the bucket of a shared lab do not answer.
+            StoreError: The bucket ignores conditional writes.
         """
         with self._lock:
+            if not self.place.local:
+                self.history.check()
             if self.state.shared:
                 self._lease = shared = SharedLease(self.state, who, on_lost=on_lost)
                 self._keep_others_out(shared)

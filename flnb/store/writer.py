@@ -92,7 +92,7 @@ class HistoryWriter:
         fork_server: ForkServer | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self._place, self._patience_s = HistoryPlace.parse(place), patience_s
+        self._place, self.patience_s = HistoryPlace.parse(place), patience_s
         self.epoch = 0
         """Of whoever holds a shared lab, in every commit; 0 in a folder, where a lock is enough."""
         self._history = History(self._place)
@@ -142,7 +142,7 @@ class HistoryWriter:
             spans = self._fill(groups)
             meta = {**meta, EPOCH: self.epoch} if self.epoch else meta
             ticket = Ticket(
-                self, CommitRequest(self._place, run, meta, self._patience_s, self._next, spans)
+                self, CommitRequest(self._place, run, meta, self.patience_s, self._next, spans)
             )
             self._send(ticket.request)
             self._under_way = ticket
