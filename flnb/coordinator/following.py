@@ -19,13 +19,17 @@ from flnb.store import RunRecord
 if TYPE_CHECKING:
     from flnb.coordinator.lab import Lab
 
-INTERVAL_S = 0.25
+INTERVAL_S, RESTING_S = 0.25, 0.5
+"""Between two looks at a run that goes on, and at one that rests."""
+LINGER_S = 3.0
+"""So long a run that came to its rest is looked at on, also if nobody watches: a roll back lets it
+rest first, and moves its head then."""
 
 log = logging.getLogger(__name__)
 
 
 class Following:
-    """The picture of one run, kept up to date by a thread until the run rests.
+    """The picture of one run, kept up to date by a thread while it goes on or somebody watches.
 
     Args:
         lab: The lab.
@@ -41,21 +45,36 @@ class Following:
         start = (record.plan_hash, record.generation)
         self._course: tuple[str, int] = before._course if before else start
         self._position: int = before._position if before else 0
+        self._over = threading.Event()
+        if before is not None:
+            before.end()
         self._look()
         name = f"flnb-follow-{record.name}"
-        threading.Thread(target=self._follow, name=name, daemon=True).start()
+        self._thread = threading.Thread(target=self._follow, name=name, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Follow no more: another one does from now on."""
+        self._over.set()
+        self._thread.join()
 
     def _follow(self) -> None:
-        rest = threading.Event()
-        while not self.done.done():
-            rest.wait(INTERVAL_S)
+        linger_s = LINGER_S
+        while linger_s > 0 or self.picture.watched:
+            rests = self.done.done()
+            interval_s = RESTING_S if rests else INTERVAL_S
+            linger_s = linger_s - interval_s if rests else LINGER_S
+            if self._over.wait(interval_s):
+                return
             try:
                 self._look()
             except Exception as error:
                 # Whoever waits must not wait for ever; such as a lab that was moved away.
-                log.exception("run %s cannot be followed any more", self._record.name)
-                ended = FLBaseError(f"the run cannot be followed any more: {error}")
-                self.done.set_result(ended)
+                if not rests:
+                    log.exception("run %s cannot be followed any more", self._record.name)
+                    ended = FLBaseError(f"the run cannot be followed any more: {error}")
+                    self.done.set_result(ended)
+                return
 
     def _look(self) -> None:
         state = self._lab.store.state
@@ -64,8 +83,9 @@ class Following:
         if (course := (record.plan_hash, record.generation)) != self._course:
             # With another plan, rounds that were never saved are done again; a head that was moved
             # has other rounds before it.
-            self._course, self._position = course, 0
-            self.picture.begin_again(self._lab.first_view(record))
+            positions = (closing.position for closing in state.summaries(record.id))
+            self._course, self._position = course, max(positions, default=0)
+            self.picture.become(self._lab.picture(record))
         for closing in state.summaries(record.id, after=self._position):
             self._position = closing.position
             self.picture.on_closed(closing)

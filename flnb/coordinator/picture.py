@@ -41,6 +41,11 @@ class Picture:
         for closing in closings:
             self._add(closing)
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody watches."""
+        return bool(self._watchers)
+
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Call `watcher` with every new picture; returns what ends that."""
         self._watchers.append(watcher)

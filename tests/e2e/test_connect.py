@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
 import pytest
 
 import flnb
-from flnb.core.errors import AccessRefusedError, UnreachableError
+from flnb.core.errors import AccessRefusedError, HeadMovedError, UnreachableError
 from flnb.core.view import Status
 
 FLNB = Path(sys.executable).parent / "flnb"
@@ -124,6 +125,36 @@ def test_a_killed_service_comes_back_under_the_handle_with_the_same_bits(service
         service.start()
         assert run.wait(90).status is Status.FINISHED
         assert (rounds[-1], run.parameters_sha256) == (60, expected)
+
+
+def applied(preview):
+    """Apply a preview to a run that goes on: a head that moved meanwhile is looked at afresh."""
+    while True:
+        try:
+            preview.apply("poisoned")
+        except HeadMovedError as moved:
+            preview = moved.preview
+        else:
+            return time.monotonic()
+
+
+def test_every_open_view_shows_the_new_head_within_a_second(service, monkeypatch):
+    frame = []
+    display = SimpleNamespace(show=lambda view, final: frame.append(view))
+    monkeypatch.setattr("flnb.core.progress.here", lambda later=None: display)
+    with flnb.connect(service.lab) as coord, flnb.connect(service.lab) as another:
+        coord.simulate(task(), workers=0)
+        run = coord.run(plan(5000).replace(commit_every=1), task(), name="first")
+        attached, far = flnb.open(service.lab).attach("first"), another.attach("first")
+        flnb.open(service.lab).attach("first").live()
+        views = [lambda: run.view, lambda: attached.view, lambda: far.view, lambda: frame[-1]]
+        until(lambda: run.view.round > 4)
+        for target, head in ((3, (2, 3)), (1, (3, 1)), ("before-rollback-2", (4, 3))):
+            moved_s = applied(run.rollback(to=target))
+            for view in views:
+                left_s = moved_s + 1.0 - time.monotonic()
+                until(lambda: (view().generation, view().round) == head, left_s)  # noqa: B023  # waited for here
+        assert run.view.status is Status.PAUSED
 
 
 def test_a_viewer_of_a_service_is_shut_out_from_a_terminal(service):

@@ -20,8 +20,8 @@ from flnb.transport.v1 import control_pb2 as pb
 if TYPE_CHECKING:
     from flnb.coordinator.coordinator import Coordinator
 
-_REST_LOOKS = 4
-"""Runs that are not driven here are looked up at each fourth look: once a second."""
+_REST_LOOKS = 2
+"""Runs that are not driven here are looked up at each second look: twice a second."""
 _ALIVE_LOOKS = 40
 
 
@@ -71,7 +71,7 @@ class _Seen:
         self._coordinator, self._looks = watch._coordinator, watch._looks
         self._in_thread, self._claims, self._held = watch._in_thread, claims, held
         self._views: dict[RunId, tuple[RunView, bool]] = {}
-        self._resting: dict[RunId, datetime] = {}
+        self._resting: dict[RunId, tuple[datetime, int]] = {}
         self._state = ""
 
     async def news(self, look: int) -> AsyncIterator[pb.WatchNote]:
@@ -106,8 +106,9 @@ class _Seen:
             at = now()
             with contextlib.suppress(NotFoundError):
                 record = self._coordinator.lab.store.state.run(run_id)
-                if self._resting.get(run_id) != record.updated_at:
-                    self._resting[run_id] = record.updated_at
+                stands = record.updated_at, record.generation  # a head that moved is news, too
+                if self._resting.get(run_id) != stands:
+                    self._resting[run_id] = stands
                     view = self._coordinator.lab.picture(record).view
                     notes.append(self._note(run_id, view, at))
         return notes

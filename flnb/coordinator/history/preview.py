@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -105,14 +105,21 @@ class RollbackPreview(Preview):
         lab: The lab.
         record: The branch.
         to: A round of its line, or a name of a round of any branch of the run.
+        on_moved: Called once it was done, for whoever shows the run.
 
     Raises:
         NotFoundError: There is no such round or name.
         PlanError: The round is the head, or comes after it.
     """
 
-    def __init__(self, lab: Lab, record: RunRecord, to: int | str) -> None:
-        self._lab, self._record, self._to = lab, record, to
+    def __init__(
+        self,
+        lab: Lab,
+        record: RunRecord,
+        to: int | str,
+        on_moved: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._lab, self._record, self._to, self._on_moved = lab, record, to, on_moved
         state = lab.store.state
         seen = (record.generation, state.head(record.id).round)
         base, target = self._find(Timeline(lab.store, record), to, seen[1])
@@ -147,10 +154,11 @@ class RollbackPreview(Preview):
 
     def _move(self, asked: Request) -> None:
         roll_back(self._lab, self._record.id, self.seen, self.base, asked)
+        self._on_moved()
 
     def _afresh(self) -> RollbackPreview:
         record = self._lab.store.state.run(self._record.id)
-        return RollbackPreview(self._lab, record, self._to)
+        return RollbackPreview(self._lab, record, self._to, self._on_moved)
 
     def _told(
         self, leaving: Sequence[Closing], seen: tuple[int, int], base: RoundKey | None, target: int
