@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from flnb.cli import (
+    addresses,
     certs,
     checkpoints,
     client,
@@ -98,7 +99,7 @@ def main() -> int:
     # Tasks of a run file are often in a module beside it, which a console script would not see.
     sys.path.insert(0, "")
     try:
-        app()
+        addresses.commands(app)()
     except KeyboardInterrupt:
         return output.INTERRUPTED
     except SystemExit as end:

@@ -97,11 +97,14 @@ def renew(
 
 
 def _place(folder: Path | None, lab: Path) -> Path:
-    from flnb.cli.labs import is_lab
+    from flnb.cli.addresses import is_shared
+    from flnb.cli.labs import existing, is_lab
     from flnb.core.errors import NotFoundError
 
     if folder is not None:
         return folder
+    if is_shared(lab):
+        return existing(lab).path / "tls"
     if not is_lab(lab):
         error = NotFoundError("lab", lab)
         error.hint = "say where the certificates lie with --dir DIR, or where the lab is with --lab"

@@ -5,12 +5,17 @@ from __future__ import annotations
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flnb.cli import output
 from flnb.cli.output import AsJson
+
+if TYPE_CHECKING:
+    from flnb.coordinator import Coordinator
+
+_LOOK_EVERY_S = 0.5
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,22 +52,26 @@ def serve(
     Runs that were going on are carried on. Others are started, paused and resumed from other
     terminals: flnb client invite, flnb runs.
     """
+    from flnb.cli import labs
     from flnb.coordinator import Coordinator
 
-    with Coordinator(lab) as coordinator:
+    with Coordinator(labs.opened(lab)) as coordinator:
         address = coordinator.listen(host, port, tls_dir=tls_dir, mutual_tls=mutual_tls)
         if as_json:
-            output.line({"address": address, "lab": str(coordinator.lab.path)})
+            output.line({"address": address, "lab": coordinator.lab.address})
         else:
             output.say(f"listening at {address}; ^C saves and stops")
         resumed = coordinator.carry_on()
         for name in resumed:
             output.say(f"{name} goes on")
-        _until_told_to_stop()
+        _until_told_to_stop(coordinator)
+    if coordinator.lost is not None:
+        raise coordinator.lost
 
 
-def _until_told_to_stop() -> None:
+def _until_told_to_stop(coordinator: Coordinator) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+    while coordinator.running and not stop.wait(_LOOK_EVERY_S):
+        pass  # it stops by itself when another one takes the lab over

@@ -102,9 +102,9 @@ def _disk(lab: Path) -> list[Check]:
 
 
 def _lab(lab: Path) -> list[Check]:
-    from flnb.cli import labs
+    from flnb.cli import addresses, labs
 
-    if not labs.is_lab(lab):
+    if not addresses.is_shared(lab) and not labs.is_lab(lab):
         return [Check("lab", True, f"none at {lab} yet")]
     try:
         runs = labs.existing(lab).runs()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from flnb.cli import output
+from flnb.cli import addresses, output
 from flnb.core import progress
 from flnb.core.view import RunView, Status
 
@@ -55,7 +55,9 @@ def how_to_go_on(view: RunView, lab: Path) -> str:
 
 def lab_option(lab: Path) -> str:
     """The option that finds the lab again, for a command that somebody copies."""
-    return "" if lab == output.DEFAULT_LAB else f" --lab {shlex.quote(str(lab))}"
+    if lab == output.DEFAULT_LAB:
+        return ""
+    return f" --lab {shlex.quote(str(addresses.address(lab)))}"
 
 
 def _resume(name: str, lab: Path) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flnb.cli import output
+from flnb.cli import addresses, output
 
 if TYPE_CHECKING:
     from flnb.coordinator import Lab
@@ -21,7 +21,7 @@ def existing(path: Path) -> Lab:
     Raises:
         NotFoundError: There is none.
     """
-    if not is_lab(path):
+    if not addresses.is_shared(path) and not is_lab(path):
         from flnb.core.errors import NotFoundError  # brings pydantic, which help does not need
 
         error = NotFoundError("lab", path)
@@ -29,7 +29,14 @@ def existing(path: Path) -> Lab:
         raise error
     from flnb.coordinator import Lab  # brings the databases, which a wrong path does not need
 
-    return Lab.open(path)
+    return Lab.open(addresses.address(path), addresses.state(), create=False)
+
+
+def opened(path: Path) -> Lab:
+    """Open a lab, and make it where there is none."""
+    from flnb.coordinator import Lab  # brings the databases
+
+    return Lab.open(addresses.address(path), addresses.state())
 
 
 @contextmanager

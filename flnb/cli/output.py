@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout and nothing else.")]
 LabPath = Annotated[
-    Path, typer.Option("--lab", envvar="FLNB_LAB", metavar="DIR", help="Where the runs are kept.")
+    Path,
+    typer.Option(
+        "--lab",
+        envvar="FLNB_LAB",
+        metavar="DIR",
+        help="Where the runs are kept: a folder, or s3://….",
+    ),
 ]
 At = Annotated[
     str | None,

@@ -29,20 +29,20 @@ def quickstart(
     # Loading torch takes a while; a person should see before it that something happens.
     output.say(f"FedAvg on 1797 handwritten digits, {CLIENTS} clients, Dirichlet(0.3)")
     output.starting(None)
-    from flnb.cli import driving
+    from flnb.cli import driving, labs
     from flnb.coordinator import Coordinator
     from flnb.coordinator.start import quickstart_plan
     from flnb.datasets import Dirichlet
     from flnb.tasks import digits
 
     task = digits(model="mlp", split=Dirichlet(alpha=0.3, clients=CLIENTS, seed=seed))
-    with Coordinator(lab) as coordinator:
+    with Coordinator(labs.opened(lab)) as coordinator:
         coordinator.simulate(task)
         run = coordinator.run(quickstart_plan(rounds=rounds, seed=seed), task)
         view = driving.drive(run, lab)
         result = {
             "run": run.name,
-            "lab": str(lab.absolute()),
+            "lab": coordinator.lab.address,
             "rounds": view.round,
             "accuracy": view.rows[0].metrics["accuracy"],
             "seconds": round(time.perf_counter() - started, 3),

@@ -29,7 +29,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a plan over simulated clients; ^C pauses it, saved."""
-    from flnb.cli import driving, runfile
+    from flnb.cli import driving, labs, runfile
 
     wanted = runfile.read(file, changes or [])
     output.starting(wanted.simulate.workers)
@@ -38,7 +38,7 @@ def run(
     )  # takes a while, and a mistake in the file is said first
 
     task, simulate = _task(wanted.task), wanted.simulate
-    with Coordinator(lab) as coordinator:
+    with Coordinator(labs.opened(lab)) as coordinator:
         coordinator.simulate(
             task,
             simulate.clients,

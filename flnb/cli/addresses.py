@@ -1,0 +1,72 @@
+"""Naming a lab in a terminal: a folder, or an address with a database for its state.
+
+Every command that has `--lab` gets `--state` here, in one place; few need to know of it.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.main import get_command
+
+_STATE: ContextVar[str | None] = ContextVar("flnb_state", default=None)
+"""What `--state` says in this call of the program."""
+_FOLDED = "s3:/"
+"""What becomes of `s3://` when a command line option is read as a path."""
+
+
+def address(path: Path) -> str | Path:
+    """The lab that an option names, as `flnb.open` takes it."""
+    text = str(path)
+    return f"s3://{text.removeprefix(_FOLDED)}" if text.startswith(_FOLDED) else path
+
+
+def state() -> str | None:
+    """Where the state of a shared lab is, as `flnb.open` takes it."""
+    return _STATE.get()
+
+
+def is_shared(path: Path) -> bool:
+    """Whether the lab keeps its state in a database."""
+    return isinstance(address(path), str) or state() is not None
+
+
+def commands(app: typer.Typer) -> Any:
+    """The command line of an app, with `--state` wherever there is `--lab`."""
+    whole = get_command(app)
+    template = typer.Typer()
+    template.command()(_template)
+    (option,) = (one for one in get_command(template).params if one.name == "state_url")
+    option.expose_value = False
+    _add(whole, option)
+    return whole
+
+
+def _remember(url: str | None) -> str | None:
+    _STATE.set(url)
+    return url
+
+
+def _template(
+    state_url: Annotated[
+        str | None,
+        typer.Option(
+            "--state",
+            metavar="URL",
+            callback=_remember,
+            help="postgresql://… that holds the lab's state; for s3:// by default DATABASE_URL.",
+        ),
+    ] = None,
+) -> None:
+    """Hold the option that is added to the others."""
+
+
+def _add(command: Any, option: Any) -> None:
+    for below in getattr(command, "commands", {}).values():
+        _add(below, option)
+    names = [one.name for one in command.params]
+    if "lab" in names:
+        command.params.insert(names.index("lab") + 1, option)
