@@ -27,6 +27,7 @@ from flnb.coordinator.picture import Picture
 from flnb.coordinator.run import Run
 from flnb.coordinator.standing import Standing
 from flnb.coordinator.steering import Steering
+from flnb.core.check import unknown_names
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError, LabLostError, PlanError, RoundStateError
 from flnb.core.failpoints import reach
@@ -196,7 +197,8 @@ class Coordinator(Hosting, Granting, Steering):
         here = population.eligible(plan)
         if self._desk is None and (not check.ok or invited > len(here)):
             raise PlanError(f"the plan cannot work with {len(here)} clients:\n{check!r}")
-        if errors := task.summary().errors:
+        summary = task.summary()
+        if errors := (*summary.errors, *unknown_names(plan, summary)):
             raise PlanError("\n".join(errors))
         with self._gate:
             record = new_record(self.lab.store, plan, task, population.simulation, name)

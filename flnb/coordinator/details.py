@@ -107,7 +107,8 @@ class AttemptDetails:
         """Say in words what became of each client that was not used."""
         attempt = self.attempt
         counts = " · ".join(f"{count} {name}" for name, count in attempt.counts.items() if count)
-        head = f"round {attempt.round} has not closed: attempt {attempt.attempt + 1} had too few usable updates"
+        why = "had too few usable updates" if attempt.counts else "is not used"
+        head = f"round {attempt.round} has not closed: attempt {attempt.attempt + 1} {why}"
         return Explanation("\n".join([head, counts, *attempt.reasons.values()]))
 
     @property

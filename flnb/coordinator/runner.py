@@ -18,6 +18,7 @@ import numpy as np
 from flnb import rounds
 from flnb.coordinator.closer import Closer, Version, commit_facts
 from flnb.coordinator.folding import Folding, let_go
+from flnb.coordinator.guarding import Fired, Watch
 from flnb.coordinator.job import Job
 from flnb.coordinator.journal import Journal
 from flnb.coordinator.rows import OpenRound
@@ -72,6 +73,9 @@ class Runner:
         self._report: CohortReport | None = None
         kept = store.kept if job.plan.keep_updates else None
         self._folding = Folding(job.strategy, kept)
+        self._watch = Watch(job.plan.guards, warn_only=job.replay is not None)
+        self.fired: Fired | None = None
+        """The guard for which the run rests."""
         self._collecting: asyncio.Future[CohortReport | None] | None = None
         self._journal = Journal(store.state, io, job.record.id)
         self._error: FLBaseError | None = None
@@ -126,6 +130,10 @@ class Runner:
             await self._journal.read()
             keep = plan.keep_updates or 0
             await self._in_io(let_go, self._store.kept, self._job.record.id, keep, True)
+            self.fired = await self._in_io(self._watch.remember, self._store, self._job)
+            if self.fired is not None:
+                self._ending = Status.PAUSED
+                return await self._rest()
             while True:
                 facts = await self._carry_out(state, orders)
                 if self._ending is not None:
@@ -303,8 +311,10 @@ class Runner:
         await self._journal.durable()
         self._version, self._open = version, None
         closing = self._closing(open_round, order.reason, central)
-        self._last = closing
-        must = last or state.status is Status.PAUSING
+        self._last, self.fired = self._watch.look(closing)
+        closing, must = self._last, last or state.status is Status.PAUSING
+        if self.fired is not None:
+            self._ending = Status.PAUSED  # nothing more is begun from this version
         await self._closer.put(closing, version, must_commit=must)
         return rounds.Closed(order.round)
 

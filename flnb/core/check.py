@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from flnb.core import cards
+from flnb.core.errors import NotFoundError
 from flnb.core.glance import count, size
 from flnb.core.messages import TaskSummary
 from flnb.core.plan import Plan
@@ -53,15 +54,32 @@ def check_plan(plan: Plan, task: TaskSummary) -> PlanCheck:
     Returns:
         Parameters, bytes a round, who takes part; warnings; errors that keep it from working.
     """
-    sizes = sorted(task.client_examples.values())
+    invitable = {c: n for c, n in task.client_examples.items() if c not in plan.exclude}
+    sizes = sorted(invitable.values())
     findings = [Finding("ok", _sizes(plan, task, len(sizes)))]
     findings += _people(plan, sizes)
     findings += _training(plan, sizes)
-    findings += [Finding("error", text) for text in task.errors]
+    findings += [Finding("error", text) for text in (*task.errors, *unknown_names(plan, task))]
     if held_out := task.n_test_examples:
         findings.append(Finding("ok", f"{count(held_out, 'example')} held out to measure on"))
     findings += [Finding("warning", text) for text in task.warnings]
     return PlanCheck(tuple(findings))
+
+
+def unknown_names(plan: Plan, task: TaskSummary) -> list[str]:
+    """Say which guards name a metric that a run of this plan never measures."""
+    measured, names = ("loss", *task.metrics), ["training.loss"]
+    if plan.evaluation.central_every and task.n_test_examples:
+        names += measured
+    if plan.evaluation.federated:
+        names += [f"federated.{name}" for name in measured]
+    found = []
+    for guard in plan.guards:
+        try:
+            guard.expression.check_names(names)
+        except NotFoundError as error:
+            found.append(f"guard {guard.when!r} names {error.name!r}: {error.hint}")
+    return found
 
 
 def _sizes(plan: Plan, task: TaskSummary, population: int) -> str:

@@ -10,6 +10,7 @@ numbers), keeps the numbers as fields and says what to do in `hint`.
     ├── DataError                 a file or a split is missing or malformed: fix the data
     ├── RoundStateError           the command does not fit what the run is doing: look, then decide
     │   └── HeadMovedError        somebody moved the head of the branch meanwhile: look again
+    ├── GuardError                a guard of the plan held: the run pauses, look at the round
     ├── InsufficientClientsError  too few usable updates: the run pauses and can go on
     ├── IntegrityError            an update that must not be folded in: that client is refused
     ├── WorkerDiedError           a worker process died and its work could not be done again
@@ -107,6 +108,18 @@ class HeadMovedError(RoundStateError):
         self.branch, self.seen, self.now = branch, seen, now
         self.preview: object = None
         """A fresh preview of what was asked for, where there is one."""
+
+
+class GuardError(FLBaseError):
+    """A guard of the plan held, and the run pauses."""
+
+    def __init__(self, round_number: int, words: str, why: str) -> None:
+        super().__init__(
+            f"a guard held in round {round_number}: {words}; {why}",
+            hint=f"run.round({round_number}).why() looks into the round, run.rollback(to=…) goes back, "
+            "run.resume() goes on as it is, run.resume(guards=[…]) with other guards",
+        )
+        self.round_number, self.words, self.why = round_number, words, why
 
 
 class InsufficientClientsError(FLBaseError):

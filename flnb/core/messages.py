@@ -147,3 +147,5 @@ class TaskSummary:
     """What cannot work: why the loss of a first batch could not be computed."""
     warnings: tuple[str, ...] = ()
     """What looks wrong in the task itself: batch norm, tied weights, no test data …"""
+    metrics: tuple[str, ...] = ()
+    """What is measured on held-out data, beside the loss."""

@@ -240,6 +240,7 @@ class Task:
             n_test_examples=len(held_out) if held_out else 0,
             errors=self._first_batch(),
             warnings=tuple(warnings),
+            metrics=tuple(self.metrics),
         )
 
     def _first_batch(self) -> tuple[str, ...]:

@@ -1,0 +1,96 @@
+"""Guards at work: what they see, what they do, and that they stop."""
+
+import pytest
+
+import flnb
+from flnb.core.errors import GuardError, PlanError
+from flnb.core.view import Status
+
+
+@pytest.fixture
+def guarded(coord, plan, task):
+    """Starts a run of six rounds with guards."""
+
+    def start(*guards, **changes):
+        rules = plan.replace(**{"rounds": 6, "commit_every": 2, "guards": guards, **changes})
+        return coord.run(rules, task, name="otter")
+
+    return start
+
+
+def log_of(run, coord):
+    operations = coord.lab.store.state.operations(run.id)
+    return [(one.actor, one.verb) for one in operations if one.actor == "guard"]
+
+
+def test_a_guard_that_never_holds_changes_nothing(guarded, coord, plan, task):
+    run = guarded(flnb.Guard("not finite(loss)", then="rollback")).wait(60)
+    bare = coord.run(plan.replace(rounds=6), task).wait(60)
+    assert run.parameters_sha256 == bare.parameters_sha256
+    assert log_of(run, coord) == []
+
+
+def test_a_warning_is_an_event_and_the_run_goes_on(guarded):
+    run = guarded(flnb.Guard("accuracy > 0.7", then="warn")).wait(60)
+    told = run.events.df().query("kind == 'guard'")
+    accuracy = run.metrics.df().query("scope == 'central' and metric == 'accuracy'")
+    assert told["round"].tolist() == accuracy.query("value > 0.7")["round"].tolist() != []
+    assert told["detail"].iloc[0].startswith("warn: accuracy > 0.7 (accuracy = 0.7")
+    assert run.status is Status.FINISHED
+
+
+def test_a_guard_that_pauses_rests_at_the_round_with_a_commit(guarded, coord):
+    run = guarded(flnb.Guard("accuracy > 0.5"))
+    with pytest.raises(GuardError, match=r"a guard held in round \d: accuracy > 0.5 .accuracy = 0"):
+        run.wait(60)
+    at = run.view.round
+    assert run.status is Status.PAUSED
+    assert run.checkpoint().round == at
+    assert run.events.df().query("kind == 'guard'")["round"].tolist() == [at]
+    (paused,) = [o for o in coord.lab.store.state.operations(run.id) if o.actor == "guard"]
+    assert paused.details == {"guard": "accuracy > 0.5", "round": at, "generation": 1}
+    assert "accuracy = 0." in paused.reason
+    assert run.resume(guards=[]).wait(60).status is Status.FINISHED
+
+
+def test_a_guard_goes_back_draws_another_cohort_and_then_rests(guarded, coord):
+    guard = flnb.Guard("training.loss < 2.1", then="rollback")  # whoever is asked
+    run = guarded(guard)
+    with pytest.raises(GuardError, match="it went back from this round before"):
+        run.wait(60)
+    first, again = (
+        coord.lab.store.state.closing_of(key)
+        for key, *_ in coord.lab.store.state.rounds_of([run.id])
+        if key.round == run.view.round
+    )
+    assert (first.generation, again.generation, run.view.generation) == (1, 2, 2)
+    assert (first.attempt, again.attempt) == (0, 1)
+    assert set(first.assignments["client"]) != set(again.assignments["client"])
+    assert log_of(run, coord) == [("guard", "rollback"), ("guard", "pause")]
+    assert "@before-rollback-1" in repr(run.history)
+    (moved,) = coord.lab.store.state.generations(run.id)
+    assert moved.reason.startswith("training.loss < 2.1 (training.loss = ")
+
+
+def test_a_guard_goes_back_no_more_often_than_its_limit(guarded, coord):
+    run = guarded(flnb.Guard("training.loss < 9", then="rollback", limit=1), seed=3)
+    with pytest.raises(GuardError, match="went back"):
+        run.wait(60)
+    assert run.view.round == 1
+    assert log_of(run, coord) == [("guard", "rollback"), ("guard", "pause")]
+
+
+def test_a_protected_head_is_not_moved_by_a_guard(guarded, coord):
+    run = guarded(rounds=500).pause().wait(60).protect(reason="published")
+    guard = flnb.Guard("training.loss < 9", then="rollback")
+    with pytest.raises(GuardError, match="could not go back: otter is protected"):
+        run.resume(guards=[guard]).wait(60)
+
+
+def test_names_that_nobody_measures_are_refused_before_the_first_round(guarded):
+    with pytest.raises(PlanError, match=r"names 'acuracy': did you mean 'accuracy'"):
+        guarded(flnb.Guard("acuracy < 0.5"))
+    with pytest.raises(PlanError, match=r"'federated\.loss'"):
+        guarded(flnb.Guard("federated.loss > 3"))
+    with pytest.raises(PlanError, match="'loss'"):
+        guarded(flnb.Guard("loss > 3"), evaluation=flnb.Evaluation(central_every=0))
