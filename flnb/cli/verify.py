@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
@@ -10,12 +11,18 @@ from flnb.cli import output
 from flnb.cli.output import AsJson, LabPath
 
 
-def verify(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
+def verify(
+    lab: LabPath = output.DEFAULT_LAB,
+    key: Annotated[
+        str, typer.Option(metavar="HEX", help="The key that the log must be signed with.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
     """Read every commit of a lab and check it against what was written down."""
     from flnb.cli.labs import existing
     from flnb.coordinator.history.verifying import verify as look
 
-    verdict = look(existing(lab).store)
+    verdict = look(existing(lab).store, key)
     if as_json:
         output.data(asdict(verdict))
     else:
@@ -23,5 +30,6 @@ def verify(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
             typer.echo(f"✗ {problem}")
         found = f"{len(verdict.problems)} problems" if verdict.problems else "all as written"
         output.say(f"{verdict.commits} commits, {verdict.operations} operations: {found}")
+        output.say(f"log signed with {verdict.key}" if verdict.key else "the log is not signed")
     if verdict.problems:
         raise typer.Exit(output.FAILED)

@@ -142,7 +142,8 @@ class Closer:
         digest = version.model.sha256()
         reach("before-snapshot")
         self._store.check_held()
-        facts = self._about | _facts(closing, digest) | {"log": self._store.state.log_head()}
+        log = {"log": self._store.state.signed_log_head()}
+        facts = self._about | _facts(closing, digest) | log
         ticket = self._store.writer.submit(closing.run, version.groups(), facts)
         try:
             snapshot = ticket.wait()

@@ -31,6 +31,7 @@ from flnb.store.records import (
 )
 from flnb.store.retention import YOUNGEST, Freed, sweep, weigh
 from flnb.store.shared_lease import SharedLease
+from flnb.store.signing import LogKey, is_signed
 from flnb.store.state import StateStore
 from flnb.store.table import Table
 from flnb.store.tables import TABLES, Column, TableSpec
@@ -61,6 +62,7 @@ __all__ = [
     "LabStore",
     "Lease",
     "Line",
+    "LogKey",
     "Metrics",
     "Named",
     "Operation",
@@ -77,6 +79,7 @@ __all__ = [
     "aggregates",
     "in_spans",
     "in_words",
+    "is_signed",
     "sweep",
     "weigh",
 ]

@@ -56,6 +56,10 @@ class Database:
             self.close()  # nobody could, once this object is lost
             raise
 
+    def set_writing_option(self, name: str, value: object) -> None:
+        """Give all connections that write an option, for whoever writes with them."""
+        self._writer = self._writer.execution_options(**{name: value})
+
     @property
     def lab(self) -> str:
         """Address of the lab, for people."""

@@ -39,6 +39,7 @@ from flnb.store.place import HistoryPlace
 from flnb.store.records import Closing
 from flnb.store.secret import secret_root
 from flnb.store.shared_lease import SharedLease
+from flnb.store.signing import LogKey
 from flnb.store.state import StateStore
 from flnb.store.writer import HistoryWriter
 
@@ -81,6 +82,7 @@ class LabStore:
         self._waiting: list[Closing] = []
         self._next_projection_s = 0.0
         self._lock = threading.RLock()
+        state.sign_log_with(lambda: self.log_key)
 
     @classmethod
     def open(
@@ -125,6 +127,15 @@ class LabStore:
     def address(self) -> str:
         """How the lab is opened: its folder, or `s3://bucket/prefix`."""
         return str(self.place)
+
+    @cached_property
+    def log_key(self) -> LogKey:
+        """What the operations log is signed with.
+
+        Raises:
+            StoreError: The secret is damaged.
+        """
+        return LogKey(self.secret)
 
     @cached_property
     def secret(self) -> SecretRoot:

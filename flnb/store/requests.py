@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -13,6 +13,7 @@ from flnb.core.errors import NotFoundError
 from flnb.store import log, schema
 from flnb.store.database import Database
 from flnb.store.records import Command, Operation
+from flnb.store.signing import LogKey
 
 
 class Requests:
@@ -30,6 +31,24 @@ class Requests:
         """Place and digest of the newest operation; (0, "") before the first."""
         with self._database.reading() as connection:
             return log.head(connection)
+
+    def sign_log_with(self, key: Callable[[], LogKey]) -> None:
+        """Let every operation be signed from now on.
+
+        Args:
+            key: Gives the lab's key, with the first operation that is written.
+        """
+        self._database.set_writing_option(log.KEY, key)
+
+    def signed_log_head(self) -> tuple[int, str, str]:
+        """Place, digest and signature of the newest operation; what goes into a commit."""
+        with self._database.reading() as connection:
+            return log.signed_head(connection)
+
+    def log_key(self) -> bytes | None:
+        """The public key that the log is signed with; None before the first signed operation."""
+        with self._database.reading() as connection:
+            return log.public_key(connection)
 
     def log_damage(self, known: Mapping[int, str]) -> str:
         """Say where the log was changed or cut; empty when it is whole.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flnb.coordinator.history.reading import whole_model, whole_optimiser
 from flnb.core.errors import FLBaseError
-from flnb.store import Closing, LabStore, RunRecord
+from flnb.store import Closing, LabStore, RunRecord, is_signed
 from flnb.tensors import Layout
 
 
@@ -17,14 +17,22 @@ class Verdict:
     commits: int
     operations: int
     problems: tuple[str, ...]
+    key: str
+    """The public key (hexadecimal) that the log is signed with; empty if it never was."""
 
 
-def verify(store: LabStore) -> Verdict:
+def verify(store: LabStore, key: str = "") -> Verdict:
     """Read every commit of a lab and compare it with its rows; takes as long as reading the disk.
 
     Found are commits that are missing or changed, commits that say another round of themselves, and
-    operations that were changed, taken out, or cut off after a commit was made.
+    operations that were changed, taken out, or cut off after a commit was made; and a log that was
+    signed with another key than the lab's.
+
+    Args:
+        store: The lab's store.
+        key: The public key as it was noted elsewhere; compared with the lab's.
     """
+    public = store.state.log_key()
     records = {record.id: record for record in store.state.runs()}
     problems, known, commits = list[str](), dict[int, str](), 0
     for closing in store.state.closings():
@@ -39,15 +47,32 @@ def verify(store: LabStore) -> Verdict:
             meta = store.history.meta(closing.snapshot)
             if (round_ := meta.get("round")) != closing.round:
                 problems.append(f"{_name(record, closing)} says that it is round {round_}")
-            position, digest = meta.get("log") or (0, "")
+            position, digest, *signature = meta.get("log") or (0, "")
             known |= {int(position): digest} if digest else {}
+            if any(signature) and not is_signed(public or b"", digest, bytes.fromhex(signature[0])):
+                problems.append(f"{_name(record, closing)} carries a log of another key")
         except FLBaseError as error:
             problems.append(error.message)
         except Exception as error:  # whatever a damaged store raises, the rest is looked at
             problems.append(f"{_name(record, closing)} cannot be read: {error}")
     if damage := store.state.log_damage(known):
         problems.append(damage)
-    return Verdict(commits, len(store.state.operations()), tuple(problems))
+    if wrong := _wrong_key(store, public, key):
+        problems.append(wrong)
+    n_operations = len(store.state.operations())
+    return Verdict(commits, n_operations, tuple(problems), (public or b"").hex())
+
+
+def _wrong_key(store: LabStore, public: bytes | None, noted: str) -> str:
+    if noted and noted.lower() != (public or b"").hex():
+        return f"the log is signed with key {(public or b'').hex() or 'none'}, not with {noted}"
+    try:
+        own = store.log_key.public
+    except (OSError, FLBaseError):
+        return ""  # whoever checks need not have the secret
+    if public not in {None, own}:
+        return "the lab's public key is not that of its secret: it was exchanged"
+    return ""
 
 
 def _name(record: RunRecord, closing: Closing) -> str:
