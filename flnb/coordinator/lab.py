@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from flnb.core.errors import LabHeldError, RoundStateError
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
 from flnb.core.view import RunView, Status
-from flnb.store import LabStore, RunRecord, Table
+from flnb.store import LabStore, RunRecord, Table, export_tables
 
 if TYPE_CHECKING:
     from flnb.coordinator.coordinator import Coordinator
@@ -184,6 +184,24 @@ class Lab:
             return metrics.query(query, rows=rows, timeout_s=timeout_s)
         with self.store.reader() as reader:
             return reader.query(query, rows=rows, timeout_s=timeout_s)
+
+    def export_metrics(self, target: str | Path, tables: Sequence[str] = ()) -> Table:
+        """Write the tables of `lab.sql` as Parquet files, `rounds.parquet` and so on.
+
+        Args:
+            target: A folder, or `s3://bucket/prefix`; files of before are replaced.
+            tables: Only these; all by default.
+
+        Returns:
+            A row a file: its table, its rows, where it lies.
+
+        Raises:
+            NotFoundError: There is no such table, or no such bucket.
+            AccessRefusedError: The bucket does not let us in.
+            StorageUnreachableError: Its server does not answer.
+            StoreError: The folder cannot be written.
+        """
+        return export_tables(self.sql, target, tables)
 
     def expire(
         self, run: str | None = None, *, older_than: str = "30d", keep: str = KEEP

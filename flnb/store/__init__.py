@@ -1,14 +1,14 @@
-"""Everything on the disk: state (SQLite), history (Icechunk over Zarr), metrics (DuckDB).
+"""Everything that lasts: state (SQL), history (Icechunk over Zarr), metrics (DuckDB).
 
 Here is what survives a crash and how. The state database is the only commit point; the metrics
 are a projection of it, and a commit of the history counts only once a closing names it. Nothing
 here knows what a round or a model means: it stores columns and flat arrays. Read `labstore.py`
-first, then `state.py` (with its parts `requests.py`, `registry.py` and `tokens.py`), `records.py` and
-`tables.py`.
+first, then `state.py` (with its parts, from `runs.py` to `epochs.py`), `records.py` and `tables.py`.
 """
 
 from flnb.store.aggregates import aggregates
 from flnb.store.expiry import DAMAGED, EXPIRED, FREED, in_spans, in_words
+from flnb.store.exporting import export_tables
 from flnb.store.generations import Request
 from flnb.store.history import History
 from flnb.store.kept import Keeping, KeptUpdate, KeptUpdates
@@ -77,6 +77,7 @@ __all__ = [
     "Ticket",
     "TokenRecord",
     "aggregates",
+    "export_tables",
     "in_spans",
     "in_words",
     "is_signed",
