@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from flnb.coordinator.history.measured import measurements, series_until
 from flnb.coordinator.history.moving import move
 from flnb.coordinator.history.timeline import Timeline
 from flnb.coordinator.job import Job
@@ -67,12 +68,11 @@ class Watch:
         """
         if not self._rules or not job.start.round:
             return None
-        line, every = store.state.line(job.record.id), job.plan.evaluation.central_every or 1
-        first = max(1, job.start.round - self._window * every)
-        closing: Closing | None = None
-        for number in range(first, job.start.round + 1):
-            if (closing := store.state.closing_of(line.key(number))) is not None:
-                self._take(closing)
+        key = store.state.line(job.record.id).key(job.start.round)
+        names = sorted({name for _, rule in self._rules for name in rule.names})
+        for name, values in series_until(store, key, names, self._window).items():
+            self._measured[name].extend(values)
+        closing = store.state.closing_of(key)
         own = (job.record.id, job.record.generation)
         if closing is None or (closing.run, closing.generation) != own:
             return None  # it was closed by another branch, or before the head was moved
@@ -103,11 +103,11 @@ class Watch:
         return replace(closing, events=events), strict[0] if strict else None
 
     def _take(self, closing: Closing) -> None:
-        for name, value in _measurements(closing):
+        for name, value in measurements(closing):
             self._measured[name].append(value)
 
     def _found(self, closing: Closing) -> Iterator[Fired]:
-        now = {name for name, _ in _measurements(closing)}
+        now = {name for name, _ in measurements(closing)}
         series = {name: list(values) for name, values in self._measured.items()}
         for guard, rule in self._rules:
             finding = rule.look(series)
@@ -179,11 +179,3 @@ def _answered(store: LabStore, job: Job, fired: Fired) -> bool:
     """Whether a run was paused for this already; going back would have moved its head."""
     operations = store.state.operations(job.record.id)
     return any(one.actor == ACTOR and one.details == _details(job, fired) for one in operations)
-
-
-def _measurements(closing: Closing) -> Iterator[tuple[str, float]]:
-    """What was measured in a round, by the name that conditions have for it."""
-    columns = closing.metrics
-    rows = zip(columns["scope"], columns["metric"], columns["value"], strict=True)
-    for scope, name, value in rows:
-        yield str(name) if scope == "central" else f"{scope}.{name}", float(value)

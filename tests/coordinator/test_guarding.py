@@ -94,3 +94,20 @@ def test_names_that_nobody_measures_are_refused_before_the_first_round(guarded):
         guarded(flnb.Guard("federated.loss > 3"))
     with pytest.raises(PlanError, match="'loss'"):
         guarded(flnb.Guard("loss > 3"), evaluation=flnb.Evaluation(central_every=0))
+
+
+def test_what_held_before_a_crash_is_acted_upon_once_when_the_run_goes_on(guarded, monkeypatch):
+    def dies(*_):
+        raise OSError("as if killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("flnb.coordinator.drive.go_back", dies)
+        run = guarded(flnb.Guard("accuracy > 0.5"))
+        with pytest.raises(flnb.FLBaseError, match="as if killed"):
+            run.wait(60)
+    at = run.view.round
+    with pytest.raises(GuardError, match=f"a guard held in round {at}"):
+        run.resume().wait(60)
+    assert run.view.round == at
+    with pytest.raises(GuardError, match=f"a guard held in round {at + 1}"):
+        run.resume().wait(60)

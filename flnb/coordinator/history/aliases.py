@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from flnb.coordinator.acting import request
+from flnb.coordinator.history.measured import series_until
 from flnb.coordinator.history.timeline import BEST, HEAD
 from flnb.core.errors import NotFoundError, PlanError, RoundStateError, did_you_mean
+from flnb.core.expressions import Expression
 from flnb.store import Table
 
 if TYPE_CHECKING:
     from flnb.coordinator.history.checkpoint import Checkpoint
     from flnb.core.ids import RunId
     from flnb.store import LabStore, Named
-
-_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
-_CONDITION = re.compile(r"\s*(\w+)\s*(>=|<=|>|<)\s*([-+.\deE]+)\s*")
 
 
 def give(
@@ -35,8 +27,8 @@ def give(
         store: The lab's store.
         name: With or without its `@`.
         checkpoint: What it means.
-        condition: Such as `accuracy > 0.9`, of what was measured centrally in that round; empty is
-            none.
+        condition: Such as `accuracy > 0.9`, of what was measured up to that round, in the language
+            of guards; empty is none.
         reason: Why; kept in the operations log.
 
     Raises:
@@ -50,7 +42,7 @@ def give(
             f"{BEST!r} are looked up and not given; got {name!r}"
         )
     if condition:
-        _check(condition, checkpoint)
+        _check(store, condition, checkpoint)
     store.state.give_name(name, checkpoint.key, request(reason))
 
 
@@ -86,26 +78,20 @@ def table(store: LabStore, run: RunId) -> Table:
     )
 
 
-def _check(condition: str, checkpoint: Checkpoint) -> None:
-    found = _CONDITION.fullmatch(condition)
-    if found is None:
-        raise PlanError(
-            f"not a condition: {condition!r}",
-            hint="a metric, a comparison and a number: accuracy > 0.9",
-        )
-    metric, comparison, number = found.groups()
-    measured = checkpoint.metrics
-    if metric not in measured:
-        raise PlanError(
-            f"round {checkpoint.round} has no central metric {metric!r}",
-            hint=did_you_mean(metric, measured),
-        )
-    try:
-        limit = float(number)
-    except ValueError:
-        raise PlanError(f"not a number in a condition: {number!r}") from None
-    if not _COMPARE[comparison](measured[metric], limit):
+def _check(store: LabStore, condition: str, checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint that does not meet a condition."""
+    rule = Expression.parse(condition)
+    measured = series_until(store, checkpoint.key, rule.names, rule.window)
+    for name, values in measured.items():
+        # What was measured in an earlier round says nothing for this one.
+        if not values or ("." not in name and name not in checkpoint.metrics):
+            raise PlanError(
+                f"round {checkpoint.round} has no central metric {name!r}",
+                hint=did_you_mean(name, checkpoint.metrics),
+            )
+    finding = rule.look(measured)
+    if not finding.holds:
         raise RoundStateError(
-            f"{metric} of round {checkpoint.round} is {measured[metric]:.4g}, not {comparison} {number}",
+            f"{condition} does not hold in round {checkpoint.round}: {finding.missing or finding}",
             hint="the alias stays where it was",
         )

@@ -97,12 +97,24 @@ def test_reprs_tell_round_and_commit(run):
 
 def test_a_name_moves_under_a_condition_and_back(run):
     first = run.alias("serving", 2, reason="first")
-    with pytest.raises(RoundStateError, match=r"not > 0\.999"):
+    with pytest.raises(
+        RoundStateError, match=r"^accuracy > 0\.999 does not hold in round [246]: accuracy = 0\.\d"
+    ):
         run.alias("serving", "@best", if_="accuracy > 0.999")
     assert run.checkpoint("@serving").sha256 == first.sha256
-    run.alias("@serving", 6, if_="accuracy >= 0")
+    run.alias("@serving", 6, if_="accuracy >= 0 and loss < last(loss, 1) <= max(loss, 6)")
     assert run.revert_alias("serving").round == 2
     assert run.aliases.df()["round"].tolist() == [2, 6, 2]
+
+
+def test_a_condition_is_about_what_was_measured_in_that_round(coord, plan, task):
+    seldom = flnb.Evaluation(central_every=3)
+    run = coord.run(plan.replace(rounds=4, commit_every=1, evaluation=seldom), task).wait(60)
+    with pytest.raises(PlanError, match="round 2 has no central metric 'accuracy'"):
+        run.alias("serving", 2, if_="accuracy > 0")
+    run.alias("serving", 4, if_="accuracy > last(accuracy, 1) and training.loss < 9")
+    with pytest.raises(RoundStateError, match="accuracy was measured 1 times, 2 are needed"):
+        run.alias("serving", 3, if_="accuracy > last(accuracy, 1)")
 
 
 @pytest.mark.parametrize("name", ["head", "best", "", "a b", "7", "@"])
