@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
-from grpc import aio
+from grpc import ChannelConnectivity, aio
 
 from flnb import __version__
 from flnb.transport.certs import Certified
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _COMING_BACK_S, _GREETING_S, _ANSWER_S = 1.5, 20.0, 600.0
 """A task that is made anew may have to read a lot first; a dead connection shows sooner."""
+_LOOK_EVERY_S, _READY = 0.01, ChannelConnectivity.READY
 
 
 class ControlLink:
@@ -128,9 +129,12 @@ class ControlLink:
 
     async def _ready(self) -> None:
         """Give a connection that is just coming back a moment; gRPC alone would fail at once."""
+        # Looked at again and again, for gRPC's own wait for a change cannot be taken back: it would
+        # end when nobody's loop is there any more, and print that in whatever cell runs then.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_COMING_BACK_S):
-                await self._channel.channel_ready()
+                while self._channel.get_state(try_to_connect=True) is not _READY:  # noqa: ASYNC110  # see above
+                    await asyncio.sleep(_LOOK_EVERY_S)
 
     async def close(self) -> None:
         """End everything that is open on this link."""

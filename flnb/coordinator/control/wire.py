@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 _FIRST_S, _MOST_S = 0.2, 3.0
 """Between two tries to reach the service again; the wait grows, and is drawn at random."""
+_CLOSE_S = 5.0
 
 _FAILURES = 5
 """So often in a row the service may answer that it cannot, before it is believed."""
@@ -59,10 +60,12 @@ class Wire:
         self.connected = True
         self.ended: FLBaseError | None = None
         """Why nothing more will be heard."""
+        opening = self.thread.submit(_greeted(make_link))
         try:
-            self._link = self.thread.call(_made(make_link))
-            self.greeting = self.thread.call(self._link.status())
+            self._link, self.greeting = opening.result()
         except BaseException:
+            opening.cancel()  # ^C
+            self.thread.call(_all_over())
             self.thread.stop()
             on_close()
             raise
@@ -189,8 +192,21 @@ class Wire:
             held.lose(error)
 
 
-async def _made(make: Callable[[], T]) -> T:
-    return make()
+async def _greeted(make: Callable[[], ControlLink]) -> tuple[ControlLink, pb.StatusReply]:
+    """Make a link over which the service has answered."""
+    link = make()
+    try:
+        return link, await link.status()
+    except BaseException:
+        # What gRPC still does for it would find the loop closed, and print that in other cells.
+        await link.close()
+        raise
+
+
+async def _all_over() -> None:
+    """Wait for the end of what was cancelled."""
+    if others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(others, timeout=_CLOSE_S)
 
 
 def _unread(error: Exception) -> FLBaseError:

@@ -1,5 +1,6 @@
 """From a pass, an address or a folder to a coordinator, and what is said when that cannot be."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -121,6 +122,18 @@ def test_where_nobody_answers_is_said_with_what_to_do(coord):
     with pytest.raises(UnreachableError) as unreached:
         flnb.connect(line)
     assert unreached.value.exit_code == 4
+
+
+def test_a_connection_that_failed_is_not_heard_of_in_later_ones(coord, caplog):
+    coord.listen()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = taken.getsockname()[1]
+    for _ in range(2):
+        with pytest.raises(UnreachableError):
+            flnb.connect(f"127.0.0.1:{nobody}", "token")
+        with flnb.connect(coord.token("dr-lee").text):
+            pass
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_a_pass_of_somebody_else_opens_nothing(coord):
