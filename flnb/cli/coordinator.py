@@ -32,6 +32,12 @@ def serve(
         typer.Option(help="Address to listen at, as clients name it; else the remembered one."),
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.")] = None,
+    public_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST", help="How clients reach it, if not at --host, such as 0.0.0.0."
+        ),
+    ] = None,
     tls_dir: Annotated[
         Path | None,
         typer.Option(
@@ -52,11 +58,16 @@ def serve(
     Runs that were going on are carried on. Others are started, paused and resumed from other
     terminals: flnb client invite, flnb runs.
     """
-    from flnb.cli import labs
+    from flnb.cli import addresses, labs
+
+    if not addresses.is_shared(lab) and not labs.is_lab(lab):
+        output.say(f"there is no lab at {lab}: making a new one")
     from flnb.coordinator import Coordinator
 
     with Coordinator(labs.opened(lab)) as coordinator:
-        address = coordinator.listen(host, port, tls_dir=tls_dir, mutual_tls=mutual_tls)
+        address = coordinator.listen(
+            host, port, tls_dir=tls_dir, mutual_tls=mutual_tls, public_address=public_address
+        )
         if as_json:
             output.line({"address": address, "lab": coordinator.lab.address})
         else:

@@ -52,6 +52,7 @@ class Inviting:
         tls: bool | None = None,
         tls_dir: Path | str | None = None,
         mutual_tls: bool | None = None,
+        public_address: str | None = None,
     ) -> str:
         """Open a port for remote clients; one that is open stays, so the cell can be run again.
 
@@ -66,19 +67,28 @@ class Inviting:
                 whatever is missing is made.
             mutual_tls: Let only clients with a certificate of the authority through; invitations
                 then come with a file to hand over.
+            public_address: Under which host clients reach it, where that is another one: with
+                `0.0.0.0` it listens at every address of the machine, which nobody can connect to.
 
         Returns:
             The address that clients connect to.
 
         Raises:
-            PlanError: Not encrypted and not on loopback, the port is taken, the certificate is for
-                other hosts, or on a public address others could know the key that signs tokens.
+            PlanError: Not encrypted and not on loopback, no address that clients could reach, the
+                port is taken, the certificate is for other hosts, or on a public address others could know the key that signs tokens.
             StoreError: A certificate is missing or no longer good.
             RoundStateError: It listens already, elsewhere or in another way.
         """
         desk = self._desk
         before = Place.of(self.lab.path) if desk is None else desk.place
-        place = before.asked(host, port, tls=tls, tls_dir=tls_dir, mutual_tls=mutual_tls)
+        place = before.asked(
+            host,
+            port,
+            tls=tls,
+            tls_dir=tls_dir,
+            mutual_tls=mutual_tls,
+            public_address=public_address,
+        )
         if desk is None:
             desk = self._desk = self._thread().call(
                 open_desk(self.lab.store, place, self._in_io, self._controls)

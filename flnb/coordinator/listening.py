@@ -33,6 +33,8 @@ class Place:
     """Folder of the certificates; empty is the lab's own, where what is missing is made."""
     mutual_tls: bool = False
     """Whether only clients with a certificate of the authority get through."""
+    public: str = ""
+    """Where clients reach it, if that is not `host`."""
 
     @classmethod
     def of(cls, lab: Path) -> Place:
@@ -47,9 +49,15 @@ class Place:
         draft.replace(lab / _PLACE)
 
     @property
+    def reached(self) -> str:
+        """The host that clients connect to, and that the certificate is for."""
+        return self.public or self.host
+
+    @property
     def address(self) -> str:
         """Where clients connect to."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        host = f"[{self.reached}]" if ":" in self.reached else self.reached
+        return f"{host}:{self.port}"
 
     def __str__(self) -> str:
         """For people."""
@@ -68,17 +76,21 @@ class Place:
         tls: bool | None,
         tls_dir: Path | str | None,
         mutual_tls: bool | None,
+        public_address: str | None = None,
     ) -> Place:
         """This place with what was asked for; None is left as it is.
 
         Raises:
-            PlanError: Certificates are asked for, and no encryption.
+            PlanError: Certificates are asked for, and no encryption; or nobody could go there.
         """
         place = self
         if host is not None and host != self.host:
             place = Place(host, tls=not _is_loopback(host))
             if place.tls:
                 place = replace(place, tls_dir=self.tls_dir, mutual_tls=self.mutual_tls)
+        if public_address:
+            place = replace(place, public=public_address)
+            place = replace(place, tls=place.tls or not _is_loopback(public_address))
         if tls is False:
             if tls_dir or mutual_tls:
                 raise PlanError(
@@ -92,6 +104,7 @@ class Place:
             place = replace(place, tls_dir=str(Path(tls_dir).absolute()))
         if mutual_tls is not None:
             place = replace(place, mutual_tls=mutual_tls)
+        _check_somewhere(place.reached)
         return place if port is None else replace(place, port=port)
 
     def certificates(self, lab: Path) -> TlsFolder | None:
@@ -168,11 +181,21 @@ def _certificate(store: LabStore, place: Place) -> Shown | None:
     if folder is None:
         return None
     first = (
-        folder.server_for(place.host)
+        folder.server_for(place.reached)
         if place.tls_dir
-        else folder.own_server_for(place.host, f"flnb lab {store.id}")
+        else folder.own_server_for(place.reached, f"flnb lab {store.id}")
     )
-    return Newest(folder, place.host, first)
+    return Newest(folder, place.reached, first)
+
+
+def _check_somewhere(host: str) -> None:
+    """Refuse what stands for every address of a machine: nobody elsewhere can connect to that."""
+    if host in {"", "0.0.0.0", "::"}:  # noqa: S104
+        raise PlanError(
+            f"{host or 'an empty host'} is every address of this machine, and clients need one that "
+            "they can reach",
+            hint="name it with --public-address (public_address=… in Python), or listen at it alone",
+        )
 
 
 def _is_loopback(host: str) -> bool:

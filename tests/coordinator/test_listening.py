@@ -69,6 +69,20 @@ def test_certificates_of_a_folder_are_used_and_remembered(coordinator, tls, tmp_
     assert Invite.parse(coordinator.invite("b").text).certificate == tls.certificate
 
 
+def test_every_address_of_a_machine_is_none_to_invite_clients_to(coordinator):
+    with pytest.raises(PlanError, match="every address of this machine") as refused:
+        coordinator.listen("0.0.0.0")
+    assert "--public-address" in refused.value.hint
+    address = coordinator.listen("0.0.0.0", public_address="localhost", tls=True)
+    made = coordinator.invite("a")
+    assert Invite.parse(made.text).address == address == coordinator.address
+    assert address.startswith("localhost:")
+    assert join(made.text) == ("a", coordinator.lab.store.id)
+    coordinator.stop()
+    coordinator.start()
+    assert coordinator.listen() == address
+
+
 def test_a_folder_that_does_not_fit_is_refused_and_nothing_listens(coordinator, tls, tmp_path):
     with pytest.raises(PlanError, match=r"is for 127\.0\.0\.1, localhost, not for 203\.0\.113\.7"):
         coordinator.listen("203.0.113.7", tls_dir=tls.path)
