@@ -60,7 +60,7 @@ def join(
         if as_json:
             output.line({"kind": event.kind, "text": event.text, "round": event.round})
         else:
-            output.say(event.text)
+            output.say(f"{event.text}; ^C ends it" if event.kind == "reconnecting" else event.text)
 
     Client(invite, _task(task, data), home=home, certificate=cert, on_event=show).run()
 

@@ -75,6 +75,8 @@ class Stay:
         self._met = False
         """Whether the coordinator let this client in since the process began."""
         self._refusals = 0
+        self._away_since = SYSTEM_CLOCK.now().astimezone()
+        """When it was connected last; at first, when it began."""
 
     async def run(self) -> None:
         """Be a client until cancelled.
@@ -102,7 +104,8 @@ class Stay:
                     raise
                 why = error.message
             wait_s = self._backoff.next_s()
-            text = f"{why}; trying again in {wait_s:.1f} s"
+            since = f"not connected since {self._away_since:%H:%M:%S}"
+            text = f"{why}; {since}, next try in {wait_s:.1f} s"
             self._tell(ClientEvent("reconnecting", text, seconds=wait_s))
             await asyncio.sleep(wait_s)
 
@@ -145,6 +148,7 @@ class Stay:
             self._session, self._token = None, session.token
             if session.welcomed:
                 self._refusals = 0
+                self._away_since = SYSTEM_CLOCK.now().astimezone()
                 if session.useful or SYSTEM_CLOCK.monotonic_s() - began_s > _GOOD_S:
                     self._backoff.reset()
             if session.dismissed:

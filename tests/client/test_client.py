@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import threading
 import time
@@ -117,6 +118,7 @@ def test_a_session_that_ended_is_followed_by_another(task, coordinator, home, en
     (text,) = client.said("reconnecting")
     if ending is not None:
         assert text.startswith(getattr(ending, "message", "the coordinator stops"))
+    assert re.search(r"; not connected since \d\d:\d\d:\d\d, next try in \d+\.\d s$", text)
 
 
 def test_a_token_that_is_too_old_leads_to_another_sign_in(task, coordinator, home):
