@@ -15,7 +15,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iflnb/transport/v1=proto/flnb/v1
 MESSAGES := flnb/transport/v1/federation.proto flnb/transport/v1/control.proto
 
-.PHONY: help demo test test-long check bench bench-papers proto
+.PHONY: help demo test test-long test-s3 check bench bench-papers proto
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
@@ -28,6 +28,12 @@ test: .venv/.installed-dev  ## every kind of test at reduced size, under 12 minu
 
 test-long: .venv/.installed-dev  ## the full-size runs; how long they take stands in docs/lanes.md
 	$(PYTEST) -m long --hypothesis-profile=long --timeout=5400
+
+test-s3: .venv/.installed-dev  ## labs in S3 against a Ceph of their own; installs it from Debian's packages
+	@command -v radosgw >/dev/null || { sudo=$$(test $$(id -u) = 0 || echo sudo); \
+		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		$$sudo apt-get install -y -qq --no-install-recommends radosgw ceph-mon ceph-osd ceph-mgr; }
+	$(PYTEST) tests/s3 -m "s3 and not long"
 
 check: .venv/.installed-dev  ## format, lint, types, import direction, dead code
 	$(BIN)/ruff format --check

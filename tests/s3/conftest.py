@@ -8,25 +8,32 @@ import pytest
 
 from flnb.processes import ForkServer
 from flnb.store.place import HistoryPlace
+from tests.s3 import ceph
 from tests.s3.line import Line
 from tests.s3.servers import Moto, strict_moto
 
 BUCKET = "lab"
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    server = Moto(tmp_path_factory.mktemp("s3"))
+@pytest.fixture(scope="session", params=["moto", pytest.param("ceph", marks=pytest.mark.s3)])
+def server(request, tmp_path_factory):
+    if request.param == "ceph" and not ceph.installed():
+        pytest.skip("apt-get install radosgw ceph-mon ceph-osd ceph-mgr")
+    server = ceph.Ceph() if request.param == "ceph" else Moto(tmp_path_factory.mktemp("s3"))
     server.make_bucket(BUCKET)
     yield server
     server.close()
 
 
 @pytest.fixture(scope="session")
-def strict(tmp_path_factory):
-    server, strict = strict_moto(tmp_path_factory.mktemp("strict"))
+def strict(server, tmp_path_factory):
+    """A server that checks keys, with somebody who has no rights."""
+    if server.checks_keys:
+        yield server.strict()
+        return
+    moto, strict = strict_moto(tmp_path_factory.mktemp("strict"))
     yield strict
-    server.close()
+    moto.close()
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,7 @@ class Server:
 
     port: int
     key, secret = "flnb-key", "flnb-secret"
+    checks_keys = False
 
     @property
     def url(self) -> str:

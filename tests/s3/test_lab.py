@@ -69,7 +69,9 @@ def test_a_run_whose_bucket_is_gone_for_long_pauses_and_says_why_and_goes_on_lat
     assert run.resume(rounds=4).wait(60).parameters_sha256 == expected
 
 
-def test_a_lab_is_not_driven_from_a_bucket_that_ignores_conditions(line, tmp_path, place):
+def test_a_lab_is_not_driven_from_a_bucket_that_ignores_conditions(server, line, tmp_path, place):
+    if server.checks_keys:
+        pytest.skip("headers are signed here: none can be taken out on the way")
     line.deaf = True
     with pytest.raises(StoreError, match="ignores conditional writes"):
         flnb.Coordinator(lab_in(tmp_path / "lab", place)).start()

@@ -16,7 +16,9 @@ from flnb.testing.stores import sample_groups
 from tests.s3.servers import free_port
 
 
-def test_a_server_that_ignores_conditional_writes_is_refused(place, line, fork_server):
+def test_a_server_that_ignores_conditional_writes_is_refused(server, place, line, fork_server):
+    if server.checks_keys:
+        pytest.skip("headers are signed here: none can be taken out on the way")
     line.deaf = True
     with pytest.raises(StoreError, match="If-None-Match, If-Match"):
         History(place).check()
