@@ -41,7 +41,8 @@ name: first-try
 _OF_RUNS = """\n
 Of runs that are there (each has its --help):\n
 flnb run branch RUN NAME: go another way from a checkpoint on\n
-flnb run rollback RUN --to CKPT: take the head back
+flnb run rollback RUN --to CKPT: take the head back\n
+flnb run replay RUN --from CKPT: do rounds again without some clients
 """
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ _run(
 )(running.run)
 _run(epilog="Example: flnb run branch quiet-otter lr-3e-2 --from 30")(moving.branch)
 _run(epilog='Example: flnb run rollback quiet-otter --to 30 --reason "poisoned"')(moving.rollback)
+_run(epilog="Example: flnb run replay quiet-otter --from 30 --exclude client-7")(moving.replay)
 app.command(epilog=f"Example: flnb check plan.yaml{_RUN_FILE}")(running.check)
 app.add_typer(runs.app, name="runs")
 app.add_typer(checkpoints.app, name="ckpt")

@@ -1,4 +1,4 @@
-"""`flnb run branch | rollback`: fork a run, or take its head back."""
+"""`flnb run branch | rollback | replay`: fork a run, take its head back, add its rounds up again."""
 
 from __future__ import annotations
 
@@ -82,6 +82,46 @@ def rollback(
         output.data({"run": run, **preview.facts(), "rounds": preview.leaves, "done": not dry_run})
     elif not dry_run:
         output.say(f"{run} is at round {preview.target}; {output.program()} runs resume {run}")
+
+
+def replay(
+    run: RunName,
+    from_: Annotated[
+        str,
+        typer.Option("--from", metavar="CKPT", help="The last round that stays as it is, or 0."),
+    ],
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLIENT", help="A client to leave out; repeat for more."),
+    ] = None,
+    train: Annotated[
+        bool, typer.Option("--train", help="Train the rounds again; nothing need be kept.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why; kept in the operations log.")] = "",
+    lab: LabPath = output.DEFAULT_LAB,
+    at: At = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a branch in which the rounds after a commit are done again without some clients."""
+    from flnb.core.errors import PlanError
+
+    with labs.reached(lab, at) as there:
+        preview = there.run_of(run).replay(which(from_), exclude=exclude or (), train=train)
+        if not as_json:
+            output.say(repr(preview))
+        made = f"{run.partition('/')[0]}/{preview.branch}"
+        if not dry_run:
+            if not reason:
+                raise PlanError(
+                    "a replay needs a reason", hint='--reason "…"; --dry-run only looks'
+                )
+            made = preview.apply(reason).name
+    if as_json:
+        facts = {"run": run, "branch": made, "rounds": preview.rounds, "missing": preview.missing}
+        output.data({**facts, **preview.facts(), "branch": made, "done": not dry_run})
+    elif not dry_run:
+        output.say(f"{made} is made; {output.program()} runs resume {made}")
 
 
 def _changes(settings: list[str]) -> dict[str, Any]:

@@ -10,7 +10,16 @@ from flnb.core import errors
 COMMANDS = ["quickstart", "run", "check", "runs list", "runs show", "runs watch", "runs pause"]
 COMMANDS += ["runs resume", "runs stop", "sql", "doctor"]
 COMMANDS += ["token give", "token list", "token revoke"]
-COMMANDS += ["run branch", "run rollback", "ckpt list", "ckpt diff", "ckpt alias", "ckpt export"]
+COMMANDS += [
+    "run branch",
+    "run rollback",
+    "run replay",
+    "ckpt expire",
+    "ckpt list",
+    "ckpt diff",
+    "ckpt alias",
+    "ckpt export",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -123,7 +123,7 @@ def fate(store: LabStore, key: Key) -> tuple[pb.Verdict | None, int]:
         return _settled(key), record.generation
     if key.generation < record.generation:
         if store.state.closing_of(RoundKey(record.id, key.generation, key.round)) is not None:
-            return _settled(key), record.generation  # its round had closed before it was left behind
+            return _settled(key), record.generation  # it had counted before it was left behind
         reason = stale_generation(key, record.generation)
         refused = pb.Verdict(assignment=key.message(), kind=pb.Verdict.REFUSED, reason=reason)
         return refused, record.generation
