@@ -110,7 +110,8 @@ class Drive:
         runner.fired, self._asked = None, []
         job = await asyncio.to_thread(go_back, self._store, self._job, fired)
         fresh = await asyncio.to_thread(self._look)
-        fresh.view = replace(fresh.view, status=Status.RUNNING)
+        noted = self.picture.view.noted
+        fresh.view = replace(fresh.view, status=Status.RUNNING, noted=noted)
         self.picture.become(fresh)
         self._job, self._runner = job, self._made(job)
         asked, self._asked = self._asked, None

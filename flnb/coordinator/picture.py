@@ -133,8 +133,11 @@ class Picture:
         headline = headline or _headline(row)
         if headline in row.metrics:
             curve = _thin((*curve, (closing.round, row.metrics[headline])))
+        kinds = zip(closing.events.get("kind", ()), closing.events.get("detail", ()), strict=True)
+        found = [f"round {closing.round}, {detail}" for kind, detail in kinds if kind == "guard"]
         self.view = replace(
             self.view,
+            noted="; ".join(found) or self.view.noted,
             round=closing.round,
             phase=Phase.COMPLETE,
             bytes_up=self.view.bytes_up + closing.bytes_up,

@@ -248,6 +248,10 @@ class Run(Rewinding):
         if view.curve:
             values = [value for _, value in view.curve]
             facts[f"{view.headline} by round"] = cards.sparkline(values, label=view.headline)
+        if guards := self.plan.guards:
+            facts["guards"] = " · ".join(map(str, guards))
+        if view.noted:
+            facts["a guard held"] = view.noted
         if view.error:
             facts["why"] = view.error
         return cards.bundle(repr(self), cards.card(f"Run {view.name}", facts, status=self._doing))

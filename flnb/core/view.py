@@ -93,6 +93,8 @@ class RunView:
     """(round, headline metric), thinned to at most 200 points."""
     error: str = ""
     """Why the run is paused or failed, with its hint."""
+    noted: str = ""
+    """What a guard found last, since somebody looks."""
     lab: str = ""
 
     @property

@@ -37,6 +37,9 @@ def test_a_warning_is_an_event_and_the_run_goes_on(guarded):
     assert told["round"].tolist() == accuracy.query("value > 0.7")["round"].tolist() != []
     assert told["detail"].iloc[0].startswith("warn: accuracy > 0.7 (accuracy = 0.7")
     assert run.status is Status.FINISHED
+    card = run._repr_mimebundle_()["text/html"]
+    assert "accuracy &gt; 0.7 → warn" in card
+    assert f"round {told['round'].iloc[-1]}, warn: accuracy &gt; 0.7 (accuracy = 0." in card
 
 
 def test_a_guard_that_pauses_rests_at_the_round_with_a_commit(guarded, coord):
