@@ -81,8 +81,6 @@ class PostgresDatabase(Database):
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         super().__init__(name, reader, engine, clock)
-        # People let go of labs without a word; the driver warns of connections that are lost so.
-        weakref.finalize(self, engine.dispose)
 
     @property
     def lab(self) -> str:
@@ -201,7 +199,10 @@ def _engine(url: URL) -> Engine:
         ) from error
 
 
-def _prepare(connection: Any, _record: Any) -> None:
+def _prepare(connection: Any, record: Any) -> None:
+    # People let go of labs without a word, and one that was closed may get a connection back that a
+    # thread still had; the driver warns of those that are lost so.
+    weakref.finalize(record, connection.close)
     connection.autocommit = True
     for setting in _SESSION:
         connection.execute(setting)

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from flnb.core import SYSTEM_CLOCK, Clock
 from flnb.core.errors import LabLostError, StoreError
 from flnb.store.lease import Holder
 from flnb.store.state import StateStore
@@ -33,7 +32,6 @@ class SharedLease:
         state: The state of the lab.
         who: What holds it, such as `coordinator`; shown to others.
         on_lost: Called once, in any thread, when another process has taken the lab over.
-        clock: Where the time comes from in folders; here the database's counts.
 
     Raises:
         LabHeldError: Somebody holds the lab, and since when.
@@ -46,10 +44,9 @@ class SharedLease:
         who: str,
         *,
         on_lost: Callable[[LabLostError], None] | None = None,
-        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._state = state
-        epoch, self.follows_in_order = state.begin_epoch(Holder.here(who, clock), LEASE_S, on_lost)
+        epoch, self.follows_in_order = state.begin_epoch(Holder.here(who), LEASE_S, on_lost)
         self.holder, self.epoch = epoch.holder, epoch.epoch
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="flnb-lease", daemon=True)

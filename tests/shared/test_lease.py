@@ -103,10 +103,10 @@ def test_only_the_clock_of_the_database_counts(open_state):
         def now(self):
             return datetime.now(UTC) - timedelta(seconds=100)
 
-    with SharedLease(open_state(Behind()), "behind", clock=Behind()) as held:
+    with SharedLease(open_state(Behind()), "behind") as held:
         assert abs(datetime.now(UTC) - held.holder.since) < timedelta(seconds=30)
         with pytest.raises(LabHeldError):
-            SharedLease(open_state(Ahead()), "ahead", clock=Ahead())
+            SharedLease(open_state(Ahead()), "ahead")
 
 
 def test_whoever_stands_still_within_a_transaction_does_not_lock_others_out(

@@ -79,11 +79,27 @@ def test_a_second_machine_reads_while_the_first_runs_and_goes_on_when_it_was_kil
     assert [one.ended_at is not None for one in lab.store.state.epochs()] == [False, True]
 
 
+LONG = [
+    pytest.param("s3", f"{place}:3", jump_s, marks=pytest.mark.long)
+    for place in (
+        "assigned",
+        "answered",
+        "before-snapshot",
+        "writer-before-commit",
+        "chunks-written",
+    )
+    for jump_s in (0, -100)
+] + [
+    pytest.param("s3", f"{place}:3", 100, marks=pytest.mark.long)
+    for place in ("writer-after-commit", "after-snapshot", "in-closing", "after-closing")
+]
+
+
 @pytest.mark.parametrize(
     ("place", "failpoint", "jump_s"),
-    [("folder", "writer-before-commit:3", 0), ("s3", "chunks-written:3", 100)],
+    [("folder", "writer-before-commit:3", 0), ("s3", "chunks-written:3", 100), *LONG],
 )
-def test_a_holder_that_stood_still_within_a_commit_stops_itself_and_has_written_nothing(
+def test_a_holder_that_stood_still_stops_itself_and_has_written_nothing(
     begin, address, state_url, expected, failpoint, jump_s, tmp_path
 ):
     stopped = begin("first", address, jump_s, failpoint)
