@@ -22,6 +22,7 @@ import duckdb
 import pyarrow as pa
 
 from flnb.core.errors import QueryRefusedError
+from flnb.store.sql_errors import in_our_words
 
 MAX_CHARACTERS = 20_000
 """Deeper nesting than fits in here overflows the stack of DuckDB's parser."""
@@ -82,7 +83,7 @@ def select(cursor: duckdb.DuckDBPyConnection, sql: str, *, rows: int, timeout_s:
     Raises:
         QueryRefusedError: Not one read-only SELECT, or over a limit; says which.
     """
-    with _limited(cursor, timeout_s):
+    with _limited(cursor, sql, timeout_s):
         _check(cursor, sql)
         cursor.execute("BEGIN TRANSACTION READ ONLY")
         table = cursor.sql(_bare(sql)).limit(rows + 1).to_arrow_table()
@@ -147,7 +148,7 @@ def _name(node: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _limited(cursor: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[None]:
+def _limited(cursor: duckdb.DuckDBPyConnection, sql: str, timeout_s: float) -> Iterator[None]:
     over = threading.Event()
 
     def interrupt() -> None:
@@ -172,17 +173,12 @@ def _limited(cursor: duckdb.DuckDBPyConnection, timeout_s: float) -> Iterator[No
             hint="aggregate earlier, or select fewer rounds",
         ) from error
     except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as error:
-        raise QueryRefusedError(_first_words(error)) from error
+        raise in_our_words(error, sql) from error
     except (duckdb.PermissionException, duckdb.TransactionException) as error:
         raise QueryRefusedError(
-            f"a query reads tables of the lab and nothing else: {_first_words(error)}"
+            f"a query reads tables of the lab and nothing else: {in_our_words(error, sql).message}"
         ) from error
     finally:
         over.set()
         timer.join()
         timer.join()
-
-
-def _first_words(error: duckdb.Error) -> str:
-    """DuckDB's message without the picture of the query that follows it."""
-    return str(error).partition("\n\nLINE ")[0].strip()
