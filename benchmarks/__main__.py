@@ -25,6 +25,8 @@ PARTS = (
     "history_commits",
     "history_many",
     "history_moves",
+    "history_views",
+    "history_s3",
     "machine",
     "overhead",
     "remote_bits",
