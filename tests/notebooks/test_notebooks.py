@@ -111,3 +111,6 @@ def test_the_fourth_notebook_forks_goes_back_and_undoes(fourth):
     for words in ("main gen 1", "main gen 2", "bold gen 1", "@before-rollback-1"):
         assert words in graph
     assert "whole" in shown(cell_with(fourth, "log_damage"))
+    assert "not exact unlearning" in shown(cell_with(fourth, "run.replay"))
+    assert "replay-4-1" in shown(cell_with(fourth, "replayed.wait()"))
+    assert "it went back from this round before" in shown(cell_with(fourth, "flnb.Guard"))
