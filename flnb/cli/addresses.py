@@ -62,6 +62,7 @@ def _template(
     ] = None,
 ) -> None:
     """Hold the option that is added to the others."""
+    _remember(state_url)
 
 
 def _add(command: Any, option: Any) -> None:

@@ -19,6 +19,8 @@ numbers), keeps the numbers as fields and says what to do in `hint`.
     ├── UnreachableError          nobody answers at that address: look whether it runs
     ├── NotFoundError             no run, round or column of that name: a nearest name is offered
     └── StoreError                the lab cannot be read or written
+        ├── NameTakenError        something of that name is there: choose another one
+        ├── DamagedError          what is stored is not what was committed: go on from before it
         ├── LabHeldError          another process holds the lab
         ├── LabLostError          another process took the lab over: look who has it
         ├── CommitConflictError   another process moved the branch: nothing was written
