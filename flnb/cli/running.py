@@ -26,6 +26,10 @@ def run(
     file: PlanFile,
     lab: LabPath = output.DEFAULT_LAB,
     changes: Overrides = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FILE|RUN@CKPT", help="A model to start from."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a plan over simulated clients; ^C pauses it, saved."""
@@ -46,7 +50,7 @@ def run(
             drop=simulate.drop,
             workers=simulate.workers,
         )
-        run = coordinator.run(wanted.plan, task, name=wanted.name)
+        run = coordinator.run(wanted.plan, task, name=wanted.name, start=start)
         view = driving.drive(run, lab)
         sha256 = run.parameters_sha256
     if as_json:

@@ -17,6 +17,7 @@ from flnb.coordinator.commands import obey
 from flnb.coordinator.drive import Drive
 from flnb.coordinator.granting import Granting
 from flnb.coordinator.here import RUNNING, STARTING, coordinator_of
+from flnb.coordinator.history.starting import begin_from, commit_start
 from flnb.coordinator.hosting import Hosting
 from flnb.coordinator.job import Job
 from flnb.coordinator.jobs import first_version, new_record, resumed_job
@@ -37,6 +38,7 @@ from flnb.processes import ForkServer
 from flnb.rounds import ResumeAsked
 
 if TYPE_CHECKING:
+    from flnb.coordinator.history.starting import Start
     from flnb.store import Lease, SharedLease
     from flnb.tasks import Task
     from flnb.transport import Controls, TokenIssuer
@@ -179,16 +181,24 @@ class Coordinator(Hosting, Granting, Steering):
 
     # --- clients and runs -----------------------------------------------------------------------
 
-    def run(self, plan: Plan, task: Task, *, name: str | None = None) -> Run:
+    def run(
+        self, plan: Plan, task: Task, *, name: str | None = None, start: Start | None = None
+    ) -> Run:
         """Start a run and return at once.
 
         Args:
             plan: How the rounds go.
             task: What is learned; its clients must have been simulated here.
             name: What to call it, unique in the lab; made up when absent.
+            start: A model to go on from: a file (`m.safetensors`, or what `torch.save` wrote of a
+                state dict), `"quiet-otter@best"`, a checkpoint, or a state dict. None is the first
+                version that the plan's seed names.
 
         Raises:
             PlanError: The plan cannot work with these clients, or the name is taken.
+            TaskError: `start` does not fit the task's model; says which tensors.
+            DataError: The file of `start` cannot be read, or holds more than tensors.
+            NotFoundError: There is no such file, run or checkpoint.
         """
         self._thread()
         population = self._population(task)
@@ -200,13 +210,18 @@ class Coordinator(Hosting, Granting, Steering):
         summary = task.summary()
         if errors := (*summary.errors, *unknown_names(plan, summary)):
             raise PlanError("\n".join(errors))
+        begin = begin_from(self.lab, start, task.layout) if start is not None else None
         with self._gate:
-            record = new_record(self.lab.store, plan, task, population.simulation, name)
-            self.lab.store.state.create_run(record)
+            store = self.lab.store
+            record = new_record(store, plan, task, population.simulation, name)
+            if begin is None:
+                version = first_version(plan, task)
+            else:
+                record, version = commit_start(store, record, plan, begin)
+            store.state.create_run(record)
             reach("run-created")
-            self.note(record.id, "start")
-            start = first_version(plan, task)
-            job = Job(record, plan, plan.strategy.compose(), population, start, {})
+            self.note(record.id, "start", f"from {begin.source}" if begin else "")
+            job = Job(record, plan, plan.strategy.compose(), population, version, {})
             return self._drive(job, self.lab.picture(record))
 
     def resume(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flnb.coordinator.closer import Version
 from flnb.coordinator.history.falling_back import check_base, fall_back
 from flnb.coordinator.history.reading import whole_model, whole_optimiser
+from flnb.coordinator.history.starting import started_version
 from flnb.coordinator.job import Job
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.population import Population, Simulation
@@ -168,6 +169,8 @@ def _start(store: LabStore, record: RunRecord, plan: Plan, task: Task) -> tuple[
             _compare_environment(record)
             return version, head
     check_base(store, record, head)
+    if record.start:
+        return started_version(store, record, plan, task.layout), head
     return first_version(plan, task), head
 
 

@@ -1,6 +1,7 @@
 """`flnb ckpt` and `flnb run branch | rollback` on a real lab that nobody holds."""
 
 import json
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -91,7 +92,11 @@ def test_a_roll_back_is_done_and_undone(call):
     assert (shown["round"], shown["generation"]) == (4, 3)
 
 
-def test_old_commits_go_with_a_reason_and_are_only_looked_at_without(call, monkeypatch):
+def test_old_commits_go_with_a_reason_and_are_only_looked_at_without(
+    flnb, folder, tmp_path, monkeypatch
+):
+    shutil.copytree(folder, tmp_path / "lab")
+    call = lambda *words: flnb(*words, "--lab", str(tmp_path / "lab"))  # noqa: E731  # as the fixture
     later = datetime.now(UTC) + timedelta(days=40)
     monkeypatch.setattr(SystemClock, "now", lambda _: later)
     command = ("ckpt", "expire", "otter", "--keep", "")
@@ -153,3 +158,15 @@ def test_a_pass_is_enough_from_elsewhere(flnb, served, folder, tmp_path, monkeyp
     refused = flnb("ckpt", "alias", "otter", "x", "2", "--if", "accuracy > 0.999", *there)
     assert (refused.code, "accuracy > 0.999 does not hold" in refused.err) == (3, True)
     assert flnb("run", "branch", "otter", "far", "--from", "7", *there).code == 2
+
+
+def test_a_run_starts_from_a_checkpoint_of_another(flnb, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "lab")
+    lab = ("--lab", str(tmp_path / "lab"))
+    text = "task: {use: 'flnb.tasks:digits', with: {clients: 4}}\nsimulate: {workers: 0}\n"
+    (tmp_path / "plan.yaml").write_text(f"{text}plan: {{rounds: 1, invite: 4}}\nname: heron\n")
+    command = ("run", str(tmp_path / "plan.yaml"), *lab, "--from")
+    assert flnb(*command, "otter@nobody").code == 2
+    assert flnb(*command, "otter@best").code == 0
+    assert "starts from round" in flnb("ckpt", "list", "heron", *lab).out
+    assert json.loads(flnb("verify", *lab, "--json").out)["problems"] == []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flnb.coordinator.history.checkpoint import Checkpoint, StoredCheckpoint
 from flnb.coordinator.history.graph import Lane
+from flnb.coordinator.history.starting import in_words
 from flnb.coordinator.history.walk import KnownRound, Walk
 from flnb.core import RunId
 from flnb.core.errors import NotFoundError
@@ -43,7 +44,9 @@ class Timeline(Walk):
         }
         rounds = [(key, snapshot) for key, snapshot, _ in state.rounds_of(list(branches))]
         self._known = _Known(branches, rounds, state.names(record.id))
-        super().__init__(record.trunk_name, self._all_rounds(), self._all_lanes())
+        told = in_words(record)
+        title = f"{record.trunk_name} {told}" if told else record.trunk_name
+        super().__init__(title, self._all_rounds(), self._all_lanes())
 
     # --- checkpoints ----------------------------------------------------------------------------
 

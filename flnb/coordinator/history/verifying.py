@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flnb.coordinator.history.reading import whole_model, whole_optimiser
+from flnb.coordinator.history.starting import started_model
 from flnb.core.errors import FLBaseError
 from flnb.store import Closing, LabStore, RunRecord, is_signed
 from flnb.tensors import Layout
@@ -41,26 +43,43 @@ def verify(store: LabStore, key: str = "") -> Verdict:
         commits += 1
         record = records[closing.run]
         try:
-            layout = Layout.from_json(record.layout)
-            whole_model(store, closing, layout)
-            whole_optimiser(store, closing)
-            meta = store.history.meta(closing.snapshot)
-            if (round_ := meta.get("round")) != closing.round:
-                problems.append(f"{_name(record, closing)} says that it is round {round_}")
-            position, digest, *signature = meta.get("log") or (0, "")
-            known |= {int(position): digest} if digest else {}
-            if any(signature) and not is_signed(public or b"", digest, bytes.fromhex(signature[0])):
-                problems.append(f"{_name(record, closing)} carries a log of another key")
+            problems.extend(_wrong(store, record, closing, known))
         except FLBaseError as error:
             problems.append(error.message)
         except Exception as error:  # whatever a damaged store raises, the rest is looked at
             problems.append(f"{_name(record, closing)} cannot be read: {error}")
-    if damage := store.state.log_damage(known):
-        problems.append(damage)
-    if wrong := _wrong_key(store, public, key):
-        problems.append(wrong)
+    problems += [wrong for record in records.values() for wrong in _wrong_start(store, record)]
+    problems += filter(None, (store.state.log_damage(known), _wrong_key(store, public, key)))
     n_operations = len(store.state.operations())
     return Verdict(commits, n_operations, tuple(problems), (public or b"").hex())
+
+
+def _wrong(
+    store: LabStore, record: RunRecord, closing: Closing, known: dict[int, str]
+) -> Iterator[str]:
+    """What is wrong with a commit; the operation that it names goes into `known`."""
+    assert closing.snapshot is not None, "only commits are looked at"
+    whole_model(store, closing, Layout.from_json(record.layout))
+    whole_optimiser(store, closing)
+    meta = store.history.meta(closing.snapshot)
+    if (round_ := meta.get("round")) != closing.round:
+        yield f"{_name(record, closing)} says that it is round {round_}"
+    position, digest, *signature = meta.get("log") or (0, "")
+    if digest:
+        known[int(position)] = digest
+    public = store.state.log_key() or b""
+    if any(signature) and not is_signed(public, digest, bytes.fromhex(signature[0])):
+        yield f"{_name(record, closing)} carries a log of another key"
+
+
+def _wrong_start(store: LabStore, record: RunRecord) -> list[str]:
+    if not record.start:
+        return []
+    try:
+        started_model(store, record, Layout.from_json(record.layout))
+    except FLBaseError as error:
+        return [error.message]
+    return []
 
 
 def _wrong_key(store: LabStore, public: bytes | None, noted: str) -> str:

@@ -1,0 +1,208 @@
+"""A model from elsewhere as the version before the first round: read, checked, committed, read again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from flnb.coordinator.closer import Version, commit_facts
+from flnb.coordinator.history.checkpoint import Checkpoint
+from flnb.core.errors import DamagedError, DataError, NotFoundError, TaskError
+from flnb.core.plan import Plan
+from flnb.store import LabStore, RunRecord
+from flnb.tensors import Layout, Model, aligned
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from flnb.coordinator.lab import Lab
+
+Start = str | Path | Mapping[str, Any] | Checkpoint
+"""A file of tensors, `RUN@CKPT`, a state dict, or a checkpoint."""
+_MOST = 6
+"""Tensors that an error names."""
+_SAFE = ".safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """A model that a run starts from, and where it comes from."""
+
+    model: Model
+    source: str
+    """For people: a file's path, a checkpoint's run and round, or `a state dict`."""
+    file_sha256: str
+    """Digest of the file; empty for what came from memory or from a lab."""
+
+
+def begin_from(lab: Lab, start: Start, layout: Layout) -> Beginning:
+    """Read what a run should start from.
+
+    Args:
+        lab: Where `RUN@CKPT` is looked up, such as `quiet-otter@best` or `quiet-otter@30`.
+        start: What it is.
+        layout: Of the task's model, which it must fit.
+
+    Raises:
+        TaskError: Its tensors are others; all that are missing, too many or of another shape or
+            dtype are named.
+        DataError: The file cannot be read, or holds more than tensors.
+        NotFoundError: There is no such file, run or checkpoint.
+    """
+    if isinstance(start, Mapping):
+        return Beginning(_model_of(start, layout, "the state dict"), "a state dict", "")
+    if isinstance(start, str) and not Path(start).exists() and "@" in start:
+        name, _, which = start.rpartition("@")
+        start = lab.run(name).checkpoint(int(which) if which.isdigit() else which)
+    if isinstance(start, Checkpoint):
+        source = f"round {start.round} of {start.name}"
+        if reason := layout.differs_from(start.layout):
+            raise TaskError(f"{source} is not of this task: {reason}")
+        return Beginning(start.model(), source, "")
+    path = Path(start)
+    if not path.is_file():
+        raise NotFoundError("file of tensors, or RUN@CKPT,", start)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Beginning(_model_of(_tensors_in(path), layout, str(path)), str(path), digest)
+
+
+def commit_start(
+    store: LabStore, record: RunRecord, plan: Plan, start: Beginning
+) -> tuple[RunRecord, Version]:
+    """Make a model the version before the first round: a commit of its own, which says where from.
+
+    A crash before the run's row is written leaves a commit that nobody looks for.
+
+    Returns:
+        The run's row, which names the commit, and the version.
+    """
+    digest = start.model.sha256()
+    version = _version(plan, start.model)
+    told = {"source": start.source, "file_sha256": start.file_sha256, "sha256": digest}
+    facts = commit_facts(record) | {"branch": record.branch, "generation": 1, "round": 0}
+    facts |= {"sha256": digest, "start": told, "log": store.state.signed_log_head()}
+    snapshot = store.writer.submit(record.id, version.groups(), facts).wait()
+    store.writer.keep(f"{record.id}.start", snapshot)
+    return replace(record, start=told | {"snapshot": snapshot}), version
+
+
+def started_version(store: LabStore, record: RunRecord, plan: Plan, layout: Layout) -> Version:
+    """Read the version again that a run started from.
+
+    Raises:
+        DamagedError: It is not what was committed.
+    """
+    return _version(plan, started_model(store, record, layout))
+
+
+def started_model(store: LabStore, record: RunRecord, layout: Layout) -> Model:
+    """The model that a run started from.
+
+    Raises:
+        DamagedError: It is not what was committed.
+    """
+    snapshot, expected = record.start["snapshot"], record.start["sha256"]
+    what = f"commit {snapshot}, from which {record.name} started,"
+    hint = f"restore history/ from a copy, or start a new run from {record.start['source']}"
+    try:
+        groups = store.history.read(snapshot, ("parameters", "integers"))
+        store.history.check_sums(snapshot, groups)
+    except (DamagedError, NotFoundError) as error:
+        raise DamagedError(f"{what} is damaged: {error.message}", hint=hint) from error
+    model = Model(layout, groups["parameters"], groups["integers"])
+    if (found := model.sha256()) != expected:
+        raise DamagedError(
+            f"{what} has digest {found[:12]}, {expected[:12]} was written", hint=hint
+        )
+    return model
+
+
+def in_words(record: RunRecord) -> str:
+    """Where a run started from; empty if its seed says so."""
+    if not record.start:
+        return ""
+    digest = record.start["file_sha256"] or record.start["sha256"]
+    return f"starts from {record.start['source']} (sha256 {digest[:12]})"
+
+
+def _version(plan: Plan, model: Model) -> Version:
+    return Version(0, model, plan.strategy.compose().server.init(model.layout))
+
+
+def _tensors_in(path: Path) -> Mapping[str, Any]:
+    import torch
+
+    try:
+        if path.suffix == _SAFE:
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        # Nothing but tensors and plain containers: a pickle could run anything.
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a file that is something else leads to
+        raise DataError(
+            f"{path} cannot be read as tensors: {str(error).strip().splitlines()[0]}",
+            hint=f"save it with safetensors ({_SAFE}), or with torch.save(module.state_dict(), …)",
+        ) from error
+    if not isinstance(found, Mapping):
+        raise DataError(f"{path} holds a {type(found).__name__}, and no state dict")
+    return found
+
+
+def _model_of(tensors: Mapping[str, Any], layout: Layout, source: str) -> Model:
+    import torch
+
+    given = {name: _tensor(name, value, source) for name, value in tensors.items()}
+    wanted = {slot.name: slot for slot in layout.slots}
+    places = {one.data_ptr() for name, one in given.items() if name in wanted and one.numel()}
+    missing = [f"{name} {slot}" for name, slot in wanted.items() if name not in given]
+    extra = [
+        f"{name} {_described(one)}"
+        for name, one in given.items()
+        if name not in wanted and one.data_ptr() not in places  # tied weights have several names
+    ]
+    other = [
+        f"{name} is {_described(given[name])}, expected {slot}"
+        for name, slot in wanted.items()
+        if name in given and _described(given[name]) != str(slot).rpartition(" (")[0]
+    ]
+    if missing or extra or other:
+        words = {"missing": missing, "not in the model": extra, "of another kind": other}
+        told = "; ".join(f"{word}: {_some(names)}" for word, names in words.items() if names)
+        raise TaskError(f"{source} does not fit the task's model: {told}")
+    values, integers = aligned(layout.n_values, np.float32), aligned(layout.n_integers, np.int64)
+    for slot in layout.slots:
+        wide = given[slot.name].detach().to(torch.float32 if slot.floating else torch.int64)
+        slot.view(values if slot.floating else integers)[...] = wide.cpu().numpy()
+    if not np.isfinite(values).all():
+        raise TaskError(f"{source} holds values that are not finite")
+    return Model(layout, values, integers)
+
+
+def _tensor(name: str, value: object, source: str) -> Tensor:
+    import torch
+
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    if not isinstance(value, torch.Tensor):
+        raise TaskError(
+            f"{source}: {name!r} is a {type(value).__name__}, and no tensor",
+            hint="give module.state_dict()",
+        )
+    return value
+
+
+def _described(tensor: Tensor) -> str:
+    """As `str(slot)`, without its kind."""
+    return f"{str(tensor.dtype).removeprefix('torch.')}[{', '.join(map(str, tensor.shape))}]"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
