@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from flnb.coordinator.acting import request
+from flnb.coordinator.acting import actor, request
 from flnb.coordinator.history import aliases
 from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.moving import fork
@@ -16,12 +16,13 @@ from flnb.coordinator.history.replay import ReplayPreview
 from flnb.coordinator.history.timeline import Timeline
 from flnb.coordinator.jobs import end_resting
 from flnb.coordinator.picture import Picture
+from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError, NotFoundError
 from flnb.core.ids import RunId
 from flnb.core.progress import Later
 from flnb.core.view import RunView
 from flnb.rounds import PauseAsked
-from flnb.store import Closing, FailedAttempt, Request, RunRecord, Table
+from flnb.store import Closing, FailedAttempt, Operation, Request, RunRecord, Table
 from flnb.tensors import Layout, Model
 
 if TYPE_CHECKING:
@@ -205,6 +206,14 @@ class LocalRun:
         """See `RunSource`."""
         record = self._lab.store.state.run(self.id)
         return ReplayPreview(self._lab, record, from_, exclude, train=train)
+
+    def forget_updates(self, reason: str) -> int:
+        """See `RunSource`."""
+        gone = self._lab.store.kept.expire(self.id, keep=0)
+        now, details = SYSTEM_CLOCK.now(), {"rounds": [key.round for key in gone]}
+        noted = Operation(now, actor(), "forget-updates", self.id, reason, details)
+        self._lab.store.state.append_operation(noted)
+        return len(gone)
 
     def protect(self, protected: bool, reason: str) -> None:  # as in the port
         """See `RunSource`."""

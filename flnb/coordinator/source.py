@@ -103,6 +103,10 @@ class RunSource(Protocol):
         """Look at what adding rounds up again without some clients would do."""
         ...
 
+    def forget_updates(self, reason: str) -> int:
+        """Delete every single update that is kept; returns of how many rounds."""
+        ...
+
     def protect(self, protected: bool, reason: str) -> None:
         """Let nobody move its head back, or again let them."""
         ...

@@ -128,10 +128,11 @@ class DistantRun:
         self, from_: int | str, exclude: Collection[str], train: bool
     ) -> ReplayPreview:
         """See `RunSource`."""
-        raise RoundStateError(
-            "a replay is asked for where the lab is, not through a connection",
-            hint="flnb.open(lab).run(name).replay(…) there, also while its coordinator runs",
-        )
+        raise _near_only("a replay is asked for")
+
+    def forget_updates(self, reason: str) -> int:
+        """See `RunSource`."""
+        raise _near_only("kept updates are deleted")
 
     def protect(self, protected: bool, reason: str) -> None:  # as in the port
         """See `RunSource`."""
@@ -193,3 +194,10 @@ def model_of(wire: Wire, request: pb.ModelRequest) -> tuple[Model, str]:
 def plain_changes(changes: Mapping[str, Any]) -> str:
     """Settings of a plan as JSON; parts of a plan are written as what they are made of."""
     return json.dumps(dict(changes), default=lambda part: part.model_dump(mode="json"))
+
+
+def _near_only(what: str) -> RoundStateError:
+    return RoundStateError(
+        f"{what} where the lab is, not through a connection",
+        hint="flnb.open(lab).run(name) there, also while its coordinator runs",
+    )

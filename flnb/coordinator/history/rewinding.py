@@ -96,6 +96,13 @@ class Rewinding:
         """
         return self.source.replay(from_, exclude, train)
 
+    def forget_updates(self, *, reason: str = "") -> int:
+        """Delete every single update of this branch that is kept, now; returns of how many rounds.
+
+        They are gone for replays too. A run that goes on by a plan with `keep_updates` keeps new ones.
+        """
+        return self.source.forget_updates(reason)
+
     def protect(self, protected: bool = True, *, reason: str = "") -> Self:  # reads well
         """Let nobody move this branch's head back, or again let them."""
         self.source.protect(protected, reason)

@@ -155,6 +155,21 @@ def test_updates_of_remote_clients_are_kept_and_replayed(tmp_path, plan):
         assert alone.round(3).closing.updates["client"].tolist() == ["c000"]
 
 
+def test_kept_updates_are_forgotten_when_somebody_says_so(run, lab_of_otter):
+    branch = run.branch("short", at=4).resume().wait(60)
+    folder = lab_of_otter.lab.path / "kept" / branch.id
+    assert len(list(folder.iterdir())) == 2
+    assert branch.forget_updates(reason="the study is over") == 2
+    assert list(folder.iterdir()) == []
+    assert branch.replay(4).missing == [5, 6]
+    last = lab_of_otter.lab.store.state.operations(branch.id)[-1]
+    assert (last.verb, last.reason, last.details) == (
+        "forget-updates",
+        "the study is over",
+        {"rounds": [5, 6]},
+    )
+
+
 DRIVEN = """
 import flnb, sys
 with flnb.Coordinator(sys.argv[1]) as coordinator:
