@@ -110,7 +110,7 @@ def _lab(lab: Path) -> list[Check]:
         runs = labs.existing(lab).runs()
     except Exception as error:  # whatever is wrong with the lab is the finding
         return [Check("lab", False, str(error).replace("\n", " "), "see flnb --debug runs list")]
-    return [Check("lab", True, f"{len(runs)} runs at {lab}")]
+    return [Check("lab", True, f"{len(runs)} runs at {addresses.address(lab)}")]
 
 
 def _data(_lab: Path) -> list[Check]:

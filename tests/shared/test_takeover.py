@@ -19,10 +19,12 @@ SCRIPT = Path(__file__).parent / "sharing.py"
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(shared_lease, "LEASE_S", LEASE_S)
-    monkeypatch.setenv("FLNB_PROGRESS", "off")
+@pytest.fixture(scope="module", autouse=True)
+def _quick_and_quiet():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared_lease, "LEASE_S", LEASE_S)
+        patch.setenv("FLNB_PROGRESS", "off")
+        yield
 
 
 @pytest.fixture(scope="module")
