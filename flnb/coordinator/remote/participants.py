@@ -267,12 +267,13 @@ class RemoteClients:
     def taken_back(self, run: str, generation: int) -> None:
         """The head of a run was moved: what was handed out or came in for it is of another past."""
         self.notable.taken_back(run, generation)
+        held = set(self._uploads.kept(run))
+        for key in held:  # its client keeps it until it hears what became of it
+            self._refuse(key, stale_generation(key, generation))
         if (work := self._work) is not None and work.work.run == run:
-            self._withdraw(work, keep=set(), reason="the run was rolled back")
+            self._withdraw(work, keep=held, reason="the run was rolled back")
             self.cancel(work)
             self._work = self._package = None
-        for key in self._uploads.kept(run):
-            self._refuse(key, stale_generation(key, generation))
         self._uploads.end(run)
 
     # --- within, on the loop --------------------------------------------------------------------
