@@ -9,7 +9,7 @@ import time
 import pytest
 
 from flnb.core.errors import LabHeldError
-from flnb.store import Lease
+from flnb.store import LabStore, Lease
 from flnb.store.lease import holder
 
 HOLD = (
@@ -69,3 +69,14 @@ def test_a_lease_that_cannot_be_written_does_not_keep_the_lab(tmp_path, monkeypa
             Lease(tmp_path / "lab.lock", "first")
     with Lease(tmp_path / "lab.lock", "second") as lease:
         assert lease.held
+
+
+def test_a_folder_remembers_who_took_it_when(tmp_path):
+    store = LabStore.open(tmp_path)
+    for who in ("coordinator", "roll back"):
+        with store.lease(who) as lease:
+            holder_now = lease.holder
+    epochs = store.state.epochs()
+    assert [(one.epoch, one.holder.who) for one in epochs] == [(1, "coordinator"), (2, "roll back")]
+    assert epochs[-1].holder.pid == holder_now.pid
+    store.close()
