@@ -15,6 +15,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from flnb.core.errors import (
@@ -183,6 +184,14 @@ def _prefix(place: HistoryPlace) -> str:
     return f"{place.prefix}/" if place.prefix else ""
 
 
+@cache
+def _descriptions() -> Any:
+    """Descriptions of AWS' services, which take a third of a second to read, once a process."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
 @contextmanager
 def _client(place: HistoryPlace) -> Iterator[Any]:
     try:
@@ -201,7 +210,9 @@ def _client(place: HistoryPlace) -> Iterator[Any]:
         s3={"addressing_style": "path" if endpoint else "auto"},
     )
     try:
-        client = Session().create_client(
+        session = Session()
+        session.register_component("data_loader", _descriptions())
+        client = session.create_client(
             "s3", region_name=region(), endpoint_url=endpoint, config=settings
         )
         try:

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import botocore.loaders
 import botocore.session
 from botocore.config import Config
 
-START_S = 30.0
+START_S = 60.0
+_DESCRIPTIONS = botocore.loaders.create_loader()
 
 
 def free_port() -> int:
@@ -61,7 +63,9 @@ class Server:
 
     def client(self, service: str = "s3"):
         """A client of another make than the one that is tested."""
-        return botocore.session.Session().create_client(
+        session = botocore.session.Session()
+        session.register_component("data_loader", _DESCRIPTIONS)
+        return session.create_client(
             service,
             region_name="us-east-1",
             endpoint_url=self.url,
