@@ -20,10 +20,13 @@ class Lines:
 
     def show(self, view: RunView, *, final: bool = False) -> None:
         """Write the rounds that were not written yet."""
-        for row in reversed(view.rows):
-            if row.round > self._written:
-                self._write(_line(row, view))
-                self._written = row.round
+        new = [row for row in reversed(view.rows) if row.round > self._written]
+        inherited = [row for row in new if row.branch not in {"", view.branch}]
+        if inherited:  # a branch goes on from rounds that its log would take for its own
+            self._write(f"goes on after round {inherited[-1].round} of {inherited[-1].branch}")
+        for row in new[len(inherited) :]:
+            self._write(_line(row, view))
+        self._written = max([self._written, *(row.round for row in new)])
         if final and self._ended != (end := glance.headline(view)):
             self._write(f"{end}\n{view.error}" if view.error else end)
             self._ended = end

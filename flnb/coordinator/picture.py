@@ -167,6 +167,7 @@ def row_of(closing: Closing) -> RoundRow:
         refused=closing.refused + closing.failed,
         seconds=closing.seconds_s,
         commit=(closing.snapshot or "")[:6].lower(),
+        branch=closing.branch,
     )
 
 

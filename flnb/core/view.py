@@ -56,6 +56,8 @@ class RoundRow:
     seconds: float
     commit: str = ""
     """Short id of the round's commit; empty when the round was not written to history."""
+    branch: str = ""
+    """On which it was done: its run's, or one that leads to it; empty where that was not told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,19 @@ def test_each_round_is_one_line_once(capsys):
     assert err.splitlines()[-1].startswith("quiet-otter · main · ✓ finished")
 
 
+def test_the_rounds_that_lead_to_a_branch_are_one_line(capsys):
+    rows = tuple(
+        replace(VIEW.rows[0], round=number, branch="main" if number < 4 else "bold")
+        for number in range(5, 0, -1)
+    )
+    lines, view = Lines(), replace(VIEW, branch="bold")
+    for at in (2, 0):
+        lines.show(replace(view, rows=rows[at:]))
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "goes on after round 3 of main"
+    assert [line.split()[1] for line in said[1:]] == ["4/100", "5/100"]
+
+
 def test_unused_clients_are_on_the_line_of_their_round(capsys):
     row = replace(VIEW.rows[0], refused=2)
     Lines().show(replace(VIEW, rows=(row,)))
