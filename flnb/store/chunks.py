@@ -194,9 +194,16 @@ async def _get(store: Any, name: str, piece: np.ndarray, first: int, size: int) 
         target[:] = buffer.as_numpy_array().view(target.dtype)[: target.size]
 
     starts = range(0, piece.size, size)
-    await asyncio.gather(
-        *(chunk(index, piece[start : start + size]) for index, start in enumerate(starts))
-    )
+    reads = [
+        asyncio.ensure_future(chunk(index, piece[start : start + size]))
+        for index, start in enumerate(starts)
+    ]
+    try:
+        await asyncio.gather(*reads)
+    finally:
+        for read in reads:
+            read.cancel()  # of one that failed, the others must not go on behind its back
+        await asyncio.wait(reads)
 
 
 async def _put(store: Any, chunks: list[tuple[str, np.ndarray]]) -> None:
