@@ -82,12 +82,16 @@ class Coordinator(Hosting, Granting, Steering):
 
         Raises:
             LabHeldError: Another process holds the lab.
+            LabLostError: Another process took it over while this one stood still.
             StorageFullError: The disk is full.
             StorageUnreachableError: The database or the bucket of a shared lab do not answer.
         """
         with STARTING:
             if (running := coordinator_of(self.lab.path)) is None:
                 self._take()
+                if self._lost is not None:  # this process stood still meanwhile
+                    self.stop()
+                    raise self._lost
                 return self
         running._note = f"already running since {running._started_at:%H:%M:%S}"
         return running

@@ -149,3 +149,21 @@ def test_a_run_pauses_while_the_database_is_away_and_loses_nothing(
         assert run.resume().wait().parameters_sha256 == expected
         assert run.status is Status.FINISHED
     assert len(coordinator.lab.sql("SELECT * FROM rounds")) == ROUNDS
+
+
+def test_a_coordinator_that_stood_still_while_it_started_does_not_start(
+    tmp_path, state_url, postgres, monkeypatch
+):
+    def stand_still(place):
+        if place == "lab-taken":
+            postgres.do("UPDATE lab SET epoch = 2", state_url)
+            postgres.do(
+                "INSERT INTO epochs SELECT 2, 'other', 7, 'box-b', since FROM epochs", state_url
+            )
+            await_(lambda: coordinator.lost is not None, "it does not look")
+
+    coordinator = flnb.Coordinator(flnb.open(tmp_path / "lab", state_url))
+    monkeypatch.setattr("flnb.coordinator.coordinator.reach", stand_still)
+    with pytest.raises(LabLostError, match="other"):
+        coordinator.start()
+    assert not coordinator.running
