@@ -97,14 +97,15 @@ def test_a_branch_goes_on_from_what_was_remembered_before_its_fork(shelf):
     assert (shelf.newest(now)["n"], shelf.went_back_to(now)) == (5, 5)
 
 
-def test_what_a_roll_back_left_behind_is_kept_beside_the_line(shelf, tmp_path):
-    for round_ in range(1, KEEP + 6):
-        shelf.put(work(round_), BASE, counted(round_))
-    line = (Segment(RunId("run"), 1, 0, 9), Segment(RunId("run"), 2, 9, None))
-    for round_ in range(10, 20):
-        shelf.put(work(round_, generation=2, line=line), BASE, counted(round_))
-    names = sorted(path.name[:4] for path in (tmp_path / "states").glob("*/*.npz"))
-    assert names == ["1-10", *(f"2-{n}" for n in range(15, 20))]
+def test_what_a_roll_back_left_behind_is_kept_beside_the_line_but_not_for_ever(shelf, tmp_path):
+    for generation in (1, 2, 3):  # twice back to round 3
+        line = (Segment(RunId("run"), 1, 0, 3), Segment(RunId("run"), generation, 3, None))
+        for round_ in range(4, 14):
+            now = work(round_, generation=generation, line=line[generation == 1 :])
+            shelf.put(now, BASE, counted(round_))
+    places = [path.name.split("-")[:2] for path in (tmp_path / "states").glob("*/*.npz")]
+    kept = {(generation, round_) for generation in (2, 3) for round_ in range(9, 14)}
+    assert {tuple(map(int, place)) for place in places} == kept
 
 
 def test_only_the_last_states_and_runs_are_kept(shelf, tmp_path):

@@ -194,6 +194,14 @@ def test_a_head_that_moved_gives_a_fresh_preview_and_nothing_happens(coord, far)
     assert (run.view.round, run.view.generation) == (4, 3)
 
 
+def test_a_branch_that_nobody_drives_shows_its_new_head_to_all_within_a_second(coord, far, until):
+    far.branch("still", at=4)
+    run, there = coord.lab.run("otter/still"), far.source._wire.held
+    seen = [there("Run", pb.RunRequest(run="otter/still")).picture, run.source._picture]
+    run.rollback(to=2).apply("poisoned")
+    until(lambda: all((one.view.generation, one.view.round) == (2, 2) for one in seen), 1.0)
+
+
 def test_names_are_given_and_taken_back(far, here):
     assert far.alias("serving", 2, if_="accuracy > 0", reason="release").round == 2
     assert far.alias("serving", "@best").key == here.checkpoint("@best").key
