@@ -118,6 +118,8 @@ class ExpiryPreview:
             raise PlanError("letting commits go needs a reason", hint='apply(reason="…")')
         lab, asked = self._lab, request(reason, self._request_id)
         runs = [lab.store.state.run(trunk).id for trunk in self._trunks]
+        if not runs:
+            return Freed(0, 0)
         if lab.coordinator is not None:
             let_go(lab.coordinator.lab.store, runs[0], self.goes, self.before, asked)
         elif lab.store.holder is not None:

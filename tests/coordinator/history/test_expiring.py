@@ -63,7 +63,7 @@ def test_a_preview_says_what_goes_and_what_stays_and_does_nothing(lab):
     gone = [key.round for key in preview.goes if key.run == lab.run("otter").id]
     assert gone == [number for number in range(1, 13) if number not in stay]
     assert preview.leaves["otter/lr gen 1"] == "4"  # 5 is stood on, 6 was left behind
-    for words in ("nothing has happened", "stays: named serving", "before-rollback-1", "frees"):
+    for words in ("nothing has happened", "stays: named serving", "before-rollback-lr-1", "frees"):
         assert words in repr(preview)
     assert objects(lab) == before
 
@@ -154,6 +154,11 @@ def test_a_commit_that_went_is_neither_forked_nor_named(lab):
         run.branch("late", at=7)
     with pytest.raises(RoundStateError, match="round 7 has expired"):
         lab.store.state.give_name("late", seen.key, flnb.coordinator.acting.request("x"))
+
+
+def test_an_empty_lab_has_nothing_to_let_go(tmp_path):
+    preview = flnb.open(tmp_path / "new").expire()
+    assert (preview.goes, preview.apply("old").objects) == ([], 0)
 
 
 def test_unknown_rules_and_runs_are_refused(lab):
