@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections import Counter
 from pathlib import Path
 
@@ -33,4 +32,4 @@ def reach(place: str) -> None:
     if place == _target and _seen[place] == _nth:
         # To this thread: of a signal to the process the main thread hears first, and this one would
         # go on for a moment.
-        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+        signal.raise_signal(signal.SIGSTOP)
