@@ -103,7 +103,9 @@ async def _send_without_token(address: str, n_bytes: int) -> bool:
     """Whether it was refused, and for that reason."""
     link, chunk = Link(address), bytes(CHUNK_BYTES)
     try:
-        await link.send("", pb.AssignmentId(), range(n_bytes // len(chunk)), lambda _: chunk)
+        await link.send(
+            "", pb.AssignmentId(), range(n_bytes // len(chunk)), lambda places: chunk * len(places)
+        )
     except AccessRefusedError:
         return True
     finally:

@@ -7,6 +7,7 @@ hashing it when it is opened, so half a version is worth just the chunks that ar
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -20,13 +21,10 @@ from jaxtyping import UInt8
 from flnb.core.errors import IntegrityError
 from flnb.core.failpoints import reach
 from flnb.tensors import aligned
-from flnb.transport.manifest import CHUNK_BYTES, Manifest
+from flnb.transport.manifest import CHUNK_BYTES, Manifest, chunks_in
 
 Fetch = Callable[[Sequence[int]], AsyncGenerator[bytes, None]]
-"""Gives the chunks at these places, in this order."""
-
-_BATCH = 8
-"""Chunks that may wait while those before them are hashed and written."""
+"""Gives the chunks at these places, in this order, one or more at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,28 +80,21 @@ class Bases:
         self._hands.shutdown(wait=True)
 
     async def _fill(self, manifest: Manifest, missing: list[int], fetch: Fetch) -> None:
-        places, waiting = iter(missing), list[bytes]()
-
-        def write() -> asyncio.Future[None]:
-            here, batch = list(islice(places, len(waiting))), waiting.copy()
-            waiting.clear()
-            loop = asyncio.get_running_loop()
-            written = loop.run_in_executor(self._hands, self._write, manifest, here, batch)
-            written.add_done_callback(_looked_at)
-            return written
-
-        writing = write()
+        loop, places = asyncio.get_running_loop(), iter(missing)
+        writing: asyncio.Future[None] | None = None
         try:
-            async with aclosing(fetch(missing)) as chunks:
-                async for data in chunks:
-                    waiting.append(data)
-                    if writing.done() or len(waiting) == _BATCH:
+            async with aclosing(fetch(missing)) as messages:
+                async for data in messages:  # the next one comes while this one is written
+                    here = list(islice(places, -(-len(data) // CHUNK_BYTES)))
+                    if writing is not None:
                         await writing
-                        writing = write()
-        finally:
-            # Also when this is given up, for on a bad line every chunk counts.
-            both = writing, write()
-        await asyncio.gather(*both)
+                    writing = loop.run_in_executor(self._hands, self._write, manifest, here, data)
+        except BaseException:
+            if writing is not None:  # it goes on, for on a bad line every chunk counts
+                writing.add_done_callback(_looked_at)
+            raise
+        if writing is not None:
+            await writing
         if next(places, None) is not None:
             raise IntegrityError("the coordinator sent fewer chunks than it was asked for")
 
@@ -131,15 +122,15 @@ class Bases:
                 file.write(self._kept.data[span].data)
         return [place for place in missing if place in elsewhere]
 
-    def _write(self, manifest: Manifest, places: list[int], batch: list[bytes]) -> None:
-        if len(places) != len(batch):
+    def _write(self, manifest: Manifest, places: list[int], data: bytes) -> None:
+        """Write what one message held, but for chunks that are not the version's."""
+        if len(data) > CHUNK_BYTES * len(places):
             raise IntegrityError("the coordinator sent more chunks than it was asked for")
         wrong = []
-        with self._partial.open("r+b") as file:
-            for place, data in zip(places, batch, strict=True):
-                if manifest.check(place, data):
-                    file.seek(manifest.span(place).start)
-                    file.write(data)
+        with self._partial.open("r+b", buffering=0) as file:
+            for place, chunk in zip(places, chunks_in(data), strict=True):
+                if manifest.check(place, chunk):
+                    os.pwrite(file.fileno(), chunk, manifest.span(place).start)
                     reach("client-fetching")
                 else:
                     wrong.append(place)

@@ -16,7 +16,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from flnb.transport.v1 import federation_pb2 as pb
 KEEP = 2
 """Updates that are kept at most; the oldest goes first, and would be trained again if asked for."""
 
-_MAGIC = b"flnbout1"
+_MAGIC = b"flnbout2"
 _SIGNATURE_BYTES = 64
 _FOOT_BYTES = _SIGNATURE_BYTES + 8 + len(_MAGIC)
 _COMPLETE, _PARTIAL = ".signed", ".partial"
@@ -66,13 +66,13 @@ class Held:
         """What it answers."""
         return self.envelope.assignment
 
-    def chunk(self, place: int) -> bytes:
-        """Read one chunk."""
-        return self.data[self.manifest.span(place)].tobytes()
+    def chunks(self, places: Sequence[int]) -> bytes:
+        """Read chunks, one after the other."""
+        return b"".join(self.data[self.manifest.span(place)].data for place in places)
 
     def offer(self) -> pb.ClientNote:
         """The note that offers it; it carries an update of at most one chunk."""
-        inline = self.chunk(0) if self.manifest.n_bytes <= CHUNK_BYTES else b""
+        inline = self.chunks([0]) if self.manifest.n_bytes <= CHUNK_BYTES else b""
         offer = pb.Offer(envelope=self.signed, signature=self.signature, inline=inline)
         return pb.ClientNote(offer=offer)
 

@@ -84,7 +84,7 @@ class Transfers:
         patience.still(len(chunks))
         try:
             reach("client-sending")
-            taken = await self._wire.send(self._token(), held.assignment, chunks, held.chunk)
+            taken = await self._wire.send(self._token(), held.assignment, chunks, held.chunks)
             reach("client-sent")
         except FLBaseError:
             # Also "nobody waits for it": what is so is what the coordinator answers to an offer.

@@ -56,7 +56,7 @@ class Wire(Protocol):
     def fetch(
         self, token: str, digest: bytes, chunks: Sequence[int]
     ) -> AsyncGenerator[bytes, None]:
-        """Chunks of a version, in the order asked for."""
+        """Chunks of a version, in the order asked for, a few at a time."""
         ...
 
     async def send(
@@ -64,7 +64,7 @@ class Wire(Protocol):
         token: str,
         assignment: pb.AssignmentId,
         chunks: Sequence[int],
-        data: Callable[[int], bytes],
+        data: Callable[[Sequence[int]], bytes],
     ) -> int:
         """Send chunks of an update: how many were taken."""
         ...

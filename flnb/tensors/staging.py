@@ -30,6 +30,8 @@ from flnb.tensors.model import Update
 
 _MAGIC = b"flnbspl1"
 _FRONT_BYTES = 16
+_SOONER_BYTES = 8 * 1024 * 1024
+"""So much at a time is sent to the disk while more comes, or all of it would wait for the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class Staging:
     ) -> None:
         self._partial, self._file, self._keep = partial, file, keep
         self._arrived = _Spans()
+        self._unsent = slice(0, 0)
+        """What was written last in one piece and is not on its way to the disk."""
         self._lock = threading.Lock()
         self._over = False
         self._undo = ExitStack()
@@ -144,6 +148,7 @@ class Staging:
             self._check_going_on()
             _write_all(self._out.fileno(), view.cast("B"), self._file.data_start + offset_bytes)
             self._arrived.add(offset_bytes, stop)
+            self._send_to_disk(offset_bytes, stop)
 
     def commit(self) -> SpoolFile:
         """Wait until the update is safe on the disk, and take it into the spool.
@@ -172,6 +177,17 @@ class Staging:
         with self._lock:
             if not self._over:
                 self._end()
+
+    def _send_to_disk(self, start: int, stop: int) -> None:
+        """Let what came in one piece begin its way to the disk, once that is worth it."""
+        self._unsent = slice(self._unsent.start if self._unsent.stop == start else start, stop)
+        n_bytes = stop - self._unsent.start
+        if n_bytes < _SOONER_BYTES or not hasattr(os, "posix_fadvise"):
+            return
+        begin = self._file.data_start + self._unsent.start
+        # The advice to drop these pages writes those that are not on the disk, and keeps them.
+        os.posix_fadvise(self._out.fileno(), begin, n_bytes, os.POSIX_FADV_DONTNEED)
+        self._unsent = slice(stop, stop)
 
     def _check_going_on(self) -> None:
         if self._over:

@@ -17,7 +17,7 @@ from flnb.transport.hub import ChunkSink, Hub
 from flnb.transport.identity import Identity, verify
 from flnb.transport.limits import Limits
 from flnb.transport.link import Access, Link, SessionCall
-from flnb.transport.manifest import CHUNK_BYTES, Manifest, Package
+from flnb.transport.manifest import CHUNK_BYTES, Manifest, Package, chunks_in
 from flnb.transport.server import Server
 from flnb.transport.tokens import Claims, TokenIssuer
 
@@ -42,5 +42,6 @@ __all__ = [
     "ServerCertificate",
     "SessionCall",
     "TokenIssuer",
+    "chunks_in",
     "verify",
 ]

@@ -15,7 +15,7 @@ from flnb.transport.convert import SERVICE, Call, Notes, check_protocol
 from flnb.transport.hub import ChunkSink, Hub
 from flnb.transport.limits import Allowance
 from flnb.transport.listening import Listening
-from flnb.transport.manifest import CHUNK_BYTES, check_places
+from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES, bundles, check_places
 from flnb.transport.tokens import Claims, Role
 from flnb.transport.uploading import Uploading
 from flnb.transport.v1 import federation_pb2 as pb
@@ -115,8 +115,8 @@ class Federation:
             package = await self._hub.package(claims, request.digest)
             places = check_places(request.chunks, package.manifest.chunk_count)
             async with Watch(self._hub.claims, call) as watch:
-                for place in places:
-                    await call.context.write(package.chunk(place))
+                for some in bundles(places):
+                    await call.context.write(package.chunks(some))
                     watch.moved()
 
     async def _send(self, call: Call) -> None:
@@ -137,14 +137,20 @@ class Federation:
 
     async def _take(self, call: Call, places: list[int], sink: ChunkSink, watch: Watch) -> None:
         last = max(places, default=-1)  # only the last chunk of a vector may be shorter
-        for taken, place in enumerate(places):
+        taken = 0
+        while taken < len(places):
             async with self._uploads.chunk():
                 data = await call.read()
             if data is None:
                 raise IntegrityError(f"the upload ended after {taken} of {len(places)} chunks")
-            if not data or len(data) > CHUNK_BYTES or (len(data) < CHUNK_BYTES and place != last):
-                raise IntegrityError(f"chunk {place} has {len(data)} bytes, not {CHUNK_BYTES}")
-            await sink.write(place, data)
+            here = places[taken : taken - (-len(data) // CHUNK_BYTES)]
+            if not data or len(here) > BUNDLE_CHUNKS or not _fits(data, here, last):
+                raise IntegrityError(
+                    f"the message for chunk {places[taken]} has {len(data)} bytes; it holds 1 to "
+                    f"{BUNDLE_CHUNKS} whole chunks of {CHUNK_BYTES}"
+                )
+            await sink.write(here, data)
+            taken += len(here)
             watch.moved()
         async with self._uploads.chunk():
             more = await call.read()
@@ -172,3 +178,9 @@ class Federation:
             self._transfers[claims.name] -= 1
             if not self._transfers[claims.name]:
                 del self._transfers[claims.name]
+
+
+def _fits(data: bytes, places: list[int], last: int) -> bool:
+    """Whether a message can hold the chunks at these places: whole ones, and the last of all."""
+    missing = CHUNK_BYTES * len(places) - len(data)
+    return missing == 0 or (0 < missing < CHUNK_BYTES and places[-1] == last)

@@ -7,7 +7,7 @@ class and its words; anything else is logged here and told without details.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from flnb.transport.manifest import Package
@@ -18,11 +18,15 @@ from flnb.transport.v1 import federation_pb2 as pb
 class ChunkSink(Protocol):
     """Where the chunks of one upload go."""
 
-    async def write(self, place: int, data: bytes) -> None:
-        """Take one chunk; the next is read when this returns.
+    async def write(self, places: Sequence[int], data: bytes) -> None:
+        """Take the chunks of one message; the next is read when this returns.
+
+        Args:
+            places: Where they belong.
+            data: The chunks, one after the other.
 
         Raises:
-            IntegrityError: It is not the chunk that belongs there.
+            IntegrityError: One is not the chunk that belongs there.
             StorageFullError: The disk is full.
         """
         ...

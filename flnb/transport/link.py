@@ -22,6 +22,7 @@ from flnb.transport.convert import PROTOCOL, SERVICE, decoded
 from flnb.transport.ending import Ending, bearer, open_channel
 from flnb.transport.identity import Identity
 from flnb.transport.limits import Limits
+from flnb.transport.manifest import CHUNK_BYTES, bundles
 from flnb.transport.v1 import federation_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
@@ -122,15 +123,15 @@ class Link:
         Args:
             token: Access token.
             digest: Of the version.
-            chunks: Places, in the order wanted.
+            chunks: Places, in ascending order.
 
         Yields:
-            One chunk for each place.
+            What one message holds: the chunks at the next places, one after the other.
 
         Raises:
             NotFoundError: The version is not there any more.
             AccessRefusedError: The token is not good, or no longer.
-            IntegrityError: A place is not one of the version's.
+            IntegrityError: A place is not one of the version's, or out of order.
             UnreachableError: The connection broke, or nothing moves: fetch what is missing again.
         """
         request = pb.FetchRequest(digest=digest, chunks=chunks).SerializeToString()
@@ -138,14 +139,18 @@ class Link:
         call = start(request, metadata=bearer(token))
         ending = Ending(call, self.address)
         try:
-            for got in range(len(chunks) + 1):
+            got = 0
+            while True:
                 async with ending.in_our_words(self._limits.lease_s):
                     data = await call.read()
-                if (last := got == len(chunks)) or not isinstance(data, bytes):
-                    if last and data is aio.EOF:
-                        return
+                if not isinstance(data, bytes):
+                    break
+                got += -(-len(data) // CHUNK_BYTES)
+                if not data or got > len(chunks):
                     raise IntegrityError(f"asked for {len(chunks)} chunks, got {got} or more")
                 yield data
+            if got < len(chunks):
+                raise IntegrityError(f"asked for {len(chunks)} chunks, got {got}")
         finally:
             call.cancel()
 
@@ -154,15 +159,15 @@ class Link:
         token: str,
         assignment: pb.AssignmentId,
         chunks: Sequence[int],
-        data: Callable[[int], bytes],
+        data: Callable[[Sequence[int]], bytes],
     ) -> int:
         """Send chunks of an update.
 
         Args:
             token: Access token.
             assignment: What the update is for.
-            chunks: Places of the chunks that are wanted.
-            data: Gives the chunk at a place.
+            chunks: Places of the chunks that are wanted, in ascending order.
+            data: Gives the chunks at some places, one after the other.
 
         Returns:
             How many were taken: all.
@@ -179,8 +184,8 @@ class Link:
         try:
             async with Ending(call, self.address).in_our_words():
                 await call.write(request.SerializeToString())
-                for place in chunks:
-                    await call.write(data(place))
+                for some in bundles(chunks):
+                    await call.write(data(some))
                 await call.done_writing()
                 return decoded(pb.SendReply, await call).chunks
         finally:

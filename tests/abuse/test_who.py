@@ -66,7 +66,7 @@ def all_doors(client, token):
     return (
         lambda: anext(aiter(client.link.session(token))),
         lambda: anext(aiter(client.link.fetch(token, bytes(32), [0]))),
-        lambda: client.link.send(token, work, [0], lambda place: b"x"),
+        lambda: client.link.send(token, work, [0], lambda places: b"x"),
     )
 
 
@@ -187,7 +187,7 @@ async def test_a_client_gets_nothing_that_is_another_clients(served):
         with pytest.raises(NotFoundError):
             await anext(aiter(one.link.fetch(one.token, bytes(32), [0])))
         with pytest.raises(IntegrityError, match="no update of curious"):
-            await one.link.send(one.token, work, [0], lambda place: b"x")
+            await one.link.send(one.token, work, [0], lambda places: b"x")
         envelope = pb.Envelope(assignment=work, n_examples=1).SerializeToString()
         signature = one.identity.sign("flnb-update", envelope)
         offer = pb.Offer(envelope=envelope, signature=signature)

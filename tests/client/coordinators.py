@@ -164,14 +164,14 @@ class Wire:
             left -= 1
             self._at.fetched.append(place)
             await asyncio.sleep(self._at.chunk_s)
-            yield self._at.spoil(place, self._at.packages[digest].chunk(place))
+            yield self._at.spoil(place, self._at.packages[digest].chunks([place]))
 
     async def send(self, token, assignment, chunks, data):
         self._at.transfer_tokens.append(token)
         left = self._at.cut_after.pop(0) if self._at.cut_after else len(chunks)
         for place in chunks[:left]:
             await asyncio.sleep(self._at.chunk_s)
-            self._at.taken[place] = data(place)
+            self._at.taken[place] = data([place])
         if left < len(chunks):
             raise UnreachableError("cut")
         return len(chunks)

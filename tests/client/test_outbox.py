@@ -52,7 +52,7 @@ def test_an_update_is_the_same_after_a_restart(tmp_path, layout, chunks):
     payload = given.values.tobytes() + given.integers.tobytes()
     assert held.manifest == first.manifest == Manifest.of(payload)
     assert held.manifest.chunk_count == chunks
-    assert b"".join(held.chunk(place) for place in range(chunks)) == payload
+    assert held.chunks(range(chunks)) == payload
     assert (held.signed, held.signature) == (first.signed, bytes(range(64)))
     assert held.assignment == id_of(1)
 
@@ -100,7 +100,7 @@ def test_what_is_sent_can_be_read_to_its_end_when_it_is_forgotten(tmp_path):
     outbox.forget(id_of(1))
     outbox.forget(id_of(1))
     assert not list(tmp_path.iterdir())
-    assert held.chunk(0) == given.values.tobytes()[:CHUNK_BYTES]
+    assert held.chunks([0]) == given.values.tobytes()[:CHUNK_BYTES]
 
 
 @pytest.mark.parametrize("cut", [1, 8, 70, 100, 200])

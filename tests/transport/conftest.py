@@ -17,6 +17,7 @@ from flnb.transport import (
     Package,
     Server,
     TokenIssuer,
+    chunks_in,
     verify,
 )
 from flnb.transport.v1 import federation_pb2 as pb
@@ -40,12 +41,12 @@ class MemorySink:
         self.first = asyncio.Event()
         self.over = asyncio.Event()
 
-    async def write(self, place, data):
+    async def write(self, places, data):
         if self.hold is not None:
             await self.hold.wait()
         if self.fault is not None:
             raise self.fault
-        self.chunks[place] = data
+        self.chunks.update(zip(places, map(bytes, chunks_in(data)), strict=True))
         self.first.set()
 
     async def close(self, complete):

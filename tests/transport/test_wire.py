@@ -29,6 +29,7 @@ from flnb.transport import CHUNK_BYTES, Authority, Limits, Link, Manifest, Serve
 from flnb.transport.convert import PROTOCOL, REASON_KEY, check_protocol, refusal, told
 from flnb.transport.ending import Ending
 from flnb.transport.limits import Allowance, connections_at_most
+from flnb.transport.manifest import chunks_in
 from flnb.transport.v1 import federation_pb2 as pb
 
 ROOT = Path(__file__).parents[2]
@@ -42,11 +43,12 @@ def note(text):
 
 
 def slices_of(data, manifest):
-    return lambda place: data[manifest.span(place)]
+    return lambda places: b"".join(data[manifest.span(place)] for place in places)
 
 
 async def fetched(link, token, digest, places):
-    return [chunk async for chunk in link.fetch(token, digest, places)]
+    messages = [message async for message in link.fetch(token, digest, places)]
+    return [bytes(chunk) for message in messages for chunk in chunks_in(message)]
 
 
 @contextlib.asynccontextmanager
@@ -188,7 +190,7 @@ async def test_an_expired_token_is_told_from_a_bad_one(wire, hello):
         with pytest.raises(TokenExpiredError):
             await fetched(it.link, old, b"d", [0])
         with pytest.raises(TokenExpiredError):
-            await it.link.send(old, pb.AssignmentId(), [0], lambda place: b"x")
+            await it.link.send(old, pb.AssignmentId(), [0], lambda places: b"x")
         async with raw_call(it, "Session", token=old) as call:
             assert (await refused_with(call)).code() is grpc.StatusCode.UNAUTHENTICATED
 
@@ -346,14 +348,14 @@ async def test_an_update_is_sent_bit_for_bit(wire, work):
     assert sink.closed == [True]
 
 
-async def test_only_chunks_that_are_wanted_travel_and_in_the_order_wanted(wire, work):
+async def test_only_chunks_that_are_wanted_travel(wire, work):
     async with wire() as it:
         manifest, token = it.hub.offer(SMALL), it.hub.token()
         chunk_at = slices_of(SMALL, manifest)
-        chunks = await fetched(it.link, token, manifest.digest, [3, 1])
-        assert chunks == [chunk_at(3), chunk_at(1)]
-        assert await it.link.send(token, work, [3, 1], chunk_at) == 2
-        assert list(it.hub.sinks[0].chunks.items()) == [(3, chunk_at(3)), (1, chunk_at(1))]
+        chunks = await fetched(it.link, token, manifest.digest, [1, 3])
+        assert chunks == [chunk_at([1]), chunk_at([3])]
+        assert await it.link.send(token, work, [1, 3], chunk_at) == 2
+        assert it.hub.sinks[0].chunks == {1: chunk_at([1]), 3: chunk_at([3])}
         assert await it.link.send(token, work, [], chunk_at) == 0
         assert await fetched(it.link, token, manifest.digest, []) == []
 
@@ -365,8 +367,9 @@ async def test_what_cannot_be_fetched_is_refused(wire):
             await fetched(it.link, token, b"\0\xff", [0])
         with pytest.raises(IntegrityError, match="chunk 4 of a vector of 4 chunks"):
             await fetched(it.link, token, manifest.digest, [0, 4])
-        with pytest.raises(IntegrityError, match="named twice"):
-            await fetched(it.link, token, manifest.digest, [0, 0])
+        for places in ([0, 0], [1, 0]):
+            with pytest.raises(IntegrityError, match="once each, in ascending order"):
+                await fetched(it.link, token, manifest.digest, places)
 
 
 async def test_a_client_may_stop_fetching_in_the_middle(wire):
@@ -379,13 +382,17 @@ async def test_a_client_may_stop_fetching_in_the_middle(wire):
         assert len(await fetched(it.link, token, manifest.digest, [0])) == 1
 
 
+WHOLE = b"a" * CHUNK_BYTES
 BAD_UPLOADS = {
-    "a chunk too long": ([0, 1], [b"a" * CHUNK_BYTES, b"b" * (CHUNK_BYTES + 1)], "has 262145 byt"),
+    "a chunk too long": ([0, 1], [WHOLE, b"b" * (CHUNK_BYTES + 1)], "chunk 1 has 262145 bytes"),
     "a chunk too short": ([0, 1], [b"a" * 10, b"b"], "chunk 0 has 10 bytes"),
-    "an empty chunk": ([0], [b""], "chunk 0 has 0 bytes"),
-    "a chunk too many": ([0], [b"a" * CHUNK_BYTES, b"b"], "more than the 1 chunks"),
-    "a chunk too few": ([0, 1], [b"a" * CHUNK_BYTES], "ended after 1 of 2"),
-    "a place named twice": ([0, 0], [b"a" * CHUNK_BYTES] * 2, "named twice"),
+    "a short one within": ([0, 1, 2], [WHOLE + b"a" * 10, b"b"], "chunk 0 has 262154 bytes"),
+    "too many in a message": (range(5), [5 * WHOLE], "chunk 0 has 1310720 bytes"),
+    "an empty message": ([0], [b""], "chunk 0 has 0 bytes"),
+    "a chunk too many": ([0], [WHOLE, b"b"], "more than the 1 chunks"),
+    "a chunk too few": ([0, 1], [WHOLE], "ended after 1 of 2"),
+    "a place named twice": ([0, 0], [WHOLE] * 2, "once each, in ascending order"),
+    "a place out of order": ([1, 0], [WHOLE] * 2, "once each, in ascending order"),
     "a place beyond every model": ([2**31], [b"a"], "chunk 2147483648 of a vector of 8192"),
 }
 
@@ -421,12 +428,12 @@ async def test_a_client_that_stops_in_the_middle_of_an_upload_leaves_it_incomple
         it.hub.next_sink = sink = sink_of()
         arrived = sink.first
 
-        def chunk_at(place):
-            return SMALL[:CHUNK_BYTES]
+        def chunk_at(places):
+            return SMALL[:CHUNK_BYTES] * len(places)
 
         async with raw_call(it, "Send", token=it.hub.token()) as call:
             await call.write(pb.SendRequest(chunks=range(100)).SerializeToString())
-            await call.write(chunk_at(0))
+            await call.write(chunk_at([0]))
             await arrived.wait()
             call.cancel()
             await asyncio.wait_for(sink.over.wait(), 5)
@@ -445,7 +452,7 @@ async def test_a_revoked_client_loses_its_running_transfers_within_a_second(wire
         token, manifest = it.hub.token(), it.hub.offer(MODEL)
         it.hub.next_sink = sink = sink_of(hold=asyncio.Event())
         sending = asyncio.create_task(
-            it.link.send(token, work, range(9), lambda place: MODEL[:CHUNK_BYTES])
+            it.link.send(token, work, range(9), lambda places: MODEL[: CHUNK_BYTES * len(places)])
         )
         slow = it.link.fetch(token, manifest.digest, range(manifest.chunk_count))
         await anext(slow)
@@ -465,7 +472,7 @@ async def test_a_token_that_ends_ends_the_transfer(wire, work, sink_of):
     async with wire() as it:
         it.hub.next_sink = sink_of(hold=asyncio.Event())
         with pytest.raises(TokenExpiredError):
-            await it.link.send(it.hub.token(lifetime_s=0.3), work, [0], lambda place: b"x")
+            await it.link.send(it.hub.token(lifetime_s=0.3), work, [0], lambda places: b"x")
 
 
 async def test_a_transfer_that_stands_still_is_ended(wire, sink_of):
@@ -486,7 +493,7 @@ async def test_uploads_above_the_bound_wait_for_their_turn(wire, work, sink_of):
     async with wire(Limits(uploads=1)) as it:
         it.hub.next_sink = first = sink_of(hold=asyncio.Event())
         sends = [
-            asyncio.create_task(it.link.send(it.hub.token(name), work, [0], lambda place: b"x"))
+            asyncio.create_task(it.link.send(it.hub.token(name), work, [0], lambda places: b"x"))
             for name in ("anna", "ben", "cleo")
         ]
         await asyncio.sleep(0.3)
@@ -501,15 +508,15 @@ async def test_a_client_has_few_transfers_open_at_once(wire, work, sink_of):
         sends = []
         for count in (1, 2):
             it.hub.next_sink = sink_of(hold=hold)
-            send = it.link.send(it.hub.token(), work, [0], lambda place: b"x")
+            send = it.link.send(it.hub.token(), work, [0], lambda places: b"x")
             sends.append(asyncio.create_task(send))
             await soon(lambda count=count: len(it.hub.sinks) == count)
         with pytest.raises(UnreachableError, match="anna has 2 transfers open"):
             await fetched(it.link, it.hub.token(), b"d", [0])
-        assert await it.link.send(it.hub.token("ben"), work, [0], lambda place: b"x") == 1
+        assert await it.link.send(it.hub.token("ben"), work, [0], lambda places: b"x") == 1
         hold.set()
         assert await asyncio.gather(*sends) == [1, 1]
-        assert await it.link.send(it.hub.token(), work, [0], lambda place: b"x") == 1
+        assert await it.link.send(it.hub.token(), work, [0], lambda places: b"x") == 1
 
 
 async def test_a_client_makes_few_calls_a_second(wire):
@@ -705,7 +712,7 @@ async def test_nobody_at_an_address_is_unreachable_there(wire, identity, work):
     for attempt in (
         link.join("welcome", identity),
         link.session("token").write(note("hello")),
-        link.send("token", work, [0], lambda place: b"x"),
+        link.send("token", work, [0], lambda places: b"x"),
         fetched(link, "token", b"d", [0]),
     ):
         with pytest.raises(UnreachableError, match=f"cannot reach the coordinator at {address}"):
@@ -743,7 +750,7 @@ async def test_a_server_stops_within_its_grace_while_sessions_and_uploads_are_op
             await anext(aiter(session))
         it.hub.next_sink = sink = sink_of(hold=asyncio.Event())
         sending = asyncio.create_task(
-            it.link.send(it.hub.token("cleo"), work, [0], lambda place: b"x")
+            it.link.send(it.hub.token("cleo"), work, [0], lambda places: b"x")
         )
         await soon(lambda: it.hub.sinks)
         began = time.monotonic()
@@ -857,7 +864,9 @@ async def test_an_upload_of_200_mb_without_a_token_is_refused_before_it_is_read(
         assert peak_kb() - before_kb < 16_000
         link = Link(address)
         with pytest.raises(AccessRefusedError, match="a token of nobody"):
-            await link.send("a.b.c", work, range(762), lambda place: bytes(CHUNK_BYTES))
+            await link.send(
+                "a.b.c", work, range(762), lambda places: bytes(CHUNK_BYTES * len(places))
+            )
         await link.close()
     finally:
         server.communicate()

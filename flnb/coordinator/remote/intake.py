@@ -11,18 +11,28 @@ from typing import Any
 from flnb.core.errors import IntegrityError, StorageFullError, StoreError
 from flnb.core.failpoints import reach
 from flnb.tensors import Layout, Spool, SpoolFile, Staging
-from flnb.transport import Manifest
-
-Chunk = tuple[int, bytes]
-"""A place, and what belongs there."""
+from flnb.transport import Manifest, chunks_in
 
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 0.1
 _FULL_S = 2.0
 """How long to wait before a full disk is tried again."""
-_BATCH = 4
-"""Chunks that go to a thread at once: a change of threads costs as much as half a chunk."""
+
+
+class Hands:
+    """The threads of all intakes. Whoever waits for the disk keeps no one from being written."""
+
+    def __init__(self) -> None:
+        self.writing = ThreadPoolExecutor(2, thread_name_prefix="flnb-intake")
+        """Hash and write."""
+        self.syncing = ThreadPoolExecutor(2, thread_name_prefix="flnb-sync")
+        """Wait until it is on the disk."""
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self.writing.shutdown(wait=True)
+        self.syncing.shutdown(wait=True)
 
 
 class Intake:
@@ -35,7 +45,7 @@ class Intake:
         self,
         staging: Staging,
         manifest: Manifest,
-        hands: ThreadPoolExecutor,
+        hands: Hands,
         complete: Callable[[SpoolFile], None],
     ) -> None:
         self.manifest = manifest
@@ -54,7 +64,7 @@ class Intake:
         layout: Layout,
         note: Mapping[str, Any],
         manifest: Manifest,
-        hands: ThreadPoolExecutor,
+        hands: Hands,
         complete: Callable[[SpoolFile], None],
     ) -> Intake:
         """Make room for an update; a full spool delays it, and so does a full disk.
@@ -100,28 +110,32 @@ class Intake:
         """Make a place for the chunks of one transfer."""
         return Inflow(self)
 
-    def expect(self, place: int) -> bool:
-        """Whether a chunk is still missing.
+    def expects(self, places: Sequence[int]) -> bool:
+        """Whether one of these chunks is still missing.
 
         Raises:
             IntegrityError: Nobody waits for this update any more.
         """
         if self._ended:
             raise IntegrityError("nobody waits for this update any more")
-        return place in self._missing
+        return not self._missing.isdisjoint(places)
 
-    async def take(self, chunks: Sequence[Chunk]) -> None:
+    async def take(self, places: Sequence[int], data: bytes) -> None:
         """Check chunks and write them.
+
+        Args:
+            places: Where they belong.
+            data: The chunks, one after the other.
 
         Raises:
             IntegrityError: One is not what was signed; those before it are taken.
             StorageFullError: The disk is full.
         """
         loop = asyncio.get_running_loop()
-        written = await loop.run_in_executor(self._hands, self._write, chunks)
+        written = await loop.run_in_executor(self._hands.writing, self._write, places, data)
         self._missing.difference_update(written)
-        if len(written) < len(chunks):
-            raise IntegrityError(f"chunk {chunks[len(written)][0]} is not the one that was signed")
+        if len(written) < len(places):
+            raise IntegrityError(f"chunk {places[len(written)]} is not the one that was signed")
 
     async def finish(self) -> None:
         """A transfer ended; the update is done if nothing is missing now."""
@@ -136,7 +150,7 @@ class Intake:
         reach("body-whole")
         loop = asyncio.get_running_loop()
         try:
-            file = await loop.run_in_executor(self._hands, self._staging.commit)
+            file = await loop.run_in_executor(self._hands.syncing, self._staging.commit)
         except BaseException:
             self.broken = True
             raise
@@ -147,43 +161,44 @@ class Intake:
         """Nobody wants it any more."""
         if not self._ended:
             self._ended = True
-            await asyncio.get_running_loop().run_in_executor(self._hands, self._staging.abandon)
+            await asyncio.get_running_loop().run_in_executor(
+                self._hands.writing, self._staging.abandon
+            )
 
-    def _write(self, chunks: Sequence[Chunk]) -> list[int]:
+    def _write(self, places: Sequence[int], data: bytes) -> list[int]:
         """Write chunks up to the first that is wrong, in the thread: the places of those written."""
         written: list[int] = []
-        for place, data in chunks:
-            if not self.manifest.check(place, data):
+        for place, chunk in zip(places, chunks_in(data), strict=True):
+            if not self.manifest.check(place, chunk):
                 break
-            self._staging.write(self.manifest.span(place).start, data)
+            self._staging.write(self.manifest.span(place).start, chunk)
             reach("chunk-taken")
             written.append(place)
         return written
 
 
 class Inflow:
-    """The chunks of one transfer, as `flnb.transport.ChunkSink`: handed on a few at a time.
+    """The chunks of one transfer, as `flnb.transport.ChunkSink`: the next come while some are taken.
 
     Args:
         intake: Takes them.
     """
 
     def __init__(self, intake: Intake) -> None:
-        self._intake, self._waiting = intake, list[Chunk]()
+        self._intake = intake
         self._taking: asyncio.Task[None] | None = None
 
-    async def write(self, place: int, data: bytes) -> None:
-        """Take one chunk; it may be checked later, at the latest when the transfer is closed.
+    async def write(self, places: Sequence[int], data: bytes) -> None:
+        """Take the chunks of a message; they may be checked later, at the latest when it is closed.
 
         Raises:
-            IntegrityError: It is not wanted, or one before it is not what was signed.
+            IntegrityError: They are not wanted, or one before them is not what was signed.
             StorageFullError: The disk is full.
         """
-        if not self._intake.expect(place):
-            return  # it came before the connection broke
-        self._waiting.append((place, data))
-        if len(self._waiting) == _BATCH:
-            await self._hand_on()
+        if not self._intake.expects(places):
+            return  # they came before the connection broke
+        await self._taken()
+        self._taking = asyncio.create_task(self._intake.take(places, data), name="flnb-take")
 
     async def close(self, complete: bool) -> None:
         """The transfer is over: see that everything that came is written.
@@ -193,32 +208,28 @@ class Inflow:
             StorageFullError: The disk is full.
         """
         try:
-            await self._hand_on()
-            await self._hand_on()
+            await self._taken()
         except (IntegrityError, StoreError):
             if complete:
                 raise
         await self._intake.finish()
 
-    async def _hand_on(self) -> None:
-        """Wait for the chunks before, then let those that wait be written."""
+    async def _taken(self) -> None:
+        """Wait for the chunks before."""
         if self._taking is not None:
             # Whoever is cancelled here has it done all the same, and `close` hears how it ended.
             await asyncio.shield(self._taking)
             self._taking = None
-        if self._waiting:
-            chunks, self._waiting = self._waiting, []
-            self._taking = asyncio.create_task(self._intake.take(chunks), name="flnb-chunks")
 
 
 async def _room(
-    spool: Spool, update_id: str, layout: Layout, note: Mapping[str, Any], hands: ThreadPoolExecutor
+    spool: Spool, update_id: str, layout: Layout, note: Mapping[str, Any], hands: Hands
 ) -> Staging | None:
     """Take room in the spool if there seems to be some; None if there is not, or no more."""
     if not spool.fits(layout, update_id=update_id, note=note):
         return None
     loop = asyncio.get_running_loop()
-    making = loop.run_in_executor(hands, spool.receive, update_id, layout, note)
+    making = loop.run_in_executor(hands.writing, spool.receive, update_id, layout, note)
     try:
         return await asyncio.shield(making)
     except StorageFullError:

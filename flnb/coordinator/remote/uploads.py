@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 
-from flnb.coordinator.remote.intake import Intake
+from flnb.coordinator.remote.intake import Hands, Intake
 from flnb.coordinator.remote.work import Facts, Key, OpenWork, Received, payload_bytes, read_update
 from flnb.core.errors import IntegrityError
 from flnb.tensors import Spool, SpoolFile
@@ -33,7 +32,7 @@ class Uploads:
         self._kept: dict[Key, SpoolFile | None] = {}
         """Updates that counted, until their round is in a commit."""
         self._abandoning: set[asyncio.Task[None]] = set()
-        self._hands = ThreadPoolExecutor(2, thread_name_prefix="flnb-intake")
+        self._hands = Hands()
 
     def __contains__(self, key: Key) -> bool:
         """Whether an update counted and is kept."""
@@ -41,7 +40,7 @@ class Uploads:
 
     def close(self) -> None:
         """Let go of the threads."""
-        self._hands.shutdown(wait=True)
+        self._hands.close()
 
     def kept(self, run: str, round_number: float = math.inf) -> list[Key]:
         """Updates of a run up to a round that are kept."""
@@ -62,7 +61,7 @@ class Uploads:
                 continue
             known, envelope = keys.get(file.update_id), _envelope_of(file)
             if known is None or work.objection(envelope, known.client):
-                self._hands.submit(self._spool.delete, file.update_id)
+                self._hands.writing.submit(self._spool.delete, file.update_id)
             else:
                 self._counts(work, known, _from_spool(work, envelope, file), file)
 
@@ -124,7 +123,7 @@ class Uploads:
             self._abandoning.add(abandoning)
             abandoning.add_done_callback(self._abandoning.discard)
         if (file := self._kept.pop(key, None)) is not None:
-            self._hands.submit(self._spool.delete, file.update_id)
+            self._hands.writing.submit(self._spool.delete, file.update_id)
 
     def end(self, run: str) -> None:
         """A run is over: nobody wants anything of it any more."""
@@ -132,7 +131,7 @@ class Uploads:
             self.drop(key)
         for file in self._spool.files:  # of earlier attempts; some of them are being deleted
             if _run_of(file) == run:
-                self._hands.submit(self._spool.delete, file.update_id)
+                self._hands.writing.submit(self._spool.delete, file.update_id)
 
     def _coming(self, key: Key) -> Intake | None:
         """Where an update comes in that could still be whole."""

@@ -1,12 +1,12 @@
 """Chunks of an update on their way into the spool: in any order, a few at a time, each checked."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
 
-from flnb.coordinator.remote.intake import Intake
+from flnb.coordinator.remote.intake import Hands, Intake
 from flnb.core.errors import IntegrityError
 from flnb.tensors import Layout, Spool
 from flnb.transport import CHUNK_BYTES, Manifest
@@ -25,7 +25,7 @@ def with_intake(folder, scene):
     """Play a scene with an intake, and the list of what was complete."""
 
     async def play():
-        with ThreadPoolExecutor(2) as hands:
+        with closing(Hands()) as hands:
             whole, spool = [], Spool(folder, 2**30)
             intake = await Intake.open(spool, "u", LAYOUT, {}, MANIFEST, hands, whole.append)
             await scene(intake, whole)
@@ -36,7 +36,7 @@ def with_intake(folder, scene):
 
 async def sent(transfer, places):
     for place in places:
-        await transfer.write(place, chunk(place))
+        await transfer.write([place], chunk(place))
 
 
 def test_chunks_in_any_order_become_the_update(tmp_path):
@@ -53,7 +53,7 @@ def test_a_wrong_chunk_is_found_however_late_it_comes(tmp_path):
     async def scene(intake, whole):
         transfer = intake.transfer()
         await sent(transfer, range(N_CHUNKS - 1))
-        await transfer.write(N_CHUNKS - 1, chunk(0))
+        await transfer.write([N_CHUNKS - 1], chunk(0))
         with pytest.raises(IntegrityError, match=f"chunk {N_CHUNKS - 1} is not the one"):
             await transfer.close(True)
         assert (intake.missing, whole) == ([N_CHUNKS - 1], [])
@@ -91,7 +91,7 @@ def test_an_update_that_nobody_wants_any_more_is_not_taken(tmp_path):
     async def scene(intake, whole):
         await intake.abandon()
         with pytest.raises(IntegrityError, match="nobody waits"):
-            await intake.transfer().write(0, chunk(0))
+            await intake.transfer().write([0], chunk(0))
         assert not whole
 
     with_intake(tmp_path, scene)

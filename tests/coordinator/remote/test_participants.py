@@ -58,7 +58,7 @@ class Crowd:
         data = np.full(self.base.layout.n_values, value, np.float32).tobytes()
         transfer, manifest = self.remote.intake(CLIENT, work.rows[0].key), Manifest.of(data)
         for place in range(manifest.chunk_count):
-            await transfer.write(place, data[manifest.span(place)])
+            await transfer.write([place], data[manifest.span(place)])
         await transfer.close(True)
 
 

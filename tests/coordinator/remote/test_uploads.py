@@ -54,7 +54,7 @@ def play(scene, folder, max_bytes=2**30):
 async def send(uploads, place, chunks):
     transfer = uploads.intake(WORK.rows[place].key).transfer()
     for chunk in chunks:
-        await transfer.write(chunk, VALUES.data.cast("B")[MANIFEST.span(chunk)].tobytes())
+        await transfer.write([chunk], VALUES.data.cast("B")[MANIFEST.span(chunk)].tobytes())
     await transfer.close(True)
 
 
