@@ -14,7 +14,7 @@ from flnb.tensors import CohortSum
 from flnb.transport import Claims, Limits, Server, verify
 from flnb.transport.certs import Authority
 from flnb.transport.invite import Invite
-from flnb.transport.manifest import Manifest, Package
+from flnb.transport.manifest import Manifest, Package, chunks_in
 from flnb.transport.tokens import Role
 from flnb.transport.v1 import federation_pb2 as pb
 from tests.client.coordinators import (
@@ -93,8 +93,8 @@ class Hub:
     async def sink(self, claims, request):
         return self
 
-    async def write(self, place, data):
-        self.sent[place] = data
+    async def write(self, places, data):
+        self.sent.update(zip(places, map(bytes, chunks_in(data)), strict=True))
 
     async def close(self, complete):
         pass

@@ -186,6 +186,7 @@ class Inflow:
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
+        self._waiting: tuple[Sequence[int], bytes] | None = None
         self._taking: asyncio.Task[None] | None = None
 
     async def write(self, places: Sequence[int], data: bytes) -> None:
@@ -197,8 +198,8 @@ class Inflow:
         """
         if not self._intake.expects(places):
             return  # they came before the connection broke
-        await self._taken()
-        self._taking = asyncio.create_task(self._intake.take(places, data), name="flnb-take")
+        self._waiting = places, data
+        await self._hand_on()
 
     async def close(self, complete: bool) -> None:
         """The transfer is over: see that everything that came is written.
@@ -208,18 +209,22 @@ class Inflow:
             StorageFullError: The disk is full.
         """
         try:
-            await self._taken()
+            await self._hand_on()
+            await self._hand_on()
         except (IntegrityError, StoreError):
             if complete:
                 raise
         await self._intake.finish()
 
-    async def _taken(self) -> None:
-        """Wait for the chunks before."""
+    async def _hand_on(self) -> None:
+        """Wait for the chunks before, then let those that wait be written."""
         if self._taking is not None:
             # Whoever is cancelled here has it done all the same, and `close` hears how it ended.
             await asyncio.shield(self._taking)
             self._taking = None
+        if self._waiting is not None:
+            taking, self._waiting = self._intake.take(*self._waiting), None
+            self._taking = asyncio.create_task(taking, name="flnb-chunks")
 
 
 async def _room(

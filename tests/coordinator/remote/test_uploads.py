@@ -115,8 +115,7 @@ def test_whoever_goes_while_its_update_is_synced_has_sent_it(tmp_path, monkeypat
 def test_an_update_whose_transfer_broke_after_its_last_chunk_is_whole(tmp_path):
     async def scene(uploads, spool, counted):
         await uploads.open(WORK, 0, envelope(0))
-        data = [VALUES.data.cast("B")[MANIFEST.span(n)].tobytes() for n in range(3)]
-        await uploads.intake(WORK.rows[0].key).take(list(enumerate(data)))
+        await uploads.intake(WORK.rows[0].key).take(range(3), VALUES.tobytes())
         assert await uploads.open(WORK, 0, envelope(0)) == []
         assert counted == ["a"]
 
