@@ -47,12 +47,13 @@ class Folding:
 
     def __init__(self, strategy: Strategy, kept: KeptUpdates | None) -> None:
         self._strategy, self._kept = strategy, kept
-        self._sums: CohortSum | None = None
+        self.sums: CohortSum | None = None
+        """Of what was accepted so far; None before the first."""
         self._keeping: Keeping | None = None
 
     def drop(self) -> None:
         """Nothing that was accepted is used: the attempt or the round was given up."""
-        self._sums = None
+        self.sums = None
         if self._keeping is not None:
             self._keeping.abandon()
             self._keeping = None
@@ -68,10 +69,10 @@ class Folding:
         Raises:
             StorageFullError: There is no room to keep single updates.
         """
-        if self._sums is None:
-            self._sums = report.sums
-        else:
-            self._sums.merge(report.sums)
+        if self.sums is None:
+            self.sums = report.sums
+        elif report.sums is not self.sums:  # else it was added to
+            self.sums.merge(report.sums)
         if self._kept is None:
             return
         if self._keeping is None:
@@ -92,8 +93,8 @@ class Folding:
             IntegrityError: The step leaves the range of float32.
             StorageFullError: There is no room to keep single updates.
         """
-        assert self._sums is not None, "a round that closes has updates"
-        sums, self._sums = self._sums, None
+        assert self.sums is not None, "a round that closes has updates"
+        sums, self.sums = self.sums, None
         update = self._strategy.rule.combine(sums.spend())
         optimiser, model = self._strategy.server.apply(before.optimiser, before.model, update)
         if self._keeping is not None:

@@ -247,7 +247,8 @@ class Runner:
     async def _news(self, state: rounds.RoundsState) -> list[rounds.Fact]:
         """Wait for a report of the cohort or for a command, whichever comes first."""
         if self._open is not None and self._collecting is None:
-            collect = self._job.population.run(self._engine.collect, rounds.room(state))
+            room, sums = rounds.room(state), self._folding.sums
+            collect = self._job.population.run(self._engine.collect, room, sums)
             self._collecting = asyncio.ensure_future(collect)
         command = asyncio.ensure_future(self._inbox.get())
         arrival = asyncio.ensure_future(self._job.population.changed.wait())

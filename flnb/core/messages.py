@@ -104,7 +104,8 @@ class MetricSum:
 class CohortReport:
     """What part of a cohort did: one entry per client in every column, and one sum for all.
 
-    `sums` holds exactly the rows whose outcome is ACCEPTED. A row is reported once. Lost clients
+    `sums` holds exactly the rows whose outcome is ACCEPTED, and what was in it if it was given to
+    `collect`. A row is reported once. Lost clients
     are reported too (outcome LOST): a simulated one drops by its seed, a remote one by its lease.
     """
 

@@ -32,12 +32,15 @@ class Participants(Protocol):
         """
         ...
 
-    def collect(self, limit: int | None = None) -> CohortReport | None:
+    def collect(self, limit: int | None = None, into: Any = None) -> CohortReport | None:
         """Wait for answers, in the order in which they arrive.
 
         Args:
             limit: Hand over at most so many accepted rows at once (a round that closes on a
                 quorum never asks for more than it still needs); None is all there will be.
+            into: The `flnb.tensors.CohortSum` of the rows that were reported before. Whoever adds
+                to it instead of making another one reports this one, and saves two models of
+                memory.
 
         Returns:
             At least one row, or None when every row of the work has been reported.

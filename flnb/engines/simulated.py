@@ -81,11 +81,14 @@ class SimulatedParticipants(ABC):
             self._layout = model.layout
             self._cohort = Cohort(work, self._behaviour, self._clients)
 
-    def collect(self, limit: int | None = None) -> CohortReport | None:
+    def collect(
+        self, limit: int | None = None, into: CohortSum | None = None
+    ) -> CohortReport | None:
         """Train clients and report them in order of arrival.
 
         Args:
             limit: At most so many accepted rows, at least 1; None is all there will be.
+            into: Left as it is: a cohort is reported at once but for quorums.
 
         Returns:
             At least one row; None when every row was reported, or when the work was cancelled.

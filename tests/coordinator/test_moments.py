@@ -173,8 +173,8 @@ def test_clients_train_while_the_journal_is_still_being_written(coord, plan, tas
     engine, state = coord.simulate(task, workers=0).engine, coord.lab.store.state
     collect, journal, trained, seen = engine.collect, state.journal, threading.Event(), []
 
-    def collects(room):
-        report = collect(room)
+    def collects(*given):
+        report = collect(*given)
         trained.set()
         return report
 
@@ -195,10 +195,10 @@ def test_a_stop_does_not_mind_a_journal_that_cannot_be_written(
     engine = coord.simulate(task, workers=0).engine
     collect = engine.collect
 
-    def collects(room):
+    def collects(*given):
         training.set()
         stopped.wait(20)
-        return collect(room)
+        return collect(*given)
 
     monkeypatch.setattr(engine, "collect", collects)
     with journal_without_room_for("assigned", 1, coord.lab.store.state):

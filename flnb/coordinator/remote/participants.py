@@ -26,7 +26,7 @@ from flnb.core.errors import AccessRefusedError, IntegrityError, StoreError
 from flnb.core.failpoints import reach
 from flnb.core.ids import ClientId
 from flnb.core.messages import CohortReport, Outcome, Work
-from flnb.tensors import Model, Spool
+from flnb.tensors import CohortSum, Model, Spool
 from flnb.transport import CHUNK_BYTES, Limits, Manifest, Package
 from flnb.transport.v1 import federation_pb2 as pb
 
@@ -95,7 +95,9 @@ class RemoteClients:
         asyncio.run_coroutine_threadsafe(self._open(opened, package), self._loop).result()
         return opened
 
-    def collect(self, work: OpenWork, limit: int | None = None) -> CohortReport | None:
+    def collect(
+        self, work: OpenWork, limit: int | None = None, into: CohortSum | None = None
+    ) -> CohortReport | None:
         """Wait for answers and report them in order of arrival; see `Participants.collect`."""
         with self._news:
             if work.reported:
@@ -109,7 +111,7 @@ class RemoteClients:
             with self._news:
                 return work.take(left)
 
-        return report(work, arrivals(work, places, limit, more), self._refuse_from_thread)
+        return report(work, arrivals(work, places, limit, more), self._refuse_from_thread, into)
 
     def cancel(self, work: OpenWork) -> None:
         """Make a running `collect` of this work return None soon."""

@@ -41,7 +41,10 @@ def arrivals(
 
 
 def report(
-    work: OpenWork, arrived: Iterable[list[int]], refuse: Callable[[Key, str], None]
+    work: OpenWork,
+    arrived: Iterable[list[int]],
+    refuse: Callable[[Key, str], None],
+    into: CohortSum | None = None,
 ) -> CohortReport:
     """Add the updates of some rows up, and put what is known of all of them into columns.
 
@@ -49,8 +52,9 @@ def report(
         work: The open work.
         arrived: Its rows, in order of arrival.
         refuse: Told of each update that must not be used, with the reason.
+        into: A sum to add to; without it a new one is made.
     """
-    sums, places, norms = CohortSum(work.layout), list[int](), list[float]()
+    sums, places, norms = into or CohortSum(work.layout), list[int](), list[float]()
     for some in arrived:
         places += some
         norms += [_fold(work, work.rows[place], sums, refuse) for place in some]

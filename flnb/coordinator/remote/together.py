@@ -12,7 +12,7 @@ from flnb.coordinator.remote.work import OpenWork
 from flnb.core.ids import ClientId
 from flnb.core.messages import CohortReport, MetricSum, Work
 from flnb.core.ports import Participants
-from flnb.tensors import Model
+from flnb.tensors import CohortSum, Model
 
 
 class Together:
@@ -55,12 +55,15 @@ class Together:
             self._simulated.begin(_part(work, self._here), model)
         self._busy = len(self._here) > 0
 
-    def collect(self, limit: int | None = None) -> CohortReport | None:
+    def collect(
+        self, limit: int | None = None, into: CohortSum | None = None
+    ) -> CohortReport | None:
         """Wait for answers; see `Participants.collect`."""
         if len(self._here) and (report := self._simulated.collect(limit)) is not None:
             return _placed(report, self._here)
         self._here = self._here[:0]
-        report = self._remote.collect(self._work, limit) if self._work is not None else None
+        work = self._work
+        report = self._remote.collect(work, limit, into) if work is not None else None
         return None if report is None else _placed(report, self._there)
 
     def evaluate(self, model: Model) -> Mapping[str, MetricSum]:
