@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from google.protobuf.message import DecodeError
@@ -50,6 +51,8 @@ class Front:
         self._spool = Spool(store.path / "spool", limits.spool_bytes)
         self._sessions: dict[ClientId, Session] = {}
         """The newest of each client, from before its hello."""
+        self._due_at = math.inf
+        """Before this moment no session's token needs a look; seconds since 1970."""
         self._here: dict[ClientId, str] = {}
         """Client to the layout with which it said hello, until its last session is over."""
         self._remotes: dict[str, RemoteClients] = {}
@@ -147,6 +150,7 @@ class Front:
             older.end("another session of this client has begun", for_good=False)
         session = Session(client, claims.expires_at, send, self._limits)
         self._sessions[client] = session
+        self._due_at = min(self._due_at, session.due_at)
         try:
             await session.serve(notes, self._heard)
         finally:
@@ -272,13 +276,17 @@ class Front:
             for remote in tuple(self._remotes.values()):
                 remote.stalls.append(stood_s)
         now_s = SYSTEM_CLOCK.now().timestamp()
-        # Four times a second over thousands of sessions: a comparison is all there is time for.
+        if now_s >= self._due_at:  # four times a second all of thousands would be too much
+            self._look_at_tokens(now_s)
+        for remote in tuple(self._remotes.values()):
+            remote.tick()
+
+    def _look_at_tokens(self, now_s: float) -> None:
         for session in [one for one in self._sessions.values() if now_s >= one.due_at]:
             if session.must_renew(now_s):
                 nonce = self._entrance.challenge(session.client)
                 session.post(pb.CoordinatorNote(renew=pb.Renew(nonce=nonce)))
-        for remote in tuple(self._remotes.values()):
-            remote.tick()
+        self._due_at = min((one.due_at for one in self._sessions.values()), default=math.inf)
 
     async def _see_revoked(self) -> None:
         """End sessions of clients that were revoked, by this process or another one."""
