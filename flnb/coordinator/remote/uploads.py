@@ -49,17 +49,22 @@ class Uploads:
     def recall(self, work: OpenWork) -> None:
         """Take up what was received before the run rested, or the coordinator died.
 
-        Older work of the run is over, and of rounds that are done again nothing has counted yet.
+        Older work of the run is over, but what counted is kept until it is in a commit. Of rounds
+        that are done again nothing has counted yet, and what was received for those after them
+        waits until they come again.
         """
         run, number = work.work.run, work.work.round
         keys = {_update_id(row.key): row.key for row in work.rows}
         for key in self.kept(run):
             if key.round > number or _update_id(key) in keys:
                 del self._kept[key]
+        kept = {_update_id(key) for key in self._kept}
         for file in self._spool.files:
             if _run_of(file) != run:
                 continue
             known, envelope = keys.get(file.update_id), _envelope_of(file)
+            if file.update_id in kept or _comes_again(envelope.assignment, work, known):
+                continue
             if known is None or work.objection(envelope, known.client):
                 self._hands.writing.submit(self._spool.delete, file.update_id)
             else:
@@ -94,6 +99,8 @@ class Uploads:
                 self._intakes.pop(key, None)
                 self._counts(work, key, _from_spool(work, envelope, file), file)
 
+            if not self._spool.fits(work.layout):
+                self._make_room(work)
             note = {"envelope": envelope.SerializeToString().hex()}
             made = await Intake.open(
                 self._spool, _update_id(key), work.layout, note, manifest, self._hands, complete
@@ -133,6 +140,14 @@ class Uploads:
             if _run_of(file) == run:
                 self._hands.writing.submit(self._spool.delete, file.update_id)
 
+    def _make_room(self, work: OpenWork) -> None:
+        """Give up what was received for later rounds: it can be asked for again."""
+        for file in self._spool.files:
+            if _run_of(file) != work.work.run:
+                continue
+            if _comes_again(_envelope_of(file).assignment, work, None):
+                self._spool.delete(file.update_id)
+
     def _coming(self, key: Key) -> Intake | None:
         """Where an update comes in that could still be whole."""
         intake = self._intakes.get(key)
@@ -161,6 +176,12 @@ def _run_of(file: SpoolFile) -> str:
 
 def _envelope_of(file: SpoolFile) -> pb.Envelope:
     return pb.Envelope.FromString(bytes.fromhex(file.note["envelope"]))
+
+
+def _comes_again(assignment: pb.AssignmentId, work: OpenWork, known: Key | None) -> bool:
+    """Whether an update is for a round that will be done once more after this one."""
+    later = known is None and assignment.round > work.work.round
+    return later and assignment.generation == work.work.generation
 
 
 def _manifest_of(file: SpoolFile) -> Manifest:

@@ -149,6 +149,43 @@ def test_an_update_that_counted_counts_again_when_its_round_is_done_again(tmp_pa
     asyncio.run(scene())
 
 
+def test_an_update_of_a_round_after_those_that_are_done_again_counts_when_its_turn_comes(tmp_path):
+    async def scene():
+        async with crowd(tmp_path, layout=LARGE) as people:
+            await people.upload(first := await people.begin("run", 2), 1.0)
+            await people.collect(first)
+            await people.begin("run", 1)  # the version that it led to had not been saved
+            again = await people.begin("run", 2)
+            assert await received(people, again) == {1.0}
+
+    asyncio.run(scene())
+
+
+def test_an_update_stays_in_the_spool_until_its_round_is_in_a_commit(tmp_path):
+    async def scene():
+        async with crowd(tmp_path, layout=LARGE) as people:
+            await people.upload(first := await people.begin("run", 1), 1.0)
+            await people.collect(first)
+            await people.begin("run", 2)  # while round 1 is being written
+            people.remote._uploads._hands.writing.submit(int).result()
+            assert [file.update_id for file in people.spool.files] == ["run/1/1/0/train/a"]
+            people.remote.committed("run", 1)
+            await until(lambda: not people.spool.files)
+
+    asyncio.run(scene())
+
+
+def test_an_update_of_a_later_round_makes_room_for_one_that_is_wanted_now(tmp_path):
+    async def scene():
+        async with crowd(tmp_path, layout=LARGE, spool_bytes=LARGE.n_values * 4 + 4096) as people:
+            await people.upload(await people.begin("run", 2), 1.0)
+            now = await people.begin("run", 1)
+            await people.upload(now, 2.0)
+            assert await received(people, now) == {2.0}
+
+    asyncio.run(scene())
+
+
 def test_an_update_from_another_version_is_asked_for_again(tmp_path):
     async def scene():
         async with crowd(tmp_path, layout=LARGE) as people:
