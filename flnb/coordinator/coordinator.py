@@ -19,7 +19,7 @@ from flnb.coordinator.granting import Granting
 from flnb.coordinator.here import RUNNING, STARTING, coordinator_of
 from flnb.coordinator.history.starting import begin_from, commit_start
 from flnb.coordinator.hosting import Hosting
-from flnb.coordinator.job import Job
+from flnb.coordinator.job import Job, Outset
 from flnb.coordinator.jobs import first_version, new_record, resumed_job
 from flnb.coordinator.lab import Lab
 from flnb.coordinator.local import LocalRun
@@ -225,7 +225,7 @@ class Coordinator(Hosting, Granting, Steering):
             store.state.create_run(record)
             reach("run-created")
             self.note(record.id, "start", f"from {begin.source}" if begin else "")
-            job = Job(record, plan, plan.strategy.compose(), population, version, {})
+            job = Job(record, plan, plan.strategy.compose(), population, Outset(version), {})
             return self._drive(job, self.lab.picture(record))
 
     def resume(

@@ -13,6 +13,24 @@ from flnb.store import RunRecord
 from flnb.strategies import Strategy
 
 
+class Outset:
+    """The version that a run goes on from; held until it is taken, or it would take up memory.
+
+    Args:
+        version: The last durable version, or the first one.
+    """
+
+    def __init__(self, version: Version) -> None:
+        self.round = version.round
+        self._version: Version | None = version
+
+    def take(self) -> Version:
+        """Hand the version over; once."""
+        version, self._version = self._version, None
+        assert version is not None, "a run goes on once from a version"
+        return version
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """Everything a run needs to go, and where it goes on from."""
@@ -21,8 +39,7 @@ class Job:
     plan: Plan
     strategy: Strategy
     population: Population
-    start: Version
-    """The last durable version, or the first one."""
+    start: Outset
     failed: dict[int, int]
     """Round to attempts that failed."""
     line: tuple[Segment, ...] = ()

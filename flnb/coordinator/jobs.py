@@ -12,7 +12,7 @@ from flnb.coordinator.closer import Version
 from flnb.coordinator.history.falling_back import check_base, fall_back
 from flnb.coordinator.history.reading import whole_model, whole_optimiser
 from flnb.coordinator.history.starting import started_version
-from flnb.coordinator.job import Job
+from flnb.coordinator.job import Job, Outset
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.population import Population, Simulation
 from flnb.coordinator.replaying import Replay
@@ -114,7 +114,7 @@ def resumed_job(
     reach("branch-reset")
     failed = store.state.failed_attempts(record.id)
     line = store.state.line(record.id).segments
-    job = Job(record, plan, plan.strategy.compose(), population, start, failed, line)
+    job = Job(record, plan, plan.strategy.compose(), population, Outset(start), failed, line)
     return replace(job, replay=_replay(store, job))
 
 

@@ -80,7 +80,9 @@ class Replay:
         self._awaited = set(used)
         self._left = self._store.kept.read(closing.round_key)
 
-    def collect(self, limit: int | None = None) -> CohortReport | None:
+    def collect(
+        self, limit: int | None = None, into: CohortSum | None = None
+    ) -> CohortReport | None:
         """Add up what was kept; see `Participants.collect`.
 
         Raises:
@@ -88,7 +90,11 @@ class Replay:
         """
         if self._left is None:
             return None
-        sums, updates, found = CohortSum(self._layout), list[Update](), dict[ClientId, Any]()
+        sums, updates, found = (
+            into or CohortSum(self._layout),
+            list[Update](),
+            dict[ClientId, Any](),
+        )
         at_once = min(limit or _AT_ONCE, _AT_ONCE) if self._work.keep_updates else limit
         for one in self._kept():
             if self._cancelled.is_set():

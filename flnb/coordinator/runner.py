@@ -64,7 +64,7 @@ class Runner:
         self._closer: Closer
         self._sampler = sampler_for(job.plan)
         self._inbox: asyncio.Queue[rounds.Fact] = asyncio.Queue()
-        self._version = job.start
+        self._version = job.start.take()
         self._open: OpenRound | None = None
         self._last: Closing | None = None
         self._saved_round = job.start.round
