@@ -62,7 +62,8 @@ def test_a_paused_run_rests_at_a_saved_round_and_goes_on(coord, plan, task):
 def test_a_run_says_what_it_was_asked_to_do_until_it_rests(asked, doing):
     view = RunView("slow", "main", 1, Status.RUNNING, rounds=9, round=3)
     rests = Future()
-    source = SimpleNamespace(view=view, name="slow", done=lambda: rests, **{asked: lambda: None})
+    told = {asked: lambda: None, "plan_yaml": "rounds: 9"}
+    source = SimpleNamespace(view=view, name="slow", done=lambda: rests, **told)
     run = flnb.Run(source)
     assert repr(getattr(run, asked)()) == f"Run('slow', {doing}, round 3/9)"
     assert doing in run._repr_mimebundle_()["text/html"]
