@@ -58,10 +58,11 @@ class Service:
         psutil.wait_procs(family, 10)
 
 
-@pytest.fixture
-def service(tmp_path, pytestconfig):
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, pytestconfig):
+    """One for all tests, which takes seconds to start; it is killed and started again on the way."""
     packages = pytestconfig.getoption("--jaxtyping-packages").removesuffix(",call_checks.checked")
-    running = Service(tmp_path / "lab", packages)
+    running = Service(tmp_path_factory.mktemp("served") / "lab", packages)
     yield running
     if running.process.poll() is None:
         running.end()
@@ -98,7 +99,7 @@ def test_a_service_is_held_as_if_it_were_here(service):
         run.resume()
         until(lambda: run.view.round > rested_at)
         assert run.stop().wait(30).status is Status.STOPPED
-        assert len(coord.sql("SELECT * FROM rounds")) == run.view.round
+        assert len(coord.sql("SELECT * FROM rounds WHERE run = 'first'")) == run.view.round
         assert "used: 2" in run.round(1).why()
         lab = flnb.open(service.lab)
         here = lab.run("first")
@@ -113,7 +114,7 @@ def test_a_killed_service_comes_back_under_the_handle_with_the_same_bits(service
         expected = coord.run(plan(60), task()).wait(60).parameters_sha256
     with flnb.connect(service.lab) as coord:
         coord.simulate(task(), workers=0)
-        run = coord.run(plan(60), task(), name="first")
+        run = coord.run(plan(60), task(), name="second")
         rounds = []
         run.on_change(lambda view: rounds.append(view.round))
         until(lambda: run.view.round > 5)
@@ -144,9 +145,9 @@ def test_every_open_view_shows_the_new_head_within_a_second(service, monkeypatch
     monkeypatch.setattr("flnb.core.progress.here", lambda later=None: display)
     with flnb.connect(service.lab) as coord, flnb.connect(service.lab) as another:
         coord.simulate(task(), workers=0)
-        run = coord.run(plan(5000).replace(commit_every=1), task(), name="first")
-        attached, far = flnb.open(service.lab).attach("first"), another.attach("first")
-        flnb.open(service.lab).attach("first").live()
+        run = coord.run(plan(5000).replace(commit_every=1), task(), name="moved")
+        attached, far = flnb.open(service.lab).attach("moved"), another.attach("moved")
+        flnb.open(service.lab).attach("moved").live()
         views = [lambda: run.view, lambda: attached.view, lambda: far.view, lambda: frame[-1]]
         until(lambda: run.view.round > 4)
         for target, head in ((3, (2, 3)), (1, (3, 1)), ("before-rollback-2", (4, 3))):
@@ -162,8 +163,8 @@ def test_a_viewer_of_a_service_is_shut_out_from_a_terminal(service):
     line = subprocess.run(give, capture_output=True, text=True, check=True, timeout=60).stdout
     with flnb.connect(service.lab) as coord, flnb.connect(line) as viewer:
         coord.simulate(task(), workers=0)
-        coord.run(plan(5000), task(), name="first")
-        run = viewer.attach("first")
+        coord.run(plan(5000), task(), name="third")
+        run = viewer.attach("third")
         until(lambda: run.view.round > 3)
         with pytest.raises(AccessRefusedError, match="needs the role operator"):
             run.stop()
@@ -173,4 +174,4 @@ def test_a_viewer_of_a_service_is_shut_out_from_a_terminal(service):
         until(done.done, timeout_s=1.0)
         with pytest.raises(AccessRefusedError, match="revoked"):
             run.wait(5)
-        coord.attach("first").stop().wait(30)
+        coord.attach("third").stop().wait(30)
