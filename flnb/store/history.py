@@ -204,9 +204,14 @@ class History:
         Raises:
             NotFoundError: There is no such snapshot.
         """
+        import icechunk
+
         with self._writing() as repository, _known(snapshot, repository):
-            if tag not in repository.list_tags():
+            try:
                 repository.create_tag(tag, snapshot_id=snapshot)
+            except icechunk.IcechunkError as error:
+                if "already exists" not in str(error):
+                    raise
 
     @property
     def size_bytes(self) -> int:
