@@ -188,8 +188,8 @@ def test_a_head_that_moved_gives_a_fresh_preview_and_nothing_happens(coord, far)
         stale.apply("poisoned")
     assert (moved.value.seen, moved.value.now) == ((1, 4), (2, 2))
     assert moved.value.preview is None  # nothing is left to roll back
-    undo = run.rollback(to="before-rollback-1")
-    assert undo.facts()["comes back"] == "what led to before-rollback-1, up to round 4"
+    undo = run.rollback(to="before-rollback-moved-1")
+    assert undo.facts()["comes back"] == "what led to before-rollback-moved-1, up to round 4"
     undo.apply("it was right")
     assert (run.view.round, run.view.generation) == (4, 3)
 
@@ -208,7 +208,7 @@ def test_names_are_given_and_taken_back(far, here):
     assert far.revert_alias("serving", reason="worse").round == 2
     given = here.aliases.df().query("name == 'serving'")
     assert given["actor"].unique().tolist() == ["dr-lee"]
-    with pytest.raises(RoundStateError, match=r"not > 0\.999"):
+    with pytest.raises(RoundStateError, match=r"accuracy > 0\.999 does not hold"):
         far.alias("serving", 6, if_="accuracy > 0.999")
 
 
