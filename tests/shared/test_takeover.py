@@ -66,8 +66,8 @@ def written(lab):
 def test_a_second_machine_reads_while_the_first_runs_and_goes_on_when_it_was_killed(
     begin, tmp_path, state_url, expected
 ):
-    killed = begin("first", tmp_path / "lab", failpoint="after-snapshot:3")
-    killed.stopped()
+    killed = begin("first", tmp_path / "lab", failpoint="writer-before-commit:3")
+    killed.stopped()  # its writer: the coordinator itself renews the lease
     lab = flnb.open(tmp_path / "lab", state_url)
     assert lab.run(NAME).view.round == 2
     assert len(lab.sql("SELECT * FROM rounds")) == 2
