@@ -30,22 +30,23 @@ class Held:
         self.picture = Picture(view_from_json(told.view))
         self.done: Future[FLBaseError | None] = Future()
         """Resolves when the run rests; there is a new one when it goes on."""
-        self._loop, self._at = loop, 0
+        self._loop, self._at, self._plan_at = loop, 0, 0
         self._doubt: asyncio.TimerHandle | None = None
         if self.picture.view.status.over:
             self.done.set_result(error_from_json(told.error))
 
     def renewed(self) -> None:
         """Another watch has begun, maybe of another process: its notes count anew."""
-        self._at = 0
+        self._at = self._plan_at = 0
 
     def take(self, told: pb.RunReply | pb.WatchNote) -> None:
         """Show what the service says, unless something newer was shown."""
+        if isinstance(told, pb.RunReply) and told.at >= self._plan_at:
+            # Of its own: a note of a round may overtake the reply that bears the changed plan.
+            self._plan_at, self.plan_yaml = told.at, told.plan
         if told.at < self._at:
             return
         self._at = told.at
-        if isinstance(told, pb.RunReply):
-            self.plan_yaml = told.plan
         view, before = view_from_json(told.view), self.picture.view.status
         if self._doubt is not None:
             self._doubt.cancel()

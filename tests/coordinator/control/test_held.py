@@ -41,6 +41,18 @@ def test_an_older_picture_does_not_replace_a_newer_one_but_after_a_new_watch():
     in_loop(story)
 
 
+def test_a_changed_plan_counts_although_a_note_of_a_round_overtook_it():
+    async def story():
+        held = Held(reply(VIEW), asyncio.get_running_loop())
+        held.take(note(replace(VIEW, round=5), at=7))
+        changed = reply(replace(VIEW, round=4), at=6)
+        changed.plan = "rounds: 12"
+        held.take(changed)
+        assert (held.plan_yaml, held.picture.view.round) == ("rounds: 12", 5)
+
+    in_loop(story)
+
+
 def test_interrupted_is_shown_at_once_and_believed_only_if_it_stays(monkeypatch):
     async def story():
         held = Held(reply(VIEW), asyncio.get_running_loop())
