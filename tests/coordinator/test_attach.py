@@ -29,12 +29,13 @@ def drive(tmp_path):
     processes = []
 
     def start(rounds, need=1):
+        lab = flnb.open(tmp_path / "lab")  # first, for a run may rest soon after it began
         command = [sys.executable, "-c", DRIVES, str(tmp_path / "lab"), str(rounds), str(need)]
         pipe = subprocess.PIPE
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
         processes.append(process)
         assert process.stdout.readline() == "runs\n"
-        return process, flnb.open(tmp_path / "lab")
+        return process, lab
 
     yield start
     for process in processes:
