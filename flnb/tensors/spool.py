@@ -40,7 +40,10 @@ class Spool:
         self._files: dict[str, SpoolFile] = {}
         self._reserved_bytes = 0
         self._numbers = itertools.count()
-        self._lock = threading.Lock()  # held for moments, never while a file is written or synced
+        self._lock = threading.Lock()
+        """Held for moments: a file system that is busy keeps nobody from a look."""
+        self._moving = threading.Lock()
+        """Held while files get and lose their names; always taken before the other."""
         for path in sorted(directory.iterdir()):
             file = read(path) if path.suffix == _COMPLETE else None
             if file:
@@ -134,10 +137,12 @@ class Spool:
         Raises:
             NotFoundError: Nothing of that name is staged.
         """
-        with self._lock:
-            if update_id not in self._files:
-                raise NotFoundError("staged update", update_id, self._files)
-            self._files.pop(update_id).path.unlink(missing_ok=True)
+        with self._moving:
+            with self._lock:
+                if update_id not in self._files:
+                    raise NotFoundError("staged update", update_id, self._files)
+                file = self._files.pop(update_id)
+            file.path.unlink(missing_ok=True)
 
     def _planned(
         self, update_id: str, layout: Layout, note: Mapping[str, Any]
@@ -156,9 +161,12 @@ class Spool:
 
     def _keep(self, partial: Path, file: SpoolFile) -> None:
         """Take a synced file in."""
-        with self._lock:
+        with self._moving:
+            with self._lock:
+                self._files.pop(
+                    file.update_id, None
+                )  # it is replaced; the new one counts once synced
             partial.replace(file.path)
-            self._files.pop(file.update_id, None)  # it was replaced; the new one counts once synced
         try:
             _sync_directory(self.directory)
         except BaseException:
