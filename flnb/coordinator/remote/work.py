@@ -75,7 +75,7 @@ class Received:
 
     facts: Facts
     digest: bytes
-    """SHA-256 over the hashes of its chunks."""
+    """BLAKE3 over the hashes of its chunks."""
     open: Callable[[], Update]
 
 
@@ -99,7 +99,7 @@ class OpenWork:
     Args:
         work: Who does what.
         base: The version that they start from.
-        base_digest: SHA-256 over the hashes of its chunks.
+        base_digest: BLAKE3 over the hashes of its chunks.
     """
 
     def __init__(self, work: Work, base: Model, base_digest: bytes) -> None:
