@@ -56,7 +56,7 @@ class LoopThread:
         return self.submit(work).result(timeout_s)
 
     def stop(self) -> None:
-        """Cancel what still runs and end the thread."""
+        """Cancel what still runs, wait for what it does in threads, and end the thread."""
         if not self._thread.is_alive():
             return
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -73,4 +73,6 @@ class LoopThread:
                 task.cancel()
             self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            # Commands of others are at work there, which must not outlast the lease.
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()

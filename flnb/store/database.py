@@ -76,7 +76,7 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, fenced: bool = True) -> Iterator[Connection]:
         """One transaction: all of it is durable at the end, or none of it happened.
 
         Writers wait for each other, so what is read in it stays true until it ends.
@@ -87,8 +87,12 @@ class Database:
             LabLostError: Another process has taken the lab over; nothing was written.
             StoreError: Another process held the database for too long.
         """
+        Args:
+            fenced: Whether one that held a shared lab and lost it is refused; not so what anybody
+                may write who does not hold it, and taking the lab anew.
+
         with self._transaction(self._writer) as connection:
-            self._begun(connection)
+            self._begun(connection, fenced)
             yield connection
 
     def problem(self) -> str:
@@ -113,7 +117,7 @@ class Database:
         """A transaction whose errors say what they mean, as a context manager."""
         raise NotImplementedError
 
-    def _begun(self, connection: Connection) -> None:
+    def _begun(self, connection: Connection, fenced: bool) -> None:
         """Called first in each writing transaction."""
 
     def _creating(self) -> Any:

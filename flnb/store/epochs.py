@@ -69,7 +69,7 @@ class Epochs:
         Raises:
             LabHeldError: Somebody else's lease has not run out.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(fenced=False) as connection:
             before, now = _newest(connection), self._database.now(connection)
             if before is not None and _lasts(before, now):
                 raise _held(self._database.lab, before, now)
@@ -98,6 +98,10 @@ class Epochs:
     def end_epoch(self, epoch: int, *, in_order: bool) -> None:
         """Let the lab go; if not in order, whoever takes it looks after what is half done.
 
+        From then on this process writes as somebody who does not hold the lab. Where the lab was lost,
+        or may be, the fence stays until it is taken again: threads of this process may still be
+        at work that the holder of then began.
+
         Raises:
             LabLostError: Somebody took it before.
             StorageUnreachableError: The database does not answer; the lease runs out.
@@ -106,6 +110,7 @@ class Epochs:
             now = self._database.now(connection)
             change = {"until": now} | ({"ended_at": now} if in_order else {})
             connection.execute(update(_epochs).where(_epochs.c.epoch == epoch).values(change))
+        self._database.fence = None
 
     def check_epoch(self) -> None:
         """Find out now whether the lab is still this process'.
@@ -118,9 +123,9 @@ class Epochs:
             with self._database.writing():
                 pass
 
-    def let_go(self) -> None:
-        """Write from now on as somebody who does not hold the lab."""
-        self._database.fence = self._database.lost = self._database.on_lost = None
+    def tell_nobody(self) -> None:
+        """Call nobody any more when it is found out that the lab was lost."""
+        self._database.on_lost = None
 
 
 def _newest(connection: Connection) -> Epoch | None:

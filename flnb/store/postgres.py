@@ -111,9 +111,9 @@ class PostgresDatabase(Database):
         except DBAPIError as error:
             raise explained(error, self.name) from error
 
-    def _begun(self, connection: Connection) -> None:
+    def _begun(self, connection: Connection, fenced: bool) -> None:
         epoch = connection.scalar(select(schema.lab.c.epoch).with_for_update())
-        if self.fence is None or epoch == self.fence:
+        if not fenced or self.fence is None or epoch == self.fence:
             return
         table = schema.epochs.c
         row = connection.execute(select(schema.epochs).where(table.epoch == epoch)).one()

@@ -73,7 +73,7 @@ class SharedLease:
             with contextlib.suppress(StoreError):
                 self._state.end_epoch(self.epoch, in_order=in_order)
         finally:
-            self._state.let_go()
+            self._state.tell_nobody()
             self._state.close()
 
     def _renew(self) -> None:

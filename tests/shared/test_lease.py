@@ -142,3 +142,37 @@ def test_a_holder_that_did_not_let_go_in_order_is_kept_out_by_whoever_follows(
     assert store.state.epochs()[-1].ended_at is None
     assert store.holder is None
     store.close()
+
+
+def test_whoever_lost_the_lab_stays_fenced_off_after_it_let_go_but_may_ask(
+    open_state, postgres, state_url
+):
+    first, heard = open_state(), []
+    first.create_run(sample_run())
+    lease = SharedLease(first, "first", on_lost=heard.append)
+    ended(postgres, state_url)
+    with SharedLease(open_state(), "second"):
+        lease.release()  # a thread of before may still be at work
+        with pytest.raises(LabLostError, match="has epoch 2"):
+            first.set_status("run001", Status.PAUSED)
+        with pytest.raises(LabLostError):
+            first.check_epoch()
+        assert first.enqueue_command("run001", "pause").verb == "pause"
+    assert SharedLease(first, "again").release() is None
+    first.set_status("run001", Status.PAUSED)
+    assert (len(heard), first.run("run001").status) == (1, Status.PAUSED)
+
+
+def test_whoever_could_not_say_that_it_lets_go_stays_fenced_off(open_state, postgres, state_url):
+    first = open_state()
+    first.create_run(sample_run())
+    lease = SharedLease(first, "first")
+    postgres.stop()
+    try:
+        lease.release()
+    finally:
+        postgres.start()
+    ended(postgres, state_url)
+    open_state().begin_epoch(HERE, 15.0)
+    with pytest.raises(LabLostError):
+        first.set_status("run001", Status.PAUSED)

@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import select
 
 import flnb
+from flnb.coordinator.acting import request
+from flnb.coordinator.history import expiring
 from flnb.coordinator.history.verifying import verify
 from flnb.core import Status
 from flnb.core.errors import LabHeldError, LabLostError, StorageUnreachableError
-from flnb.store import schema, shared_lease
+from flnb.store import LabStore, StateStore, schema, shared_lease
 from tests.e2e.victims import await_
 from tests.shared.sharing import LEASE_S, NAME, ROUNDS, plan, task
 
@@ -167,3 +169,20 @@ def test_a_coordinator_that_stood_still_while_it_started_does_not_start(
     with pytest.raises(LabLostError, match="other"):
         coordinator.start()
     assert not coordinator.running
+
+
+def test_nothing_is_swept_of_a_lab_that_was_lost_meanwhile(
+    tmp_path, state_url, postgres, monkeypatch
+):
+    store = LabStore.open(tmp_path / "lab", state_url)
+    swept, asked = [], request("too much")
+    monkeypatch.setattr(
+        StateStore, "expire", lambda *_: postgres.do("UPDATE lab SET epoch = 2", state_url)
+    )
+    monkeypatch.setattr(expiring, "sweep", lambda *_: swept.append(1))
+    with store.lease():
+        postgres.do("INSERT INTO epochs SELECT 2, 'other', 7, 'b', since FROM epochs", state_url)
+        with pytest.raises(LabLostError):
+            expiring.let_go(store, "run001", [], store.clock.now(), asked)
+    assert not swept
+    store.close()

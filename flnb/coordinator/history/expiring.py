@@ -181,10 +181,12 @@ def let_go(
 
     Raises:
         RoundStateError: One of the commits stays by now.
+        LabLostError: Another process has taken a shared lab over; no bytes were freed.
         StoreError: History is damaged; rows say that commits went, their bytes are still there.
     """
     store.state.expire(keys, asked)
     with store.writer.between_commits():
+        store.check_held()  # nothing stops who goes on after the lab was lost but this
         oldest = store.clock.now() - YOUNGEST
         freed = sweep(store.history.place, store.state.named_snapshots, before, oldest)
     store.state.note_freed(run, asked, *freed)
