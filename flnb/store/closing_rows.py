@@ -84,12 +84,11 @@ def expire(connection: Connection, key: RoundKey, note: dict[str, Any]) -> str |
     return snapshot
 
 
-def is_gone(connection: Connection, key: RoundKey) -> bool:
-    """Whether the commit of a round was let go, and it has no other one since."""
-    query = select(_table.c.position).where(
-        _is_key(key), _table.c.snapshot.is_(None), _table.c.expired.is_not(None)
-    )
-    return connection.execute(query).first() is not None
+def commit_of(connection: Connection, key: RoundKey) -> tuple[str | None, bool]:
+    """The commit of a round, None if it has none; and whether one was let go."""
+    query = select(_table.c.snapshot, _table.c.expired).where(_is_key(key))
+    row = connection.execute(query).first()
+    return (None, False) if row is None else (row.snapshot, row.expired is not None)
 
 
 def page(connection: Connection, run: str | None, after: int) -> list[Closing]:

@@ -104,6 +104,7 @@ class Generations:
         Raises:
             NameTakenError: There is a branch of that name.
             RoundStateError: The commit has gone since somebody looked.
+            NotFoundError: The base has no commit of this run.
         """
         with self._database.writing() as connection:
             if (known := _asked_before(connection, request)) is not None:
@@ -112,6 +113,7 @@ class Generations:
                 raise NameTakenError(
                     f"the lab has a branch {record.name!r} already", hint="choose another name"
                 )
+            _check_there(connection, record, base)
             connection.execute(insert(_runs), asdict(record))
             row = self._begin(connection, record.id, 1, base, request, replays=replays)
             head = {"run": record.id, "branch": record.branch, "generation": 1, "round": row.after}
@@ -138,7 +140,7 @@ class Generations:
             HeadMovedError: The head is elsewhere; nothing was done.
             RoundStateError: The branch is protected, an alias names a round that would leave, or the
                 commit has gone since somebody looked.
-            NotFoundError: There is no such run.
+            NotFoundError: There is no such run, or the base has no commit of it.
         """
         with self._database.writing() as connection:
             if (known := _asked_before(connection, request)) is not None:
@@ -147,6 +149,7 @@ class Generations:
             now = _head(connection, record)
             if now != seen:
                 raise HeadMovedError(record.name, seen, now)
+            _check_there(connection, record, base)
             self._check_free(connection, record, base)
             row = self._begin(connection, run, now[0] + 1, base, request)
             left = RoundKey(run, *now)
@@ -186,11 +189,11 @@ class Generations:
         Raises:
             NameTakenError: The name is of a head that was left behind; it stays.
             RoundStateError: The round's commit has gone since somebody looked.
-            NotFoundError: There is no such run.
+            NotFoundError: There is no such run, or the round has no commit.
         """
         with self._database.writing() as connection:
             record = record_of(connection, key.run)
-            _check_there(connection, key)
+            _check_there(connection, record, key)
             for one in names_of(connection, record):
                 if one.name == name and one.kind == KEPT:
                     raise NameTakenError(
@@ -230,7 +233,6 @@ class Generations:
         *,
         replays: RoundKey | None = None,
     ) -> Generation:
-        _check_there(connection, base)
         actor, reason = _who(request)
         row = Generation(
             run=run,
@@ -281,11 +283,19 @@ class Generations:
             )
 
 
-def _check_there(connection: Connection, key: RoundKey | None) -> None:
-    if key is not None and closing_rows.is_gone(connection, key):
-        raise RoundStateError(
-            f"the commit of round {key.round} has expired", hint="run.history.df() shows the others"
-        )
+def _check_there(connection: Connection, record: RunRecord, key: RoundKey | None) -> None:
+    """Refuse a round that has no commit, or is of another run than a branch."""
+    if key is None:
+        return
+    snapshot, expired = closing_rows.commit_of(connection, key)
+    hint = "run.history.df() shows the others"
+    if snapshot is None and expired:
+        raise RoundStateError(f"the commit of round {key.round} has expired", hint=hint)
+    of_this_run = record_of(connection, key.run).trunk_name == record.trunk_name
+    if snapshot is None or not of_this_run:
+        error = NotFoundError(f"commit of {record.trunk_name} in round", key.round)
+        error.hint = hint
+        raise error
 
 
 def leads_to(base: RoundKey | None, line_of_base: Line | None, key: RoundKey) -> bool:

@@ -176,6 +176,20 @@ def test_branches_of_a_run_share_its_names(state):
     assert state.names("run009") == state.names("run001")
 
 
+def test_a_base_is_a_commit_of_the_same_run(state):
+    close(state, 7, 7, commits=False)
+    state.create_run(sample_run("sly-fox", number=2))
+    close(state, 1, 1, run="run002")
+    other, unknown = RoundKey("run002", 1, 1), RoundKey("nobody", 1, 1)
+    for base in (RoundKey("run001", 1, 999), RoundKey("run001", 1, 7), other, unknown):
+        with pytest.raises(NotFoundError):
+            state.move_head("run001", (1, 7), base, asked())
+        with pytest.raises(NotFoundError):
+            state.fork(branch_of(), base, asked())
+    assert (state.head("run001").round, state.run("run001").generation) == (7, 1)
+    assert len(state.runs()) == 2
+
+
 def test_without_commits_a_head_stands_on_the_last_one_before(state):
     close(state, 7, 9, commits=False)
     assert (state.head("run001").round, state.head("run001").closing.round) == (9, 6)

@@ -13,7 +13,13 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import HeadMovedError, LabHeldError, PlanError, RoundStateError
+from flnb.core.errors import (
+    HeadMovedError,
+    LabHeldError,
+    NotFoundError,
+    PlanError,
+    RoundStateError,
+)
 from flnb.core.failpoints import reach
 from flnb.core.ids import RunId, new_run_id
 from flnb.core.plan import Plan
@@ -64,8 +70,8 @@ def roll_back_here(
     going_on = coordinator.give_up(run) if _head(store, run) == seen else False
     try:
         move(store, run, seen, base, request)
-    except HeadMovedError:
-        if going_on:  # a round was closed in the last moment: it goes on as if nobody had asked
+    except (HeadMovedError, RoundStateError, NotFoundError):
+        if going_on:  # such as a round that was closed in the last moment: as if nobody had asked
             coordinator.resume(coordinator.lab.run(run))
         raise
     coordinator.redraw(run)

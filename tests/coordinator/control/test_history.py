@@ -180,6 +180,19 @@ def test_a_preview_is_applied_once_also_when_its_answer_is_lost(coord, far, answ
     assert (row.actor, row.reason) == ("dr-lee", "poisoned")
 
 
+def test_a_base_that_is_no_commit_of_the_run_is_refused(coord, far, task, plan):
+    run = far.branch("stays", at=4)
+    other = coord.run(plan.replace(rounds=1, commit_every=1), task).wait(60).checkpoint().key
+    for base in ((run.id, 1, 999), other, ("nobody", 1, 1)):
+        key = pb.RoundKey(run=base[0], generation=base[1], round=base[2])
+        request = pb.RollbackRequest(run=run.id, seen_generation=1, seen_round=4, base=key)
+        request.reason, request.id = "by hand", f"by-hand-{base}"
+        with pytest.raises(NotFoundError):
+            far.source._wire.ask("Rollback", request, pb.ToldReply)
+    assert (run.view.round, run.view.generation) == (4, 1)
+    assert run.resume().wait(60).status is Status.FINISHED
+
+
 def test_a_head_that_moved_gives_a_fresh_preview_and_nothing_happens(coord, far):
     run = far.branch("moved", at=4)
     stale = run.rollback(to=2)

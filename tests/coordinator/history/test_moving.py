@@ -134,6 +134,20 @@ def test_a_run_that_goes_on_gives_its_open_round_up(coord, plan, task):
     assert run.checkpoint().round == 1
 
 
+def test_a_run_that_goes_on_does_so_after_a_refusal(coord, plan, task):
+    slow = flnb.FedAvg(local=flnb.Local(epochs=20, batch_size=8, lr=0.01))
+    run = coord.run(plan.replace(strategy=slow, rounds=50, commit_every=1), task)
+    while run.view.round < 2:
+        time.sleep(0.01)
+    run.protect(reason="published")
+    with pytest.raises(RoundStateError, match="protected"):
+        run.rollback(to=1).apply("too soon")
+    seen = run.view.round
+    while run.view.round == seen:
+        time.sleep(0.01)
+    assert run.view.generation == 1
+
+
 def test_protection_and_aliases_are_in_the_way(run, coord):
     run.protect(reason="published")
     with pytest.raises(RoundStateError, match="protected"):
