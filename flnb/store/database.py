@@ -81,16 +81,16 @@ class Database:
 
         Writers wait for each other, so what is read in it stays true until it ends.
 
+        Args:
+            fenced: Whether one that held a shared lab and lost it is refused; not so what anybody
+                may write who does not hold it, and taking the lab anew.
+
         Raises:
             StorageFullError: The disk is full; nothing was written.
             StorageUnreachableError: A database elsewhere does not answer.
             LabLostError: Another process has taken the lab over; nothing was written.
             StoreError: Another process held the database for too long.
         """
-        Args:
-            fenced: Whether one that held a shared lab and lost it is refused; not so what anybody
-                may write who does not hold it, and taking the lab anew.
-
         with self._transaction(self._writer) as connection:
             self._begun(connection, fenced)
             yield connection
