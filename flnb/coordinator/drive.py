@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from flnb.coordinator.runner import Runner
 from flnb.core.errors import FLBaseError, LabLostError, StoreError
 from flnb.core.failpoints import reach
 from flnb.core.view import Status
-from flnb.rounds import Fact
+from flnb.rounds import Fact, PauseAsked, ResumeAsked, StopAsked
 from flnb.store import LabStore
 
 log = logging.getLogger(__name__)
@@ -80,14 +80,8 @@ class Drive:
         """Drive the run to its rest. Whatever goes wrong ends here, on the run."""
         status: Status = Status.FAILED
         error: FLBaseError | None = None
-        assert self._runner is not None, "a drive goes once"
         try:
-            await self._write(Status.RUNNING)
-            status, error = await self._runner.drive()
-            while (fired := self._runner.fired) is not None and not self._resting:
-                status, error = await self._go_back(self._runner, fired)
-            if status in {Status.FINISHED, Status.STOPPED}:
-                self.population.ended(self._record.id)
+            status, error = await self._stretches()
         except FLBaseError as caught:
             status, error = Status.PAUSED, caught
         except asyncio.CancelledError:
@@ -98,32 +92,54 @@ class Drive:
             error = FLBaseError(f"{type(caught).__name__}: {caught}", hint="see the log")
             error.__cause__ = caught
         finally:
-            self._runner = None
+            if _stops(self._left()) and status is not Status.FINISHED:
+                status = Status.STOPPED
+            self._runner = self._asked = None
             try:
                 error = await self._note_rest(status, error)
             finally:  # whoever waits must hear of the end, even if it could not be written
                 self.picture.on_status(status, error)
                 self.done.set_result(error)
 
-    async def _go_back(self, runner: Runner, fired: Fired) -> tuple[Status, FLBaseError | None]:
+    async def _stretches(self) -> tuple[Status, FLBaseError | None]:
+        """Drive until the run rests and no guard lets it go on."""
+        assert self._runner is not None, "a drive goes once"
+        await self._write(Status.RUNNING)
+        status, error = await self._runner.drive()
+        while (fired := self._runner.fired) is not None and not self._resting:
+            self._asked = list(self._runner.left())
+            if _rests(self._asked):
+                break  # first what people want; the guard is looked at again when it goes on
+            self._asked.clear()
+            self._runner.fired = None
+            status, error = await self._go_back(fired)
+        return status, error
+
+    def _left(self) -> list[Fact]:
+        """Commands that were taken and not carried out."""
+        asked = self._asked or []
+        return asked if self._runner is None else [*asked, *self._runner.left()]
+
+    async def _go_back(self, fired: Fired) -> tuple[Status, FLBaseError | None]:
         """Do what a guard says, and drive on from there; whoever waits for the run waits on."""
-        runner.fired, self._asked = None, []
         job = await asyncio.to_thread(go_back, self._store, self._job, fired)
         fresh = await asyncio.to_thread(self._look)
         noted = self.picture.view.noted
         fresh.view = replace(fresh.view, status=Status.RUNNING, noted=noted)
         self.picture.become(fresh)
         self._job, self._runner = job, self._made(job)
-        asked, self._asked = self._asked, None
-        if self._resting:
-            return Status.PAUSED, None
+        asked, self._asked = self._asked or [], None
         for fact in asked:
             self._runner.tell(fact)
+        if self._resting:
+            return Status.PAUSED, None
         await self._write(Status.RUNNING)
         return await self._runner.drive()
 
     async def _note_rest(self, status: Status, error: FLBaseError | None) -> FLBaseError | None:
         """Write down why the run rests; returns what its holder is to know of it."""
+        if status in {Status.FINISHED, Status.STOPPED}:
+            self.population.ended(self._record.id)
         reach("rest-reached")
         try:
             await self._write(status, str(error) if error else None)
@@ -139,3 +155,13 @@ class Drive:
         write = self._store.state.set_status
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._io, write, self._record.id, status, error)
+
+
+def _stops(asked: Sequence[Fact]) -> bool:
+    return any(isinstance(fact, StopAsked) for fact in asked)
+
+
+def _rests(asked: Sequence[Fact]) -> bool:
+    """Whether people want a run to rest that was told these, in order."""
+    turns = [fact for fact in asked if isinstance(fact, PauseAsked | ResumeAsked)]
+    return _stops(asked) or isinstance(turns[-1] if turns else None, PauseAsked)

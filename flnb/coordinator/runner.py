@@ -94,7 +94,7 @@ class Runner:
 
     def tell(self, fact: rounds.Fact) -> bool:
         """Pass a command on; on the loop's thread. False if the run is coming to its rest."""
-        if self._ending is not None:
+        if self._ending is not None and self.fired is None:
             return False
         self._inbox.put_nowait(fact)
         return True
@@ -141,7 +141,7 @@ class Runner:
                 self._on_state(state, self._open, *self._awaited())
                 # What was asked while the orders were carried out counts before what they led to:
                 # a pause that was taken back must not be obeyed.
-                facts = [*self._asked(), *facts]
+                facts = [*self.left(), *facts]
                 state, orders = rounds.step(state, facts or await self._news(state))
                 if self._drawing is not None and state.status is Status.PAUSING:
                     self._ending = Status.PAUSED  # nobody knows when enough clients will be here
@@ -152,7 +152,8 @@ class Runner:
         finally:
             await self._leave()
 
-    def _asked(self) -> Iterator[rounds.Fact]:
+    def left(self) -> Iterator[rounds.Fact]:
+        """Take what it was told and did not come to yet, in order."""
         while not self._inbox.empty():
             yield self._inbox.get_nowait()
 
@@ -316,6 +317,9 @@ class Runner:
         closing, must = self._last, last or state.status is Status.PAUSING
         if self.fired is not None:
             self._ending = Status.PAUSED  # nothing more is begun from this version
+            if state.status is Status.PAUSING:  # before what was told since, such as a resume
+                for fact in (rounds.PauseAsked(), *self.left()):
+                    self._inbox.put_nowait(fact)
         await self._closer.put(closing, version, must_commit=must)
         return rounds.Closed(order.round)
 

@@ -3,8 +3,10 @@
 import pytest
 
 import flnb
+from flnb.coordinator.guarding import Watch, go_back
 from flnb.core.errors import GuardError, PlanError
 from flnb.core.view import Status
+from flnb.rounds import PauseAsked
 
 
 @pytest.fixture
@@ -114,3 +116,50 @@ def test_what_held_before_a_crash_is_acted_upon_once_when_the_run_goes_on(guarde
     assert run.view.round == at
     with pytest.raises(GuardError, match=f"a guard held in round {at + 1}"):
         run.resume().wait(60)
+
+
+@pytest.mark.parametrize("moment", ["before the round", "while guards are looked at"])
+def test_a_pause_asked_in_the_round_in_which_a_guard_holds_comes_first(
+    guarded, coord, monkeypatch, moment
+):
+    name = "remember" if moment == "before the round" else "look"
+    does = getattr(Watch, name)
+
+    def asked(watch, *arguments):
+        coord.tell(coord.driven[0], PauseAsked())
+        return does(watch, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Watch, name, asked)
+        run = guarded(flnb.Guard("training.loss < 9", then="rollback", limit=1)).wait(60)
+    assert (run.status, run.view.round, run.view.generation) == (Status.PAUSED, 1, 1)
+    with pytest.raises(GuardError, match="went back"):
+        run.resume().wait(60)  # the guard acts when the run goes on
+    assert run.view.generation == 2
+
+
+def test_a_stop_asked_while_guards_are_looked_at_ends_the_run(guarded, coord, monkeypatch):
+    look = Watch.look
+
+    def asked(watch, closing):
+        coord.end(closing.run)
+        return look(watch, closing)
+
+    monkeypatch.setattr(Watch, "look", asked)
+    run = guarded(flnb.Guard("training.loss < 9", then="rollback")).wait(60)
+    assert (run.status, run.view.round, run.view.generation) == (Status.STOPPED, 1, 1)
+
+
+def test_a_stop_asked_while_a_guard_finds_that_it_must_pause_ends_the_run(
+    guarded, coord, monkeypatch
+):
+    def asked(store, job, fired):
+        coord.end(job.record.id)
+        return go_back(store, job, fired)
+
+    monkeypatch.setattr("flnb.coordinator.drive.go_back", asked)
+    run = guarded(flnb.Guard("training.loss < 9"))
+    with pytest.raises(GuardError):
+        run.wait(60)
+    assert run.status is Status.STOPPED
+    assert coord.lab.store.state.run(run.id).status is Status.STOPPED
