@@ -9,6 +9,7 @@ from flnb import __version__
 from flnb.core import Local
 from flnb.datasets import Split
 from flnb.tasks import Task
+from flnb.transport import PROTOCOL
 from flnb.transport.v1 import federation_pb2 as pb
 from tests.client.coordinators import (
     CLIENT,
@@ -26,7 +27,7 @@ def test_a_client_says_who_it_is_and_what_it_trains(task, coordinator, home):
     async def scene():
         async with running(FakeClient(coordinator, task, home)):
             hello = (await coordinator.line()).hello
-        assert (hello.protocol, hello.version, hello.task) == (1, __version__, task.name)
+        assert (hello.protocol, hello.version, hello.task) == (PROTOCOL, __version__, task.name)
         assert hello.layout_hash == task.layout.hash
         assert hello.code_digest == task.fingerprint().code
         assert hello.n_examples == len(task.data.train)
