@@ -8,7 +8,7 @@ s3://bucket/lab  with  postgresql://host/db  a shared lab: several machines reac
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -24,8 +24,8 @@ class LabAddress:
     """A lab as people name it; equal addresses are the same lab."""
 
     place: HistoryPlace
-    state: str | None
-    """Address of a PostgreSQL database; None is `state.db` in the folder."""
+    state: str | None = field(repr=False)
+    """Address of a PostgreSQL database, maybe with a password; None is `state.db` in the folder."""
 
     @classmethod
     def parse(cls, address: str | Path, state: str | None = None) -> Self:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn
 
 from flnb.core import Clock
-from flnb.core.errors import LabLostError, LabVersionError
+from flnb.core.errors import LabLostError, LabVersionError, NotFoundError
 from flnb.store import schema
 
 BUSY_TIMEOUT_S = 10
@@ -31,8 +31,10 @@ class Database:
         reader: Where reading transactions come from.
         writer: Where writing ones come from.
         clock: Where the time comes from that is written down.
+        create: Make a lab where there is none, or only half of one.
 
     Raises:
+        NotFoundError: There is no lab and none may be made.
         LabVersionError: It was written by a newer flnb.
         StoreError: It is not a lab's database, or cannot be reached.
     """
@@ -40,8 +42,10 @@ class Database:
     shared = False
     """Whether several machines may open it, so that its holder must renew a lease."""
 
-    def __init__(self, name: str, reader: Engine, writer: Engine, clock: Clock) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, reader: Engine, writer: Engine, clock: Clock, *, create: bool
+    ) -> None:
+        self.name, self._may_create = name, create
         self.lost: LabLostError | None = None
         """That another process has taken the lab over from this one."""
         self.fence: int | None = None
@@ -153,6 +157,8 @@ class Database:
             known = connection.scalar(select(schema.lab.c.id))
             if known is not None:
                 return str(known)  # older, or another process was faster
+            if not self._may_create:
+                raise NotFoundError("lab", self.lab)
             fresh = secrets.token_hex(8)
             row = {"id": fresh, "format": schema.FORMAT, "created_at": self._clock.now()}
             connection.execute(insert(schema.lab), row | dict(self._first_row()))

@@ -82,11 +82,11 @@ def first_damage(connection: Connection, known: Mapping[int, str]) -> str:
         if (signed := signed or row.signature is not None) and not _is_signed(public, row):
             return f"operation {row.position} ({row.verb} by {row.actor}) is not signed with the lab's key"
         before = found[row.position] = expected
-    if public is not None and not signed and found:
-        return "the signatures of all operations were taken out"
     for position, digest in sorted(known.items()):
         if found.get(position) != digest:
             return f"operation {position} is in a commit, and not in the log as it was"
+    if public is not None and not signed:
+        return "the signatures of all operations were taken out"
     return ""
 
 

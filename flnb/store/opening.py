@@ -9,6 +9,7 @@ from flnb.core.errors import NotFoundError, StoreError
 from flnb.store.address import LabAddress, working_folder
 from flnb.store.disk import room_at
 from flnb.store.history import History
+from flnb.store.owner import claim, of_another, owner
 from flnb.store.secret import make_secret
 from flnb.store.state import StateStore
 
@@ -35,7 +36,7 @@ def _state_in_folder(folder: Path, clock: Clock, *, create: bool) -> StateStore:
         _check_empty(folder)
     with room_at(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        state = StateStore(database, clock=clock)
+        state = StateStore(database, clock=clock, create=create)
         failpoints.reach("lab-made")
         make_secret(folder / "secret")
     return state
@@ -49,10 +50,18 @@ def _shared_state(named: LabAddress, where: str, clock: Clock, *, create: bool) 
         if not create:
             raise
     # Before the database remembers the address: one that cannot be must not stay there.
-    history = History(named.place.below("history"))
+    place = named.place.below("history")
+    history = History(place)
     history.check()
     history.close()
-    return StateStore(where, clock=clock, address=address)
+    if found := owner(place):
+        try:  # another process may have made the lab meanwhile
+            return StateStore(where, clock=clock, create=False, address=address)
+        except NotFoundError as error:
+            raise of_another(place, found) from error
+    state = StateStore(where, clock=clock, address=address)
+    claim(place, state.lab_id)
+    return state
 
 
 def _check_empty(folder: Path) -> None:

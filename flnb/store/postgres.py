@@ -72,7 +72,7 @@ class PostgresDatabase(Database):
     shared = True
 
     def __init__(self, url: str, address: str, clock: Clock, *, create: bool = True) -> None:
-        self.address, self._may_create = address, create
+        self.address = address
         parsed = _parsed(url)
         name = f"the state database {without_password(url)}"
         engine = _engine(parsed)
@@ -80,7 +80,7 @@ class PostgresDatabase(Database):
         reader = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
-        super().__init__(name, reader, engine, clock)
+        super().__init__(name, reader, engine, clock, create=create)
 
     @property
     def lab(self) -> str:
@@ -119,6 +119,7 @@ class PostgresDatabase(Database):
         row = connection.execute(select(schema.epochs).where(table.epoch == epoch)).one()
         holder = f"{row.who} (process {row.pid} on {row.host})"
         lost = LabLostError(self.address, self.fence, row.epoch, holder)
+        # Once, for the row is locked: other threads that find out come after this one.
         first, self.lost = self.lost is None, lost
         if first and self.on_lost is not None:
             self.on_lost(lost)
@@ -179,9 +180,8 @@ def _parsed(url: str) -> URL:
         raise StoreError(f"state is kept in PostgreSQL, not in {scheme}://", hint=hint)
     try:
         return make_url(f"postgresql+psycopg://{rest}")
-    except (ArgumentError, ValueError) as error:
-        # Its text may hold the password.
-        raise StoreError("the address of the state database cannot be read", hint=hint) from error
+    except (ArgumentError, ValueError):  # whose text may hold the password
+        raise StoreError("the address of the state database cannot be read", hint=hint) from None
 
 
 def _engine(url: URL) -> Engine:
@@ -190,6 +190,7 @@ def _engine(url: URL) -> Engine:
         return create_engine(
             url,
             json_serializer=to_json,
+            hide_parameters=True,  # errors name the statement, not the secrets in it
             connect_args=missing,
             pool_pre_ping=True,  # a server that was started anew has forgotten its connections
         )

@@ -18,7 +18,9 @@ _REFUSED = (
 )
 _MEANS: dict[str, tuple[str, str]] = {
     "22": ("cannot hold this", ""),
-    "23": ("holds no such run", ""),
+    "23503": ("holds no such run", ""),
+    "23505": ("holds this already", ""),
+    "23": ("cannot hold this", ""),
     "25006": ("can only be read", "is it a standby? name the primary"),
     "3F000": ("has no such schema", "CREATE SCHEMA it first"),
     "42501": ("does not let this user write", "let the user own the database, or the schema"),

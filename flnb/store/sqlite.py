@@ -29,6 +29,11 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA journal_size_limit=16777216",
 )
+_MEANS = {
+    "SQLITE_CONSTRAINT_FOREIGNKEY": "holds no such run",
+    "SQLITE_CONSTRAINT_PRIMARYKEY": "holds this already",
+    "SQLITE_CONSTRAINT_UNIQUE": "holds this already",
+}
 
 
 class SqliteDatabase(Database):
@@ -53,11 +58,12 @@ class SqliteDatabase(Database):
             f"sqlite:///{path}",
             connect_args={"isolation_level": None},  # we say BEGIN, not the driver
             json_serializer=to_json,
+            hide_parameters=True,  # errors name the statement, not the secrets in it
         )
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
         writer = engine.execution_options(flnb_begin="BEGIN IMMEDIATE")
-        super().__init__(str(path.parent), engine, writer, clock)
+        super().__init__(str(path.parent), engine, writer, clock, create=create)
 
     def problem(self) -> str:
         """What SQLite finds wrong with the file; empty when it is sound."""
@@ -75,7 +81,9 @@ class SqliteDatabase(Database):
             with room_at(self.path, DBAPIError), engine.begin() as connection:
                 yield connection
         except IntegrityError as error:
-            raise StoreError(f"{self.path} holds no such run: {error.orig}") from error
+            broken = getattr(error.orig, "sqlite_errorname", "")
+            meaning = _MEANS.get(broken, "cannot hold this")
+            raise StoreError(f"{self.path} {meaning}: {error.orig}") from error
         except OperationalError as error:
             if "locked" not in str(error.orig):
                 raise

@@ -1,6 +1,7 @@
 """What is said about addresses that lead nowhere, or somewhere else; and how a terminal names a lab."""
 
 import sys
+import traceback
 
 import pytest
 
@@ -8,6 +9,7 @@ import flnb
 from flnb.cli import main
 from flnb.core.errors import LabVersionError, NotFoundError, StorageUnreachableError, StoreError
 from flnb.store import LabStore, StateStore
+from flnb.store.address import LabAddress
 from flnb.testing.stores import sample_run
 from tests.shared.postgres import PASSWORD
 
@@ -75,6 +77,18 @@ def test_nothing_is_made_where_nothing_may_be_made(postgres, state_url, tmp_path
     assert not (tmp_path / "lab").exists()
     with pytest.raises(NotFoundError):
         StateStore(state_url, address=ADDRESS, create=False)
+    StateStore(state_url, address=ADDRESS).close()
+    postgres.do("DELETE FROM lab", state_url)
+    with pytest.raises(NotFoundError):
+        StateStore(state_url, address=ADDRESS, create=False)
+
+
+def test_a_password_is_in_no_text_of_an_address(tmp_path):
+    state = f"postgresql://flnb:{PASSWORD}@host:port/x"
+    assert PASSWORD not in repr(LabAddress.parse(tmp_path, state))
+    with pytest.raises(StoreError) as refused:
+        StateStore(state, address=ADDRESS)
+    assert PASSWORD not in "".join(traceback.format_exception(refused.value))
 
 
 def test_without_the_extra_it_is_named(monkeypatch):

@@ -1,12 +1,13 @@
 """A shared lab does what a lab in a folder does; and rows mean the same in both databases."""
 
+import traceback
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from flnb.core import Status
-from flnb.core.errors import HeadMovedError
+from flnb.core.errors import HeadMovedError, StoreError
 from flnb.store import LabStore, Operation, Request, StateStore
 from flnb.store.records import InviteRecord
 from flnb.testing.stores import MOMENT, StoreSuite, sample_closing, sample_run
@@ -63,6 +64,20 @@ def test_a_head_is_moved_once_from_where_it_was_seen(state):
     with pytest.raises(HeadMovedError):
         state.move_head("run001", (1, 3), None, Request(id="b", actor="bob", reason=""))
     assert list(state.names("run001")) == ["before-rollback-1"]
+
+
+def test_an_error_says_what_was_broken_and_not_what_was_to_be_written(state):
+    payload = {"told": "in confidence"[::-1]}
+    with pytest.raises(StoreError, match="no such run") as refused:
+        state.journal("nobody", 1, 0, "assigned", payload)
+    assert payload["told"] not in "".join(traceback.format_exception(refused.value))
+    with pytest.raises(StoreError, match="this already"), state._database.writing() as connection:
+        connection.exec_driver_sql("INSERT INTO lab SELECT * FROM lab")
+    with (
+        pytest.raises(StoreError, match="cannot hold this"),
+        state._database.writing() as connection,
+    ):
+        connection.exec_driver_sql("UPDATE lab SET format = NULL")
 
 
 def test_the_log_is_a_chain_here_too(state, postgres, state_url):

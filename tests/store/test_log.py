@@ -65,3 +65,16 @@ def test_entries_of_before_there_was_a_chain_are_let_be(state, tmp_path):
     assert state.log_damage({}) == ""
     assert [operation.verb for operation in state.operations()] == ["start", "pause"]
     assert state.operations()[0].details == {}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE operations SET digest = NULL, signature = NULL, actor = 'eve'",
+        "DELETE FROM operations",
+    ],
+)
+def test_a_log_that_was_signed_is_not_whole_without_any_digest(state, tmp_path, statement):
+    tamper(tmp_path, "UPDATE lab SET log_key = x'00'")
+    tamper(tmp_path, statement)
+    assert "signatures of all operations" in state.log_damage({})

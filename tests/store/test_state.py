@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import traceback
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,7 +14,7 @@ import pytest
 
 from flnb.core import Status
 from flnb.core.errors import LabVersionError, NotFoundError, StoreError
-from flnb.store import JournalRecord, Operation, StateStore
+from flnb.store import JournalRecord, LabStore, Operation, StateStore
 from flnb.testing.stores import sample_closing, sample_run
 
 
@@ -94,6 +95,29 @@ def test_several_steps_are_journaled_together_or_not_at_all(state):
     state.journal_all(steps[:2])
     state.journal_all([])
     assert state.journal_of_open_round("run001") == steps[:2]
+
+
+def test_an_error_says_what_was_broken_and_not_what_was_to_be_written(state):
+    payload = {"told": "in confidence"[::-1]}
+    with pytest.raises(StoreError, match="no such run") as refused:
+        state.journal("nobody", 1, 0, "assigned", payload)
+    assert payload["told"] not in "".join(traceback.format_exception(refused.value))
+    for statement, meaning in (
+        ("INSERT INTO lab SELECT * FROM lab", "this already"),
+        ("UPDATE lab SET format = NULL", "cannot hold this"),
+    ):
+        with pytest.raises(StoreError, match=meaning), state._database.writing() as connection:
+            connection.exec_driver_sql(statement)
+
+
+def test_tables_without_a_lab_are_no_lab_where_none_may_be_made(tmp_path):
+    StateStore(tmp_path / "state.db").close()
+    with sqlite3.connect(tmp_path / "state.db") as connection:
+        connection.execute("DELETE FROM lab")
+    with pytest.raises(NotFoundError):
+        LabStore.open(tmp_path, create=False)
+    assert [path.name for path in tmp_path.glob("secret*")] == []
+    StateStore(tmp_path / "state.db").close()
 
 
 def test_closing_one_run_leaves_the_journal_of_another(state):
