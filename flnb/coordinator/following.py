@@ -90,16 +90,16 @@ class Following:
             self._position = closing.position
             self.picture.on_closed(closing)
         status = self._lab.first_view(record).status
-        error = _told(record.error) if status.over and status is not Status.INTERRUPTED else None
+        error = why_it_rests(record)
         if self.picture.view.status is not status:
             self.picture.on_status(status, error)
         if status.over and not self.done.done():
             self.done.set_result(error)
 
 
-def _told(text: str | None) -> FLBaseError | None:
-    """An error as it was when it was written down: message, then hint."""
-    if not text:
+def why_it_rests(record: RunRecord) -> FLBaseError | None:
+    """What a person should know about a run that rests, as it was written down."""
+    if not record.error or not record.status.over or record.status is Status.INTERRUPTED:
         return None
-    message, _, hint = text.partition("\n→ ")
+    message, _, hint = record.error.partition("\n→ ")  # as an error is shown
     return FLBaseError(message, hint=hint)

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.acting import actor, request
+from flnb.coordinator.following import why_it_rests
 from flnb.coordinator.history import aliases
 from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.moving import fork
@@ -95,7 +96,7 @@ class LocalRun:
         if (following := self.follow()) is not None:
             return following
         over: Future[FLBaseError | None] = Future()
-        over.set_result(None)
+        over.set_result(why_it_rests(self._record))
         return over
 
     def follow(self) -> Future[FLBaseError | None] | None:

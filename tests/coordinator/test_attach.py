@@ -88,6 +88,9 @@ def test_why_it_paused_by_itself_is_raised_elsewhere_too(drive):
     with pytest.raises(flnb.FLBaseError, match="needs 4 updates") as caught:
         lab.attach("first").wait(60)
     assert "run.resume" in caught.value.hint
+    for again in (lab.attach("first"), lab.run("first")):  # it rests already
+        with pytest.raises(flnb.FLBaseError, match="needs 4 updates"):
+            again.wait(1)
 
 
 def test_a_finished_run_is_just_there(coord, plan, task):
