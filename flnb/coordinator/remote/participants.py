@@ -269,14 +269,15 @@ class RemoteClients:
     def taken_back(self, run: str, generation: int) -> None:
         """The head of a run was moved: what was handed out or came in for it is of another past."""
         self.notable.taken_back(run, generation)
-        held = set(self._uploads.kept(run))
+        held = {key for key in self._uploads.kept(run) if key.generation < generation}
         for key in held:  # its client keeps it until it hears what became of it
             self._refuse(key, stale_generation(key, generation))
-        if (work := self._work) is not None and work.work.run == run:
+        work = self._work
+        if work is not None and work.work.run == run and work.work.generation < generation:
             self._withdraw(work, keep=held, reason="the run was rolled back")
             self.cancel(work)
             self._work = self._package = None
-        self._uploads.end(run)
+        self._uploads.end(run, before=generation)
 
     # --- within, on the loop --------------------------------------------------------------------
 

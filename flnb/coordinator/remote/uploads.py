@@ -132,12 +132,13 @@ class Uploads:
         if (file := self._kept.pop(key, None)) is not None:
             self._hands.writing.submit(self._spool.delete, file.update_id)
 
-    def end(self, run: str) -> None:
-        """A run is over: nobody wants anything of it any more."""
-        for key in [key for key in (*self._intakes, *self._kept) if key.run == run]:
-            self.drop(key)
+    def end(self, run: str, *, before: float = math.inf) -> None:
+        """A run, or what its generations before some other did, is over: nobody wants it any more."""
+        for key in (*self._intakes, *self._kept):
+            if key.run == run and key.generation < before:
+                self.drop(key)
         for file in self._spool.files:  # of earlier attempts; some of them are being deleted
-            if _run_of(file) == run:
+            if _run_of(file) == run and _envelope_of(file).assignment.generation < before:
                 self._hands.writing.submit(self._spool.delete, file.update_id)
 
     def _make_room(self, work: OpenWork) -> None:

@@ -9,7 +9,8 @@ from flnb.coordinator.remote.work import Facts, Key
 from flnb.coordinator.rows import LATE_UPDATE, OpenRound
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.ids import ClientId
-from tests.coordinator.remote.test_participants import CLIENT, crowd
+from flnb.core.messages import Outcome
+from tests.coordinator.remote.test_participants import CLIENT, LARGE, LAYOUT, crowd
 
 STALE = "stale generation (it is of round 4 of generation 1, the run is at generation 2)"
 OLD = Key("run", 1, 4, 0, "train", "a")
@@ -101,6 +102,27 @@ def test_an_update_that_had_counted_is_given_up_with_its_round(tmp_path):
             assert [kind for _, kind in people.sent] == ["assignment", "received", "refused"]
             people.remote.committed("run", 9)
             assert len(people.sent) == 3
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("layout", [LAYOUT, LARGE])
+def test_a_roll_back_that_is_told_again_leaves_the_present_generation_alone(tmp_path, layout):
+    async def scene():
+        async with crowd(tmp_path, layout=layout) as people:
+            counted = people.upload if layout is LARGE else people.offer
+            first = await people.begin("run", 4)
+            await counted(first, 1.0)
+            people.remote.taken_back("run", 1)  # the generation in which it is
+            assert len(people.spool.files) == (layout is LARGE)
+            report = await people.collect(first)
+            assert report.outcome.tolist() == [Outcome.ACCEPTED]
+            open_work = await people.begin("run", 5)
+            people.remote.taken_back("run", 1)
+            assert [kind for _, kind in people.sent if kind in {"withdrawn", "refused"}] == []
+            await counted(open_work, 2.0)
+            people.remote.committed("run", 5)
+            assert [kind for _, kind in people.sent].count("settled") == 2
 
     asyncio.run(scene())
 
