@@ -59,13 +59,7 @@ class StateStore(Runs, Requests, Registry, Tokens, Generations, Expiry, Epochs):
         address: str = "",
     ) -> None:
         database = _opened(where, clock, create=create, address=address)
-        Epochs.__init__(self, database, clock)
-        Runs.__init__(self, database, clock)
-        Requests.__init__(self, database, clock)
-        Registry.__init__(self, database, clock)
-        Tokens.__init__(self, database, clock)
-        Generations.__init__(self, database, clock)
-        Expiry.__init__(self, database, clock)
+        super().__init__(database, clock)  # the same for every part
 
     @property
     def lab_id(self) -> str:
