@@ -6,7 +6,7 @@ here knows what a round or a model means: it stores columns and flat arrays. Rea
 first, then `state.py` (with its parts, from `runs.py` to `epochs.py`), `records.py` and `tables.py`.
 """
 
-from flnb.store.aggregates import aggregates
+from flnb.store.aggregates import HIDDEN, aggregates
 from flnb.store.expiry import DAMAGED, EXPIRED, FREED, in_spans, in_words
 from flnb.store.exporting import export_tables
 from flnb.store.generations import Request
@@ -41,6 +41,7 @@ __all__ = [
     "DAMAGED",
     "EXPIRED",
     "FREED",
+    "HIDDEN",
     "TABLES",
     "YOUNGEST",
     "ClientRecord",

@@ -16,8 +16,7 @@ from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import QueryRefusedError
 from flnb.core.ids import RunId
 from flnb.core.view import RunView
-from flnb.store import aggregates
-from flnb.store.aggregates import HIDDEN
+from flnb.store import HIDDEN, aggregates
 from flnb.transport import Claims
 from flnb.transport.tokens import Role, allows
 from flnb.transport.v1 import control_pb2 as pb

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.acting import request
-from flnb.coordinator.control.looks import Looks
+from flnb.coordinator.control.looks import Looks, sees_clients
 from flnb.coordinator.control.orders import settings_of
 from flnb.coordinator.control.plain_history import (
     checkpoint_to_json,
@@ -20,6 +20,7 @@ from flnb.coordinator.history.moving import roll_back_here
 from flnb.coordinator.local import LocalRun
 from flnb.coordinator.run import Run
 from flnb.core.errors import PlanError
+from flnb.store import HIDDEN, Table
 from flnb.transport import Claims
 from flnb.transport.v1 import control_pb2 as pb
 
@@ -51,31 +52,33 @@ class Past:
             "Protect": self._protect,
         }
 
-    def _history(self, _: Claims, request: pb.HistoryRequest) -> bytes:
-        return walk_to_json(self._source(request.run).history())
+    def _history(self, claims: Claims, asked: pb.HistoryRequest) -> bytes:
+        history = self._source(asked.run).history()
+        return walk_to_json(history if sees_clients(claims) else history.for_viewers())
 
-    def _checkpoint(self, _: Claims, request: pb.CheckpointRequest) -> bytes:
-        history = self._source(request.run).history()
-        return checkpoint_to_json(history.checkpoint(which_from_json(request.which)))
+    def _checkpoint(self, _: Claims, asked: pb.CheckpointRequest) -> bytes:
+        history = self._source(asked.run).history()
+        return checkpoint_to_json(history.checkpoint(which_from_json(asked.which)))
 
-    def _diff(self, _: Claims, request: pb.DiffRequest) -> bytes:
-        return difference_to_json(self._at(request.before).diff(self._at(request.after)))
+    def _diff(self, _: Claims, asked: pb.DiffRequest) -> bytes:
+        return difference_to_json(self._at(asked.before).diff(self._at(asked.after)))
 
-    def _export(self, _: Claims, request: pb.ExportRequest) -> Iterator[pb.FileHead | memoryview]:
-        file = self._at(request.round).tensor_file()
+    def _export(self, _: Claims, asked: pb.ExportRequest) -> Iterator[pb.FileHead | memoryview]:
+        file = self._at(asked.round).tensor_file()
         head = pb.FileHead(n_bytes=file.n_bytes, sha256=file.sha256)
 
         def parts() -> Iterator[pb.FileHead | memoryview]:
             yield head
-            yield from file.pieces(request.after)
+            yield from file.pieces(asked.after)
 
         return parts()
 
-    def _aliases(self, _: Claims, request: pb.HistoryRequest) -> bytes:
-        return self._source(request.run).aliases().to_ipc()
+    def _aliases(self, claims: Claims, asked: pb.HistoryRequest) -> bytes:
+        table = self._source(asked.run).aliases()
+        return (table if sees_clients(claims) else _without_words(table)).to_ipc()
 
-    def _preview(self, _: Claims, request: pb.CheckpointRequest) -> bytes:
-        return preview_to_json(self._source(request.run).rollback(which_from_json(request.which)))
+    def _preview(self, _: Claims, asked: pb.CheckpointRequest) -> bytes:
+        return preview_to_json(self._source(asked.run).rollback(which_from_json(asked.which)))
 
     def _branch(self, claims: Claims, asked: pb.BranchRequest) -> pb.RunReply:
         at = None if asked.at == "null" else which_from_json(asked.at)
@@ -112,3 +115,10 @@ class Past:
 
     def _at(self, key: pb.RoundKey) -> Checkpoint:
         return self._source(key.run).history().at(key_from_message(key))
+
+
+def _without_words(aliases: Table) -> Table:
+    """Names and what they mean, without who gave them and why: that may quote a client."""
+    arrow = aliases.arrow()
+    hidden = dict.fromkeys(("actor", "reason"), [HIDDEN] * len(aliases))
+    return Table.of({name: hidden.get(name, arrow[name]) for name in aliases.columns})

@@ -12,7 +12,7 @@ from flnb.core import errors
 from flnb.core.errors import FLBaseError
 from flnb.core.ids import RunId
 from flnb.core.view import Phase, RoundRow, RunView, Status
-from flnb.store import Closing, FailedAttempt
+from flnb.store import HIDDEN, Closing, FailedAttempt
 
 _COLUMNS = ("metrics", "assignments", "updates", "events")
 _TIMES = ("opened_at", "closed_at", "ended_at")
@@ -50,7 +50,7 @@ def round_to_json(found: Closing | FailedAttempt, *, clients: bool) -> bytes:
 
     Args:
         found: The round.
-        clients: Whether what became of single clients goes along.
+        clients: Whether what became of single clients goes along, and words that may quote one.
     """
     told = {field.name: getattr(found, field.name) for field in fields(found)}
     if isinstance(found, FailedAttempt):
@@ -59,6 +59,8 @@ def round_to_json(found: Closing | FailedAttempt, *, clients: bool) -> bytes:
         for name in _COLUMNS:
             shown = clients or name == "metrics"
             told[name] = {key: list(values) if shown else [] for key, values in told[name].items()}
+        if told["expired"] and not clients:
+            told["expired"] = told["expired"] | {"actor": "somebody", "reason": HIDDEN}
     return json.dumps(told, default=_text).encode()
 
 

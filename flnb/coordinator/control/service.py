@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _ASK = "ask an admin of the lab for another: flnb token NAME --role ROLE"
 _AT_ONCE = 4
+_QUESTIONS = frozenset(
+    ["Round", "Sql", "Model", "History", "Checkpoint", "Diff", "Export", "Aliases", "Preview"]
+)
+"""What changes nothing and may take long."""
 
 Part = Message | bytes
 Whole = Message | bytes | memoryview
@@ -84,10 +88,9 @@ class ControlService:
             async for note in self._watch.notes(claims, request):
                 yield note
             return
-        threads = self._questions if method == "Sql" else self._threads
+        threads = self._questions if method in _QUESTIONS else self._threads
         found = await _done(threads, self._act, claims, method, request)
-        whole = isinstance(found, Message | bytes | memoryview)
-        for part in (found,) if whole else found:
+        async for part in _parts(threads, found):
             if isinstance(part, Message):
                 yield part
                 continue
@@ -120,6 +123,18 @@ async def _done(threads: ThreadPoolExecutor, work: Callable[..., Any], *argument
     except RuntimeError:  # no thread takes work any more
         raise UnreachableError("the coordinator stops") from None
     return await doing
+
+
+async def _parts(
+    threads: ThreadPoolExecutor, found: Whole | Iterable[Whole]
+) -> AsyncIterator[Whole]:
+    """What an answer is made of; parts that come one by one are worked out in a thread."""
+    if isinstance(found, Message | bytes | memoryview):
+        yield found
+        return
+    parts = iter(found)
+    while (part := await _done(threads, next, parts, None)) is not None:
+        yield part
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from flnb.coordinator.history.starting import in_words
 from flnb.coordinator.history.walk import KnownRound, Walk
 from flnb.core import RunId
 from flnb.core.errors import NotFoundError
-from flnb.store import Closing, LabStore, Named, RoundKey, RunRecord, Segment
+from flnb.store import HIDDEN, Closing, LabStore, Named, RoundKey, RunRecord, Segment
 from flnb.tensors import Layout
 
 HEAD, BEST = "head", "best"
@@ -47,6 +47,11 @@ class Timeline(Walk):
         told = in_words(record)
         title = f"{record.trunk_name} {told}" if told else record.trunk_name
         super().__init__(title, self._all_rounds(), self._all_lanes())
+
+    def for_viewers(self) -> Walk:
+        """The same without words that may quote a client, or tell where a file lies."""
+        rounds = [one._replace(expired=one.expired and HIDDEN) for one in self.rounds]
+        return Walk(self._record.trunk_name, rounds, self.lanes)
 
     # --- checkpoints ----------------------------------------------------------------------------
 

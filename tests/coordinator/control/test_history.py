@@ -1,5 +1,6 @@
 """History through a connection: the same words, numbers and refusals as where the lab is."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_what_is_looked_at_looks_the_same(here, person):
         there, near = far.checkpoint(which), here.checkpoint(which)
         assert (repr(there), there.key, there.metrics) == (repr(near), near.key, near.metrics)
         assert there._repr_mimebundle_() == near._repr_mimebundle_()
-    assert far.aliases.arrow().equals(here.aliases.arrow())
+    assert person().attach("otter").aliases.arrow().equals(here.aliases.arrow())
     assert far.history.commit_before(5) == here.history.commit_before(5)
 
 
@@ -125,6 +126,22 @@ def broken(answers, monkeypatch):
         return began
 
     return breaks
+
+
+def test_an_export_is_worked_out_beside_the_loop(far, answers, tmp_path):
+    threads = []
+
+    def export(_claims, _request):
+        for part in (
+            pb.FileHead(n_bytes=3, sha256=afar.hashlib.sha256(b"abc").hexdigest()),
+            b"abc",
+        ):
+            threads.append(threading.current_thread().name)
+            yield part
+
+    answers("Export", export)
+    assert far.checkpoint(4).export(tmp_path / "m").read_bytes() == b"abc"
+    assert [name.startswith("flnb-questions") for name in threads] == [True, True]
 
 
 def test_an_export_goes_on_where_the_connection_broke(far, broken, tmp_path):

@@ -22,6 +22,7 @@ from flnb.core.errors import (
     QueryRefusedError,
     TokenExpiredError,
 )
+from flnb.store import HIDDEN, Request
 from flnb.transport import ControlLink, Link, Pass
 from flnb.transport.control import METHODS, SERVICE
 from flnb.transport.tokens import LADDER, allows
@@ -103,18 +104,24 @@ def test_a_viewer_steers_nothing_and_hears_who_can_let_him(person, finished, pla
         assert refused.value.exit_code == 3
 
 
-def test_questions_keep_nobody_from_acting(coord, person, until):
-    admin, viewer, asked, go_on = person("admin"), person("viewer", "dr-kim"), [], threading.Event()
+@pytest.mark.parametrize("method", ["Sql", "History", "Diff", "Preview", "Export"])
+def test_questions_keep_nobody_from_acting(coord, person, until, method):
+    admin, other, asked, go_on = (
+        person("admin"),
+        person("operator", "dr-kim"),
+        [],
+        threading.Event(),
+    )
 
     def think(_claims, _request):
         asked.append(1)
         go_on.wait(20)
         return b""
 
-    coord._desk.server._controls._answers["Sql"] = think
+    coord._desk.server._controls._answers[method] = think
     with ThreadPoolExecutor(9) as threads:
         for _ in range(8):
-            threads.submit(viewer._wire.whole, "Sql", pb.SqlRequest())
+            threads.submit(other._wire.whole, method, METHODS[method].request())
         try:
             until(lambda: len(asked) == 4)
             assert len(threads.submit(lambda: admin.tokens).result(timeout=5)) == 2
@@ -142,6 +149,24 @@ def test_words_that_quote_a_client_are_not_for_viewers(coord, person, plan, task
     assert seen.view.error == "an operator sees why"
     assert viewer.sql("SELECT error FROM runs").df()["error"][0] == "an operator sees why"
     assert "needs 4" in person("operator").attach("first").view.error
+
+
+def test_why_a_commit_is_named_or_gone_is_not_for_viewers(coord, person, plan, task):
+    weights = coord.run(plan.replace(commit_every=1), task).wait(60).checkpoint(1)
+    file = weights.export(coord.lab.path / "start.safetensors")
+    run = coord.run(plan.replace(commit_every=1), task, name="first", start=file).wait(60)
+    run.alias("good", 2, reason="client-17 poisoned 3")
+    request = Request(id="1", actor="dr-kim", reason="client-17 poisoned 3")
+    coord.lab.store.state.expire([run.checkpoint(3).key], request)
+    seen = person("viewer").attach("first")
+    told = f"{seen.history!r} {seen.history.df()} {seen.round(3)._repr_mimebundle_()}"
+    told += str(seen.aliases.df().to_dict())
+    assert not [word for word in ("client-17", "dr-kim", str(file)) if word in told]
+    assert "expired by somebody" in told
+    assert max(seen.history.df()["expired"]) == seen.aliases.df()["reason"][0] == HIDDEN
+    whole = person("operator").attach("first")
+    assert str(file) in repr(whole.history)
+    assert "client-17" in f"{max(whole.history.df()['expired'])} {whole.aliases!r}"
 
 
 def test_an_admin_lets_others_in_and_takes_it_back(person, coord):
