@@ -16,6 +16,7 @@ from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import (
     HeadMovedError,
     LabHeldError,
+    NameTakenError,
     NotFoundError,
     PlanError,
     RoundStateError,
@@ -119,8 +120,7 @@ def fork(
         PlanError: The name cannot be one, or the plan cannot be.
         NameTakenError: The run has a branch of that name.
     """
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        raise PlanError(f"a branch's name has letters, digits, '-', '_' and '.', got {name!r}")
+    _check_name(lab, record, name)
     plan, now = Plan.from_yaml(record.plan_yaml).replace(**changes), SYSTEM_CLOCK.now()
     made = replace(
         record,
@@ -139,6 +139,17 @@ def fork(
     _held(lab, "branch", lambda store: store.state.fork(made, base, request, replays))
     reach("head-moved")
     return lab.store.state.run(made.name)
+
+
+def _check_name(lab: Lab, record: RunRecord, name: str) -> None:
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise PlanError(f"a branch's name has letters, digits, '-', '_' and '.', got {name!r}")
+    # The first branch has its name in no run's: rows of another one could not be told from its own.
+    if name == lab.store.state.run(record.trunk_name).branch:
+        raise NameTakenError(
+            f"{name!r} is the first branch of {record.trunk_name} already",
+            hint="choose another name",
+        )
 
 
 def ask(lab: Lab, run: RunId, verb: str, arguments: Mapping[str, Any]) -> str:

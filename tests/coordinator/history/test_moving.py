@@ -52,6 +52,8 @@ def test_a_branch_is_found_by_its_name_and_has_it_once(run, coord):
     assert coord.lab.run("otter/lr").name == "otter/lr"
     with pytest.raises(StoreError, match="already"):
         run.branch("lr", at=4)
+    with pytest.raises(StoreError, match="'main' is the first branch of otter already"):
+        coord.lab.run("otter/lr").branch("main", at=2)
     for name in ("", "a/b", "a b", "@x"):
         with pytest.raises(PlanError, match="branch's name"):
             run.branch(name, at=2)
