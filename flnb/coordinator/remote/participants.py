@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from flnb.coordinator.remote import notes
 from flnb.coordinator.remote.intake import Inflow
-from flnb.coordinator.remote.notable import Notable, stale_generation
+from flnb.coordinator.remote.notable import Notable
 from flnb.coordinator.remote.patience import LoopClock
 from flnb.coordinator.remote.report import arrivals, report
 from flnb.coordinator.remote.uploads import Uploads
@@ -270,13 +270,14 @@ class RemoteClients:
         """The head of a run was moved: what was handed out or came in for it is of another past."""
         self.notable.taken_back(run, generation)
         held = {key for key in self._uploads.kept(run) if key.generation < generation}
-        for key in held:  # its client keeps it until it hears what became of it
-            self._refuse(key, stale_generation(key, generation))
         work = self._work
         if work is not None and work.work.run == run and work.work.generation < generation:
             self._withdraw(work, keep=held, reason="the run was rolled back")
             self.cancel(work)
             self._work = self._package = None
+        for key in held:  # its client keeps it until it hears of it; people hear in the next round
+            client = ClientId(key.client)
+            self._refuse(key, self.notable.refused_as_stale(client, key, generation))
         self._uploads.end(run, before=generation)
 
     # --- within, on the loop --------------------------------------------------------------------

@@ -102,6 +102,8 @@ def test_an_update_that_had_counted_is_given_up_with_its_round(tmp_path):
             assert [kind for _, kind in people.sent] == ["assignment", "received", "refused"]
             people.remote.committed("run", 9)
             assert len(people.sent) == 3
+            await people.begin("run", 2)
+            assert STALE in people.remote.notable.remarks[CLIENT]
 
     asyncio.run(scene())
 
