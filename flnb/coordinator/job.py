@@ -9,6 +9,7 @@ from flnb.coordinator.population import Population
 from flnb.coordinator.replaying import Replay
 from flnb.core.messages import Segment
 from flnb.core.plan import Plan
+from flnb.core.ports import Participants
 from flnb.store import RunRecord
 from flnb.strategies import Strategy
 
@@ -46,3 +47,8 @@ class Job:
     """What leads to that version and on from there."""
     replay: Replay | None = None
     """Does rounds again from kept updates, in the place of clients."""
+
+    @property
+    def participants(self) -> Participants:
+        """Who does the work."""
+        return self.replay or self.population.engine

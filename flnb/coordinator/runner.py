@@ -21,14 +21,13 @@ from flnb.coordinator.folding import Folding, let_go
 from flnb.coordinator.guarding import Fired, Watch
 from flnb.coordinator.job import Job
 from flnb.coordinator.journal import Journal
+from flnb.coordinator.news import News
 from flnb.coordinator.rows import OpenRound
 from flnb.core.clock import SYSTEM_CLOCK, Clock
 from flnb.core.errors import FLBaseError, InsufficientClientsError
 from flnb.core.failpoints import reach
 from flnb.core.messages import CohortReport, MetricSum, Outcome, Work
-from flnb.core.ports import Participants
 from flnb.core.view import Status
-from flnb.sampling import sampler_for
 from flnb.store import Closing, LabStore, RoundKey
 from flnb.tensors import release_unused
 
@@ -62,8 +61,7 @@ class Runner:
         self._on_state = on_state
         self._on_closed = on_closed
         self._closer: Closer
-        self._sampler = sampler_for(job.plan)
-        self._inbox: asyncio.Queue[rounds.Fact] = asyncio.Queue()
+        self._news = News(job)
         self._version = job.start.take()
         self._open: OpenRound | None = None
         self._last: Closing | None = None
@@ -76,16 +74,9 @@ class Runner:
         self._watch = Watch(job.plan.guards, warn_only=job.replay is not None)
         self.fired: Fired | None = None
         """The guard for which the run rests."""
-        self._collecting: asyncio.Future[CohortReport | None] | None = None
         self._journal = Journal(store.state, io, job.record.id)
         self._error: FLBaseError | None = None
         self._ending: Status | None = None
-        self._drawing: rounds.Draw | None = None
-        """A cohort that could not be drawn yet: too few clients are here."""
-
-    @property
-    def _engine(self) -> Participants:
-        return self._job.replay or self._job.population.engine
 
     @property
     def version(self) -> Version:
@@ -96,7 +87,7 @@ class Runner:
         """Pass a command on; on the loop's thread. False if the run is coming to its rest."""
         if self._ending is not None and self.fired is None:
             return False
-        self._inbox.put_nowait(fact)
+        self._news.tell(fact)
         return True
 
     def rest(self) -> None:
@@ -138,12 +129,12 @@ class Runner:
                 facts = await self._carry_out(state, orders)
                 if self._ending is not None:
                     return await self._rest()
-                self._on_state(state, self._open, *self._awaited())
+                self._on_state(state, self._open, *self._news.awaited())
                 # What was asked while the orders were carried out counts before what they led to:
                 # a pause that was taken back must not be obeyed.
                 facts = [*self.left(), *facts]
-                state, orders = rounds.step(state, facts or await self._news(state))
-                if self._drawing is not None and state.status is Status.PAUSING:
+                state, orders = rounds.step(state, facts or await self._hear(state))
+                if self._news.drawing and state.status is Status.PAUSING:
                     self._ending = Status.PAUSED  # nobody knows when enough clients will be here
         except FLBaseError:
             if not self._closer.broken:
@@ -154,8 +145,7 @@ class Runner:
 
     def left(self) -> Iterator[rounds.Fact]:
         """Take what it was told and did not come to yet, in order."""
-        while not self._inbox.empty():
-            yield self._inbox.get_nowait()
+        return self._news.told()
 
     async def _carry_out(
         self, state: rounds.RoundsState, orders: Iterable[rounds.Order]
@@ -164,8 +154,7 @@ class Runner:
         for order in orders:
             match order:
                 case rounds.Draw():
-                    self._drawing = order
-                    facts.extend(self._drawn())
+                    facts.extend(self._news.draw(order))
                 case rounds.Assign():
                     await self._assign(state, order)
                 case rounds.Accept():
@@ -186,27 +175,6 @@ class Runner:
         # The rounds that a replay does again may end before the run does.
         done = self._version.round >= self._job.plan.rounds
         return Status.FINISHED if done else Status.PAUSED
-
-    def _drawn(self) -> list[rounds.Fact]:
-        """Draw the cohort that was asked for; nothing as long as too few clients are here."""
-        order, plan = self._drawing, self._job.plan
-        population = self._job.population
-        population.changed.clear()
-        here, replay = population.eligible(plan), self._job.replay
-        if order is None or (replay is None and population.needed(plan) > len(here)):
-            return []
-        self._drawing = None
-        sampler = replay or self._sampler
-        cohort = sampler.draw(here, seed=plan.seed, round=order.round, attempt=order.attempt)
-        return [rounds.Drawn(cohort)]
-
-    def _awaited(self) -> tuple[int, int]:
-        """Clients that a round waits for, and how many of them are here."""
-        population = self._job.population
-        if self._drawing is None:
-            return 0, 0
-        plan = self._job.plan
-        return population.needed(plan), len(population.eligible(plan))
 
     async def _assign(self, state: rounds.RoundsState, order: rounds.Assign) -> None:
         job, clients = self._job, state.waves[order.wave].clients
@@ -233,7 +201,7 @@ class Runner:
             line=job.line,
             keep_updates=job.plan.keep_updates is not None,
         )
-        await job.population.run(self._engine.begin, work, self._version.model)
+        await job.population.run(job.participants.begin, work, self._version.model)
         # Clients begin now; workers may have started first.
         self._open.opened_at = self._clock.now()
         if job.population.remote is not None and job.replay is None:
@@ -245,38 +213,17 @@ class Runner:
             what = {"clients": lost}
             self._journal.write(round_, "body-lost", what, lambda: reach("body-lost"))
 
-    async def _news(self, state: rounds.RoundsState) -> list[rounds.Fact]:
-        """Wait for a report of the cohort or for a command, whichever comes first."""
-        if self._open is not None and self._collecting is None:
-            room, sums = rounds.room(state), self._folding.sums
-            collect = self._job.population.run(self._engine.collect, room, sums)
-            self._collecting = asyncio.ensure_future(collect)
-        command = asyncio.ensure_future(self._inbox.get())
-        arrival = asyncio.ensure_future(self._job.population.changed.wait())
-        waiting: set[asyncio.Future[Any]] = {command}
-        if self._collecting is not None:
-            waiting.add(self._collecting)
-        if self._drawing is not None:
-            waiting.add(arrival)
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            arrival.cancel()
-            if not command.done():
-                command.cancel()
-        facts = [command.result()] if command.done() and not command.cancelled() else []
-        if self._drawing is not None:
-            facts += self._drawn()
-        if self._collecting is not None and self._collecting.done():
-            report, self._collecting = self._collecting.result(), None
+    async def _hear(self, state: rounds.RoundsState) -> list[rounds.Fact]:
+        """Wait for what happens next."""
+        begun = self._open is not None
+        facts, report = await self._news.hear(state, self._folding.sums, begun=begun)
+        if report is not None:
             facts.append(self._answered(state, report))
         return facts
 
-    def _answered(self, state: rounds.RoundsState, report: CohortReport | None) -> rounds.Answered:
+    def _answered(self, state: rounds.RoundsState, report: CohortReport) -> rounds.Answered:
         (wave,) = state.waves.values()
         assert self._open is not None, "a report without an open round"
-        if report is None:  # every row was reported, so none is missing
-            raise FLBaseError(f"round {state.round}: {wave.pending} clients were never reported")
         self._open.take(report)
         self._report = report
         settled = {"rows": report.rows.tolist(), "outcomes": report.outcome.tolist()}
@@ -308,7 +255,7 @@ class Runner:
         every = job.plan.evaluation.central_every
         central: dict[str, MetricSum] = {}
         if every and (order.round % every == 0 or last):
-            central = dict(await job.population.run(self._engine.evaluate, version.model))
+            central = dict(await job.population.run(job.participants.evaluate, version.model))
         self._let_go()
         await self._journal.durable()
         self._version, self._open = version, None
@@ -319,7 +266,7 @@ class Runner:
             self._ending = Status.PAUSED  # nothing more is begun from this version
             if state.status is Status.PAUSING:  # before what was told since, such as a resume
                 for fact in (rounds.PauseAsked(), *self.left()):
-                    self._inbox.put_nowait(fact)
+                    self._news.tell(fact)
         await self._closer.put(closing, version, must_commit=must)
         return rounds.Closed(order.round)
 
@@ -333,7 +280,7 @@ class Runner:
         self._ending = Status.PAUSED  # the machine pauses next; nobody is told otherwise meanwhile
         open_round, self._open = self._open, None
         if open_round is not None:
-            await self._stop_collecting()
+            await self._news.stop_collecting()
             self._let_go()
         await self._journal.durable()
         self._error = InsufficientClientsError(
@@ -356,7 +303,7 @@ class Runner:
     async def _rest(self) -> tuple[Status, FLBaseError | None]:
         """Save everything and say why the run rests."""
         assert self._ending is not None, "a run rests for a reason"
-        await self._stop_collecting()
+        await self._news.stop_collecting()
         await self._save()
         return self._ending, self._error
 
@@ -376,19 +323,13 @@ class Runner:
             self._io.submit(let_go, self._store.kept, closing.run, keep)
         self._on_closed(closing)
 
-    async def _stop_collecting(self) -> None:
-        if self._collecting is not None:
-            self._engine.cancel()
-            await asyncio.wait({self._collecting})
-            self._collecting = None
-
     def _let_go(self) -> None:
         if self._turn is not None:
             self._turn.release()
             self._turn = None
 
     async def _leave(self) -> None:
-        await self._stop_collecting()
+        await self._news.stop_collecting()
         self._let_go()
         self._folding.drop()
         # What went wrong with these was said already, or is of a round that is given up.
