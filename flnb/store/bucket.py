@@ -71,7 +71,8 @@ def check_bucket(place: HistoryPlace) -> None:
     server = endpoint_url()
     if (place, server) in _proven:
         return
-    key = f"{_prefix(place)}probe-{secrets.token_hex(8)}"
+    # Beside the place, which must be empty for a history to be made: this may be cut short.
+    key = f"{place.prefix or 'flnb'}-probe-{secrets.token_hex(8)}"
     with _client(place) as client:
         ignored = _ignored_conditions(client, place.bucket, key)
     if ignored:
@@ -96,6 +97,35 @@ def size_bytes(place: HistoryPlace) -> int:
         pages = client.get_paginator("list_objects_v2")
         listed = pages.paginate(Bucket=place.bucket, Prefix=_prefix(place))
         return sum(item["Size"] for page in listed for item in page.get("Contents", ()))
+
+
+def read_object(place: HistoryPlace, name: str) -> bytes:
+    """Read an object of a place; empty if there is none.
+
+    Raises:
+        NotFoundError: There is no such bucket.
+        AccessRefusedError: The credentials are wrong, or may not read.
+        StorageUnreachableError: The server does not answer.
+        StoreError: s3fs is not installed.
+    """
+    with _client(place) as client:
+        try:
+            return _body(client, place, name)
+        except client.exceptions.NoSuchKey:
+            return b""
+
+
+def write_once(place: HistoryPlace, name: str, body: bytes) -> bytes:
+    """Write an object of a place unless it is there; returns what lies there then.
+
+    Raises:
+        AccessRefusedError: The credentials may not write here.
+        StorageUnreachableError: The server does not answer.
+        StoreError: s3fs is not installed.
+    """
+    with _client(place) as client:
+        _put(client, place.bucket, f"{_prefix(place)}{name}", body, IfNoneMatch="*")
+        return _body(client, place, name)
 
 
 def finish_creation(place: HistoryPlace, first_snapshot: str) -> None:
@@ -165,6 +195,11 @@ def _ignored_conditions(client: Any, bucket: str, key: str) -> list[str]:
         client.delete_object(Bucket=bucket, Key=key)
     assert there, "an object of that name cannot be there"
     return [name for name, done in (("If-None-Match", again), ("If-Match", other)) if done]
+
+
+def _body(client: Any, place: HistoryPlace, name: str) -> bytes:
+    found = client.get_object(Bucket=place.bucket, Key=f"{_prefix(place)}{name}")
+    return bytes(found["Body"].read())
 
 
 def _put(client: Any, bucket: str, key: str, body: bytes, **condition: str) -> bool:

@@ -65,8 +65,8 @@ class History:
     Not for two threads at a time; several processes may read while one writes.
 
     Args:
-        place: Where the Icechunk repository lies, made with the first use: a folder, or a place in
-            S3.
+        place: Where the Icechunk repository lies, made with the first write: a folder, or a place
+            in S3.
         checked: Whether another process has found out that the place can hold a history.
     """
 
@@ -227,15 +227,17 @@ class History:
         """Let go of the repository; the next call opens it again."""
         self._repository = self._last = None
 
-    def _open(self) -> Repository:
-        if self._repository is None:
-            self._repository = open_repository(self.place, checked=self._checked)
+    def _open(self, *, create: bool = True) -> Repository:
+        if self._repository is None or (create and not self._checked):
+            checked = self._checked
+            self._repository = open_repository(self.place, create=create, checked=checked)
+            self._checked = checked or create
         return self._repository
 
     @contextmanager
     def _reading(self) -> Iterator[Repository]:
         with plain_errors(self.place):
-            yield self._open()
+            yield self._open(create=False)
 
     @contextmanager
     def _writing(self) -> Iterator[Repository]:

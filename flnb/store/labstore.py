@@ -3,6 +3,7 @@
     state.db        SQLite: the only commit point
     secret          32 random bytes, readable by its owner alone
     lab.lock        who holds the lab
+    .lock           locked while the history is made
     history/        Icechunk: committed models
     metrics.duckdb  tables of `lab.sql`, made from state.db
     spool/          uploads on their way into a sum
@@ -35,6 +36,7 @@ from flnb.store.kept import KeptUpdates
 from flnb.store.lease import Holder, Lease, holder
 from flnb.store.metrics import Metrics
 from flnb.store.opening import open_state
+from flnb.store.owner import claim
 from flnb.store.place import HistoryPlace
 from flnb.store.records import Closing
 from flnb.store.secret import secret_root
@@ -213,12 +215,13 @@ class LabStore:
         Raises:
             LabHeldError: Somebody holds it, and since when.
             StorageUnreachableError: The database or the bucket of a shared lab do not answer.
-            StoreError: The bucket ignores conditional writes.
+            StoreError: The bucket ignores conditional writes; the commits belong to another lab.
         """
         with self._lock:
-            if not self.place.local:
-                self.history.check()
+            if self.state.shared or not self.place.local:
+                self.writer.check()
             if self.state.shared:
+                claim(self.place.below("history"), self.id)
                 self._lease = shared = SharedLease(self.state, who, on_lost=on_lost)
                 self._keep_others_out(shared)
                 return shared

@@ -28,6 +28,7 @@ FIRST_BRANCH = "main"
 """Icechunk's own branch, which stays empty; every run starts from it."""
 _FIRST_SNAPSHOT = "1CECHNKREP0F1RSTCMT0"
 """What that branch names in every repository."""
+_LOCK = ".lock"
 _LOCK_TIMEOUT_S = 30.0
 _LOCK_PAUSE_S = 0.01
 _TRIES = 4
@@ -35,11 +36,14 @@ _TRIES = 4
 _LONGEST_PAUSE_MS = 1000
 
 
-def open_repository(place: HistoryPlace, *, checked: bool = False) -> Repository:
+def open_repository(
+    place: HistoryPlace, *, create: bool = True, checked: bool = False
+) -> Repository:
     """Open a repository, and make it if there is none.
 
     Args:
         place: Where it lies.
+        create: Whether it may be made; otherwise nothing is written, and no right to is needed.
         checked: Whether somebody has tried already what the bucket can do.
 
     Raises:
@@ -52,14 +56,17 @@ def open_repository(place: HistoryPlace, *, checked: bool = False) -> Repository
 
     if "ICECHUNK_LOG" not in os.environ:
         icechunk.set_logs_filter("off")  # it writes warnings to the standard output
-    if place.folder is None:
-        with plain_errors(place):
-            return _open_in_bucket(place, checked=checked)
-    place.folder.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(HistoryPlace(place.folder.parent)):
-        if not place.folder.exists() or not any(place.folder.iterdir()):
-            _create(place.folder)
-    return icechunk.Repository.open(place.storage())
+    with plain_errors(place):
+        if place.folder is None:
+            return _open_in_bucket(place, create=create, checked=checked)
+        if not _is_there(place.folder):
+            if not create:
+                raise _missing(place)
+            place.folder.parent.mkdir(parents=True, exist_ok=True)
+            with exclusive(HistoryPlace(place.folder.parent)):
+                if not _is_there(place.folder):
+                    _create(place.folder)
+        return icechunk.Repository.open(place.storage())
 
 
 @contextmanager
@@ -101,7 +108,8 @@ def exclusive(place: HistoryPlace) -> Iterator[None]:
     if place.folder is None:
         yield
         return
-    fd = os.open(place.folder, os.O_RDONLY | os.O_DIRECTORY)
+    # A file that may be written: NFS locks no others.
+    fd = os.open(place.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         for _ in range(int(_LOCK_TIMEOUT_S / _LOCK_PAUSE_S)):
             try:
@@ -119,15 +127,17 @@ def exclusive(place: HistoryPlace) -> Iterator[None]:
         os.close(fd)
 
 
-def _open_in_bucket(place: HistoryPlace, *, checked: bool) -> Repository:
+def _open_in_bucket(place: HistoryPlace, *, create: bool, checked: bool) -> Repository:
     import icechunk
 
     from flnb.store.bucket import check_bucket, finish_creation  # needed in S3 only
 
-    if not checked:
+    if create and not checked:
         check_bucket(place)
     storage, config = place.storage(), _config()
     if not icechunk.Repository.exists(storage):
+        if not create:
+            raise _missing(place)
         try:
             icechunk.Repository.create(storage)  # with settings, it would keep them there
         except icechunk.IcechunkError as error:
@@ -139,6 +149,17 @@ def _open_in_bucket(place: HistoryPlace, *, checked: bool) -> Repository:
     # Its client was made before the settings were known and tries for half a minute; one that is
     # read again makes a client of its own, by them.
     return copy.copy(opened)
+
+
+def _is_there(folder: Path) -> bool:
+    return folder.exists() and any(folder.iterdir())
+
+
+def _missing(place: HistoryPlace) -> StoreError:
+    return StoreError(
+        f"there is no commit of any run at {place}: it holds no history",
+        hint="look whether the disk is there, or the server the right one",
+    )
 
 
 def _config() -> RepositoryConfig:

@@ -122,6 +122,11 @@ class HistoryWriter:
                 self._worker = server.fork("flnb.store.committing:serve", nice=NICENESS)
                 self._unsent = {index for index, block in enumerate(self._blocks) if block}
 
+    def check(self) -> None:
+        """Find out now whether the place can hold a history; see `History.check`."""
+        with self._lock:
+            self._history.check()
+
     def submit(self, run: RunId, groups: Groups, meta: Mapping[str, Any]) -> Ticket:
         """Begin a commit; waits for the one before and for one copy, not for the disk.
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from flnb.core.errors import NotFoundError
-from flnb.store import History
+from flnb.core.errors import NotFoundError, StoreError
+from flnb.store import History, bucket
 from flnb.testing.stores import same_bits, sample_groups
 
 
@@ -41,6 +41,7 @@ def test_a_branch_goes_back_to_its_last_named_commit(place):
 
 def test_unknown_snapshots_are_not_found(place):
     history = History(place)
+    history.write("other", sample_groups(), {})
     for look in (history.read, history.meta, lambda name: history.reset("r", name)):
         with pytest.raises(NotFoundError, match="snapshot"):
             look("AAAAAAAAAAAAAAAAAAA0")
@@ -53,3 +54,32 @@ def test_a_creation_that_was_killed_half_way_is_finished(place, server):
     client.close()
     snapshot = History(place).write("r", sample_groups(), {})
     assert same_bits(History(place).read(snapshot), sample_groups())
+
+
+def test_a_probe_that_was_left_behind_is_in_nobodys_way(place, monkeypatch):
+    def killed(client, name, key):
+        client.put_object(Bucket=name, Key=key, Body=b"flnb")
+        return []
+
+    monkeypatch.setattr(bucket, "_ignored_conditions", killed)
+    snapshot = History(place).write("r", sample_groups(), {})
+    assert same_bits(History(place).read(snapshot), sample_groups())
+
+
+def test_reading_tries_no_write_and_makes_nothing(place, monkeypatch):
+    snapshot, elsewhere = History(place).write("r", sample_groups(), {}), place.below("elsewhere")
+    monkeypatch.setattr(bucket, "check_bucket", lambda _: pytest.fail("it wrote"))
+    assert same_bits(History(place).read(snapshot), sample_groups())
+    with pytest.raises(StoreError, match="no commit of any run"):
+        History(elsewhere).read(snapshot)
+    assert History(elsewhere).size_bytes == 0
+
+
+def test_a_history_that_was_opened_for_reading_is_tried_before_it_writes(place, monkeypatch):
+    snapshot, tried = History(place).write("r", sample_groups(), {}), []
+    monkeypatch.setattr(bucket, "check_bucket", tried.append)
+    history = History(place)
+    history.read(snapshot)
+    history.reset("r", None)
+    history.reset("r", snapshot)
+    assert tried == [place]

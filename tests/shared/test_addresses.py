@@ -114,7 +114,7 @@ def test_what_a_shared_lab_keeps_is_not_in_its_folder(state_url, tmp_path):
     derived = [one.store.secret.derive(purpose="test") for one in (lab, other)]
     assert derived[0] == derived[1]
     assert [trouble for trouble in lab.store.health() if "free" not in trouble] == []
-    assert [item.name for item in (tmp_path / "lab").iterdir()] == ["history"]
+    assert {item.name for item in (tmp_path / "lab").iterdir()} == {"history", ".lock"}
 
 
 def test_a_terminal_names_a_lab_and_its_state(state_url, tmp_path, monkeypatch, capsys):
@@ -126,3 +126,20 @@ def test_a_terminal_names_a_lab_and_its_state(state_url, tmp_path, monkeypatch, 
         monkeypatch.setenv("DATABASE_URL", state_url)
     monkeypatch.setattr(sys, "argv", ["flnb", "runs", "list", "--lab", str(tmp_path / "none")])
     assert main() == 2
+
+
+@pytest.mark.parametrize("place", ["folder", "s3"])
+def test_the_commits_of_a_lab_are_not_given_to_a_second_database(address, state_url, postgres):
+    first, second = LabStore.open(address, state_url), postgres.new_state()
+    with pytest.raises(StoreError, match=f"belongs to lab {first.id}, whose state is in another"):
+        LabStore.open(address, second)
+    tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema"
+    assert postgres.do(tables, second) == [(0,)]
+    StateStore(second, address=str(address)).close()  # as one that was made before the other
+    other = LabStore.open(address, second)
+    with pytest.raises(StoreError, match="DATABASE_URL"):
+        other.lease()
+    assert other.holder is None
+    first.lease().release()
+    for store in (first, other):
+        store.close()

@@ -30,7 +30,7 @@ def test_a_lab_is_a_folder_with_these_files(tmp_path):
         store.history.reset("run001", None)
         store.close()
     files = {path.name for path in store.path.iterdir()}
-    assert files == {"state.db", "secret", "lab.lock", "metrics.duckdb", "history"}
+    assert files == {"state.db", "secret", "lab.lock", ".lock", "metrics.duckdb", "history"}
     assert {path.name for path in tmp_path.iterdir()} == {"lab"}
 
 
