@@ -110,6 +110,7 @@ def replay(
         preview = there.run_of(run).replay(which(from_), exclude=exclude or (), train=train)
         if not as_json:
             output.say(repr(preview))
+        preview.check()
         made = f"{run.partition('/')[0]}/{preview.branch}"
         if not dry_run:
             if not reason:

@@ -115,7 +115,7 @@ def test_old_commits_go_with_a_reason_and_are_only_looked_at_without(
 def test_a_replay_says_what_is_missing_and_trains_again_if_it_is_told_to(call):
     wanted = ("run", "replay", "otter", "--from", "2", "--exclude", "c000")
     looked = call(*wanted, "--dry-run")
-    assert "not kept: rounds 3–4" in looked.err
+    assert (looked.code, "not kept: rounds 3–4" in looked.err) == (3, True)
     kept = call(*wanted, "--reason", "poisoned")
     assert (kept.code, "are not kept" in kept.err) == (3, True)
     made = json.loads(call(*wanted, "--train", "--reason", "poisoned", "--json").out)

@@ -138,15 +138,21 @@ class ReplayPreview:
         """
         if not reason.strip():
             raise PlanError("a replay needs a reason", hint='apply(reason="…")')
-        if not self._train:
-            self._check_possible()
+        self.check()
         until = None if self._train else self._until
         changes = {"exclude": self.exclude}
         asked = request(reason, self._request)
         made = fork(self._lab, self._record, self.branch, self._base, changes, asked, replays=until)
         return self._lab.run(made.id)
 
-    def _check_possible(self) -> None:
+    def check(self) -> None:
+        """See that it can be done.
+
+        Raises:
+            RoundStateError: Updates that are needed are not kept, or nobody is left in a round.
+        """
+        if self._train:
+            return
         again = (
             f"train=True trains rounds {spans(self.rounds)} again, without those who are excluded"
         )
@@ -164,7 +170,9 @@ class ReplayPreview:
     def facts(self) -> dict[str, str]:
         """All of it, as words."""
         after = f"the commit of round {self._base.round}" if self._base else "the first version"
+        impossible = not self._train and (self.missing or self.empty)
         verb = "trained again" if self._train else "added up again"
+        verb = f"cannot be {verb}" if impossible else verb
         facts = {
             "branch": f"{self._record.trunk_name}/{self.branch}, from {after}",
             verb: f"rounds {spans(self.rounds)} ({len(self.rounds)})",
@@ -182,9 +190,10 @@ class ReplayPreview:
             facts["nobody left"] = f"rounds {spans(self.empty)}"
         if self.short:
             facts["fewer than needed"] = f"rounds {spans(self.short)}"
-        facts["mind"] = (
-            "later updates still carry something of who is left out: not exact unlearning"
-        )
+        if self._taken_out:
+            facts["mind"] = (
+                "later updates still carry something of who is left out: not exact unlearning"
+            )
         return facts
 
     def __repr__(self) -> str:

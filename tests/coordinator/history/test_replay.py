@@ -46,7 +46,10 @@ def digests(run):
 
 
 def test_a_replay_that_leaves_nobody_out_gives_the_same_bits(run):
-    replayed = run.replay(2).apply("to see")
+    preview = run.replay(2)
+    assert "\n  added up again: rounds 3–6 (4)" in repr(preview)
+    assert "unlearning" not in repr(preview)
+    replayed = preview.apply("to see")
     assert (replayed.status, replayed.view.round) == (Status.PAUSED, 2)
     replayed.resume().wait(60)
     assert replayed.status is Status.FINISHED
@@ -60,6 +63,7 @@ def test_without_a_client_the_others_are_averaged_as_they_were(run, lab_of_otter
     out = str(closing.updates["client"][0])
     preview = run.replay(2, exclude={out})
     assert f"without: {out}" in repr(preview)
+    assert "not exact unlearning" in repr(preview)
     replayed = preview.apply("it lies").resume().wait(60)
     assert out not in replayed.round(3).clients.df()["client"].tolist()
     assert replayed.plan.exclude == (out,)
@@ -77,6 +81,7 @@ def test_only_the_last_rounds_are_kept_and_others_are_said(run, lab_of_otter):
     assert [key.round for key in kept] == [3, 4, 5, 6]
     preview = run.replay(0, exclude={"c000"})
     assert preview.missing == [1, 2]
+    assert "\n  cannot be added up again: rounds 1–6 (6)" in repr(preview)
     assert "rounds 1–2: they would have to be trained again" in repr(preview)
     with pytest.raises(RoundStateError, match="rounds 1–2 of otter are not kept\n→ train=True"):
         preview.apply("too far back")
