@@ -280,6 +280,10 @@ class QueryRefusedError(StoreError):
     exit_code = 3
 
 
+_MOST_NAMES = 12
+"""Names that are listed where none is near."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Offer the nearest known name, or list what there is.
 
@@ -292,4 +296,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = list(known)
     if near := difflib.get_close_matches(name, names, n=1):
         return f"did you mean {near[0]!r}?"
-    return f"there is: {', '.join(sorted(names)[:12])}" if names else ""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"there is: {', '.join(sorted(names)[:_MOST_NAMES])}{more}" if names else ""

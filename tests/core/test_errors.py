@@ -59,3 +59,9 @@ def test_a_missing_name_offers_what_there_is(name, hint):
 
 def test_with_nothing_known_nothing_is_offered():
     assert str(errors.NotFoundError("run", "otter")) == "no run 'otter'"
+
+
+def test_a_list_of_names_says_how_many_it_leaves_out():
+    names = [f"c{number:03}" for number in range(20)]
+    assert errors.did_you_mean("x", names).endswith("c010, c011 and 8 more")
+    assert "more" not in errors.did_you_mean("x", names[:12])
