@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flnb.cli import labs, output
 from flnb.cli.checkpoints import which
 from flnb.cli.output import AsJson, At, LabPath, RunName
+
+if TYPE_CHECKING:
+    from flnb.coordinator.run import Run
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; do nothing.")]
 
@@ -24,7 +27,7 @@ def branch(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the plan that is another."),
+        typer.Option("--set", metavar="A.B=V", help="A setting of the plan that is another."),
     ] = None,
     lab: LabPath = output.DEFAULT_LAB,
     at: At = None,
@@ -32,13 +35,14 @@ def branch(
     as_json: AsJson = False,
 ) -> None:
     """Make a branch that goes its own way from a checkpoint on; it rests until it is resumed."""
-    base, changes = which(at_round) if at_round is not None else None, _changes(settings or [])
+    from flnb.cli import runfile
+
+    base = which(at_round) if at_round is not None else None
     with labs.steered(lab, at) as there:
         handle = there.run_of(run)
+        changes = runfile.changes(handle.plan, settings or [])
         if dry_run:
-            start = handle.checkpoint("@head" if base is None else base).round if base != 0 else 0
-            handle.plan.replace(**changes)
-            facts: dict[str, object] = {"branch": f"{run}/{name}", "at": start, "done": False}
+            facts = _branch_to_be(handle, name, base, changes)
         else:
             made = handle.branch(name, at=base, **changes)
             facts = {"branch": made.name, "at": made.view.round, "done": True}
@@ -46,6 +50,8 @@ def branch(
         output.data(facts)
     elif dry_run:
         output.say(f"{facts['branch']} would begin after round {facts['at']}")
+        for setting, (before, after) in facts["settings"].items():
+            output.say(f"  {setting}: {before} → {after}")
     else:
         output.say(
             f"{facts['branch']} begins after round {facts['at']}; "
@@ -125,15 +131,18 @@ def replay(
         output.say(f"{made} is made; {output.program()} runs resume {made}")
 
 
-def _changes(settings: list[str]) -> dict[str, Any]:
-    import yaml
+def _branch_to_be(
+    handle: Run, name: str, base: int | str | None, changes: dict[str, Any]
+) -> dict[str, Any]:
+    """What a branch would be; refused where making it would be."""
+    from flnb.coordinator.history.comparing import differing
+    from flnb.core.errors import NameTakenError
 
-    from flnb.core.errors import PlanError
-
-    changes = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise PlanError(f"not a setting: {setting!r}", hint="--set rounds=200")
-        changes[key] = yaml.safe_load(value)
-    return changes
+    trunk = handle.name.partition("/")[0]
+    if name in {lane.branch for lane in handle.history.lanes}:
+        raise NameTakenError(f"{trunk} has a branch {name!r} already", hint="choose another name")
+    start = handle.checkpoint("@head" if base is None else base).round if base != 0 else 0
+    plans = {"is": handle.plan, "would be": handle.plan.replace(**changes)}
+    rows = differing({which: plan.model_dump(mode="json") for which, plan in plans.items()})
+    settings = {row["setting"]: (row["is"], row["would be"]) for row in rows}
+    return {"branch": f"{trunk}/{name}", "at": start, "settings": settings, "done": False}

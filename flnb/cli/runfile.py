@@ -96,6 +96,25 @@ def read(path: Path, overrides: list[str]) -> RunFile:
     return RunFile(**{str(key): value for key, value in data.items() if value is not None})
 
 
+def changes(plan: Plan, overrides: list[str]) -> dict[str, Any]:
+    """What `--set` makes of some settings of a plan, for its `replace`.
+
+    Args:
+        plan: The plan as it is.
+        overrides: Such as `rounds=200` or `strategy.local.lr=0.05`, also with `plan.` before it.
+
+    Raises:
+        PlanError: One is no setting with a value.
+    """
+    data: dict[str, Any] = {"plan": _yaml(plan.to_yaml(), "the plan")}
+    changed = []
+    for override in overrides:
+        setting = override.removeprefix("plan.")
+        _set(data, f"plan.{setting}")
+        changed.append(setting.partition("=")[0].partition(".")[0])
+    return {name: data["plan"][name] for name in changed}
+
+
 def _set(data: dict[str, Any], override: str) -> None:
     place, equals, text = override.partition("=")
     *parents, last = place.split(".")

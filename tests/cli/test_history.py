@@ -66,11 +66,15 @@ def test_an_alias_is_given_under_a_condition(call):
 def test_a_branch_begins_where_it_is_told(call):
     wanted = ("run", "branch", "otter", "lr", "--from", "2", "--set", "rounds=3")
     assert json.loads(call(*wanted, "--dry-run", "--json").out)["at"] == 2
+    for name in ("strategy.local.lr", "plan.strategy.local.lr"):
+        looked = call(*wanted, "--set", f"{name}=0.3", "--dry-run")
+        assert "  rounds: 4 → 3\n  strategy.local.lr: 0.1 → 0.3\n" in looked.err
     made = json.loads(call(*wanted, "--json").out)
     assert (made["branch"], made["at"], made["done"]) == ("otter/lr", 2, True)
-    taken = call(*wanted)
-    assert taken.code == 1
-    assert "already" in taken.err
+    for name in ("lr", "main"):
+        for look in ((), ("--dry-run",)):
+            taken = call("run", "branch", "otter", name, "--from", "2", *look)
+            assert (taken.code, "already" in taken.err) == (1, True)
     assert call("run", "branch", "otter", "x", "--set", "ruonds=3").code == 2
 
 

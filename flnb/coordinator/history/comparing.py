@@ -40,7 +40,7 @@ class Comparison:
     def __init__(self, runs: Sequence[Run]) -> None:
         self._runs = tuple(runs)
         self._frame = _frame(runs)
-        self.plans = _differences({run.name: run.plan.model_dump(mode="json") for run in runs})
+        self.plans = differing({run.name: run.plan.model_dump(mode="json") for run in runs})
         """Settings that are not the same in all plans, a column a run."""
 
     def df(self) -> pd.DataFrame:
@@ -119,7 +119,8 @@ def _frame(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def _differences(plans: Mapping[str, Mapping[str, Any]]) -> Table:
+def differing(plans: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Settings that are not the same in all plans, a column a plan."""
     flat = {name: dict(_leaves(plan)) for name, plan in plans.items()}
     settings = sorted({setting for plan in flat.values() for setting in plan})
     differing = [
