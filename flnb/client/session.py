@@ -18,7 +18,7 @@ from flnb.client.outbox import Held, key_of
 from flnb.client.ownership import About
 from flnb.client.transfers import Transfers
 from flnb.client.wire import Call, Wire
-from flnb.core.errors import AccessRefusedError, FLBaseError
+from flnb.core.errors import AccessRefusedError, FLBaseError, UnreachableError
 from flnb.core.failpoints import reach
 from flnb.transport.manifest import check_places
 from flnb.transport.v1 import federation_pb2 as pb
@@ -26,6 +26,9 @@ from flnb.transport.v1 import federation_pb2 as pb
 _MOST_WAITING = 16
 """Assignments that may wait for their turn; one coordinator has a few runs at most."""
 _SHORTEST_ALIVE_S = 0.05
+_SILENT_S = 30.0
+"""So long a coordinator may leave signs of life unanswered. The line is dead then, and gRPC would
+take twice as long to find out."""
 _LEAVE_S = 1.0
 _Tasks = dict[bytes, asyncio.Task[None]]
 
@@ -68,6 +71,8 @@ class Session:
         self._taking: _Tasks = {}
         self._sending: _Tasks = {}
         self._turn = asyncio.Lock()
+        self._silent_s = 0.0
+        """For how long this client has said that it is alive, and heard nothing."""
         self._reason = "the coordinator ended the session"
 
     async def serve(self) -> str:
@@ -125,6 +130,7 @@ class Session:
                 return
 
     def _heard(self, note: pb.CoordinatorNote) -> None:
+        self._silent_s = 0.0
         match note.WhichOneof("note"):
             case "welcome":
                 self._welcome(note.welcome)
@@ -162,7 +168,12 @@ class Session:
             await asyncio.sleep(every_s)
             # Thousands that only wait would cost the coordinator more than those that work.
             if self._desk.working_on or self._desk.outbox.held or self._taking or self._sending:
+                if self._silent_s >= _SILENT_S:
+                    raise UnreachableError(
+                        f"the coordinator has not been heard of for {self._silent_s:.0f} s"
+                    )
                 self._say(pb.ClientNote(alive=pb.Alive(working_on=self._desk.working_on)))
+                self._silent_s += every_s
 
     def _prove(self, nonce: bytes) -> None:
         lab = self._member.lab.encode()

@@ -322,6 +322,29 @@ def test_a_setting_that_this_client_does_not_know_is_named(task, coordinator, ho
     play(scene)
 
 
+def test_a_client_of_which_something_is_expected_finds_out_that_its_line_is_dead(
+    task, coordinator, home, training, monkeypatch
+):
+    monkeypatch.setattr("flnb.client.session._SILENT_S", 0.2)
+    training.go_on.clear()
+
+    async def scene():
+        client = FakeClient(coordinator, task, home, train=training)
+        async with running(client):
+            line = await coordinator.line(alive_every_s=0.05)
+            line.say(assignment=assignment(coordinator.keep(task.initial_model(1))))
+            for _ in range(3):
+                await line.hear("alive")
+                line.say(alive=pb.Alive())  # it answers, and then no more
+            again = await coordinator.line()
+            assert again is not line
+            assert "has not been heard of for 0" in client.said("reconnecting")[0]
+            training.go_on.set()
+            await again.hear("offer")
+
+    play(scene)
+
+
 def test_a_client_says_that_it_is_alive_while_something_is_expected_of_it(
     task, coordinator, home, training
 ):

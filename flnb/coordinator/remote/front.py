@@ -195,7 +195,9 @@ class Front:
             raise AccessRefusedError("the first note of a session is a hello")
         remote = self._remotes[session.layout_hash]
         remote.alive(client)
-        if kind == "failure":
+        if kind == "alive":
+            session.post(pb.CoordinatorNote(alive=pb.Alive()))  # the line holds, both ways
+        elif kind == "failure":
             remote.fail(client, Key.of(note.failure.assignment), story_of(note.failure))
         elif kind == "offer":
             await self._offered(session, remote, note.offer)
@@ -210,7 +212,7 @@ class Front:
             # session that it should have ended.
             raise TokenExpiredError(f"{record.name} has joined anew since this token was given")
         if (remote := self._remotes.get(hello.layout_hash)) is not None:
-            remote.check_name(session.client)
+            remote.presence.check_name(session.client)
         session.public_key = record.public_key
         await self._in_io(registry.seen, session.client, now, hello.n_examples, about)
         welcome = pb.Welcome(alive_every_s=self._limits.alive_every_s, lease_s=self._limits.lease_s)

@@ -296,7 +296,7 @@ class Goodbye(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., for_good: _Optional[bool] = ...) -> None: ...
 
 class CoordinatorNote(_message.Message):
-    __slots__ = ("welcome", "assignment", "wanted", "verdict", "withdrawn", "renew", "token", "goodbye")
+    __slots__ = ("welcome", "assignment", "wanted", "verdict", "withdrawn", "renew", "token", "goodbye", "alive")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ASSIGNMENT_FIELD_NUMBER: _ClassVar[int]
     WANTED_FIELD_NUMBER: _ClassVar[int]
@@ -305,6 +305,7 @@ class CoordinatorNote(_message.Message):
     RENEW_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
+    ALIVE_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     assignment: Assignment
     wanted: Wanted
@@ -313,7 +314,8 @@ class CoordinatorNote(_message.Message):
     renew: Renew
     token: Token
     goodbye: Goodbye
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignment: _Optional[_Union[Assignment, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ..., withdrawn: _Optional[_Union[Withdrawn, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., token: _Optional[_Union[Token, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ...) -> None: ...
+    alive: Alive
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignment: _Optional[_Union[Assignment, _Mapping]] = ..., wanted: _Optional[_Union[Wanted, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ..., withdrawn: _Optional[_Union[Withdrawn, _Mapping]] = ..., renew: _Optional[_Union[Renew, _Mapping]] = ..., token: _Optional[_Union[Token, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., alive: _Optional[_Union[Alive, _Mapping]] = ...) -> None: ...
 
 class FetchRequest(_message.Message):
     __slots__ = ("digest", "chunks")

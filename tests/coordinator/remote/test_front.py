@@ -42,6 +42,15 @@ async def hand_out(door, work):
     return remote
 
 
+def test_a_sign_of_life_is_answered(tmp_path):
+    async def scene(door):
+        visit = await come(door)
+        visit.say(alive=pb.Alive())
+        await until(lambda: visit.heard[-1] == "alive")
+
+    play(scene, tmp_path)
+
+
 def test_whoever_is_shut_out_and_does_not_read_is_gone_soon_and_counts_no_more(tmp_path):
     async def scene(door):
         visit = await come(door, reads=False)
