@@ -84,8 +84,8 @@ class Population:
         try:
             if self.remote is None and not self._closed:
                 self.remote, self._turn = remote, remote.turn
-                remote.on_population.add(self.changed.set)
-                remote.simulates.add(self.simulates)
+                remote.presence.on_change.add(self.changed.set)
+                remote.presence.simulates.add(self.simulates)
                 if both := sorted(filter(self.simulates, remote.clients)):
                     said = "%d remote clients of %s are not invited, simulated ones have their names: %s"
                     log.warning(said, len(both), self.task.name, ", ".join(both[:5]))
@@ -149,8 +149,8 @@ class Population:
         """End the workers; waits for the call that is under way."""
         self._closed = True
         if self.remote is not None:
-            self.remote.on_population.discard(self.changed.set)
-            self.remote.simulates.discard(self.simulates)
+            self.remote.presence.on_change.discard(self.changed.set)
+            self.remote.presence.simulates.discard(self.simulates)
         self.engine.cancel()
         self._thread.shutdown(wait=True)
         self.engine.close()

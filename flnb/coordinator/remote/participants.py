@@ -19,10 +19,11 @@ from flnb.coordinator.remote import notes
 from flnb.coordinator.remote.intake import Inflow
 from flnb.coordinator.remote.notable import Notable
 from flnb.coordinator.remote.patience import LoopClock
+from flnb.coordinator.remote.presence import Presence
 from flnb.coordinator.remote.report import arrivals, report
 from flnb.coordinator.remote.uploads import Uploads
 from flnb.coordinator.remote.work import Key, OpenWork, Received, Row, payload
-from flnb.core.errors import AccessRefusedError, IntegrityError, StoreError
+from flnb.core.errors import IntegrityError, StoreError
 from flnb.core.failpoints import reach
 from flnb.core.ids import ClientId
 from flnb.core.messages import CohortReport, Outcome, Work
@@ -60,7 +61,7 @@ class RemoteClients:
     ) -> None:
         self._loop, self._post, self._limits, self._clock = loop, post, limits, clock
         self._uploads = Uploads(spool, self._complete)
-        self._clients: Mapping[ClientId, int] = {}
+        self.presence = Presence()
         self._work: OpenWork | None = None
         self._package: Package | None = None
         self._opened_s = 0.0
@@ -71,17 +72,13 @@ class RemoteClients:
         self.stalls: list[float] = []
         """For how many seconds the loop stood still, each time since the open work began."""
         self.notable = Notable(lambda: self._work.work.run if self._work is not None else "")
-        self.on_population: set[Callable[[], None]] = set()
-        """Called on the loop when a client comes or goes."""
-        self.simulates: set[Callable[[ClientId], bool]] = set()
-        """Says of each population whether it simulates a client of that name."""
 
     # --- from a population's thread -------------------------------------------------------------
 
     @property
     def clients(self) -> Mapping[ClientId, int]:
         """Everybody who is here, with the number of examples."""
-        return self._clients
+        return self.presence.clients
 
     def begin(self, work: Work, model: Model) -> OpenWork:
         """Hand out one stage of one cohort; what was handed out before is withdrawn.
@@ -137,25 +134,12 @@ class RemoteClients:
 
     # --- what clients do, on the loop -----------------------------------------------------------
 
-    def check_name(self, client: ClientId) -> None:
-        """See that somebody could invite a client of this name.
-
-        Raises:
-            AccessRefusedError: Every population has a simulated client of that name.
-        """
-        taken = tuple(self.simulates)
-        if taken and all(simulates(client) for simulates in taken):
-            raise AccessRefusedError(
-                f"{client!r} is the name of a simulated client here",
-                hint="have yourself invited under another name, or let that one not be simulated",
-            )
-
     def arrive(self, client: ClientId, n_examples: int, life: bytes = b"") -> None:
         """A client is here; work that waits for it is handed out again."""
         takes_part = self._work is not None and self._work.of(client) is not None
-        was_here = takes_part and client in self._clients
+        was_here = takes_part and client in self.clients
         self.notable.came(client, life, self._since_s(), was_here=was_here)
-        self._population({**self._clients, client: n_examples})
+        self.presence.came(client, n_examples)
         if self._work is not None and (row := self._work.of(client)) is not None:
             row.heard_s = self._since_s()
             if row.outcome is Outcome.PENDING:
@@ -167,7 +151,7 @@ class RemoteClients:
             self.notable.left(client, self._since_s())
             if politely:
                 self._settle(self._work, [self._work.place(row.key)], Outcome.LOST, "it left")
-        self._population({name: n for name, n in self._clients.items() if name != client})
+        self.presence.left(client)
 
     def alive(self, client: ClientId) -> None:
         """A client was heard."""
@@ -233,7 +217,7 @@ class RemoteClients:
             return
         for place in work.pending:
             row = work.rows[place]
-            here = ClientId(row.key.client) in self._clients
+            here = ClientId(row.key.client) in self.clients
             silent_s = self._since_s() - row.heard_s
             if silent_s > (self._limits.lease_s if here else ABSENT_S):
                 self._settle(work, [place], Outcome.LOST, f"not heard of for {silent_s:.0f} s")
@@ -381,8 +365,3 @@ class RemoteClients:
     def _refuse_from_thread(self, key: Key, reason: str) -> None:
         self._loop.call_soon_threadsafe(self._refuse, key, reason)
         self._loop.call_soon_threadsafe(self._uploads.drop, key)
-
-    def _population(self, clients: Mapping[ClientId, int]) -> None:
-        self._clients = clients
-        for told in tuple(self.on_population):  # a population may be closed in another thread
-            told()

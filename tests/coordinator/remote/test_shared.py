@@ -98,6 +98,6 @@ def test_a_population_that_was_closed_hears_of_no_client_and_takes_no_name(tmp_p
             population.close()
             people.remote.arrive("c001", 7)
             assert not population.changed.is_set()
-            assert not people.remote.on_population
+            assert not people.remote.presence.on_change
 
     asyncio.run(scene())
