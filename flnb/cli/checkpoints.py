@@ -66,11 +66,9 @@ def alias(
 ) -> None:
     """Let a name mean a checkpoint from now on."""
     with labs.steered(lab, at) as there:
-        handle = there.run_of(run)
-        if dry_run:
-            found = handle.checkpoint(which(checkpoint))
-        else:
-            found = handle.alias(name, which(checkpoint), if_=condition, reason=reason)
+        found = there.run_of(run).alias(
+            name, which(checkpoint), if_=condition, reason=reason, dry_run=dry_run
+        )
     facts = {"alias": name, "round": found.round, "commit": found.snapshot, "done": not dry_run}
     if as_json:
         output.data(facts)

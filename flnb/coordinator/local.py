@@ -226,6 +226,17 @@ class LocalRun:
         aliases.give(self._lab.store, name, checkpoint, condition=condition, reason=reason)
         return checkpoint
 
+    def check_alias(self, name: str, at: int | str, condition: str) -> Checkpoint:
+        """See `RunSource`."""
+        aliases.plain_name(name)
+        return self.meets(at, condition)
+
+    def meets(self, at: int | str, condition: str) -> Checkpoint:
+        """Find a checkpoint that must meet a condition."""
+        checkpoint = self.history().checkpoint(at)
+        aliases.check(self._lab.store, condition, checkpoint)
+        return checkpoint
+
     def give_alias_back(self, name: str, reason: str) -> Checkpoint:
         """See `RunSource`."""
         aliases.give_back(self._lab.store, self.id, name, reason)

@@ -115,6 +115,10 @@ class RunSource(Protocol):
         """Let a name mean a checkpoint."""
         ...
 
+    def check_alias(self, name: str, at: int | str, condition: str) -> Checkpoint:
+        """Look which checkpoint a name would mean, and whether it could."""
+        ...
+
     def give_alias_back(self, name: str, reason: str) -> Checkpoint:
         """Let a name mean what it meant before."""
         ...

@@ -14,6 +14,7 @@ from flnb.coordinator.control.afar import DistantCheckpoint, DistantPreview, Dis
 from flnb.coordinator.control.held import Held
 from flnb.coordinator.control.plain import round_from_json
 from flnb.coordinator.control.wire import Wire
+from flnb.coordinator.history.aliases import plain_name
 from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.replay import ReplayPreview
 from flnb.core.errors import FLBaseError, IntegrityError, RoundStateError
@@ -144,6 +145,12 @@ class DistantRun:
         return self._named(
             pb.AliasRequest(name=name, which=json.dumps(at), condition=condition, reason=reason)
         )
+
+    def check_alias(self, name: str, at: int | str, condition: str) -> Checkpoint:
+        """See `RunSource`."""
+        plain_name(name)
+        request = pb.CheckpointRequest(run=self.id, which=json.dumps(at), condition=condition)
+        return DistantCheckpoint(self._wire, self._wire.whole("Checkpoint", request))
 
     def give_alias_back(self, name: str, reason: str) -> Checkpoint:
         """See `RunSource`."""

@@ -57,8 +57,8 @@ class Past:
         return walk_to_json(history if sees_clients(claims) else history.for_viewers())
 
     def _checkpoint(self, _: Claims, asked: pb.CheckpointRequest) -> bytes:
-        history = self._source(asked.run).history()
-        return checkpoint_to_json(history.checkpoint(which_from_json(asked.which)))
+        which = which_from_json(asked.which)
+        return checkpoint_to_json(self._source(asked.run).meets(which, asked.condition))
 
     def _diff(self, _: Claims, asked: pb.DiffRequest) -> bytes:
         return difference_to_json(self._at(asked.before).diff(self._at(asked.after)))

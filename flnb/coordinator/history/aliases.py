@@ -35,15 +35,50 @@ def give(
         PlanError: The name cannot be one, or the condition cannot be read.
         RoundStateError: The checkpoint does not meet the condition; says by how much.
     """
+    name = plain_name(name)
+    check(store, condition, checkpoint)
+    store.state.give_name(name, checkpoint.key, request(reason))
+
+
+def plain_name(name: str) -> str:
+    """An alias without its `@`.
+
+    Raises:
+        PlanError: It cannot be one.
+    """
     name = name.removeprefix("@")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]{0,63}", name) or name in {HEAD, BEST}:
         raise PlanError(
             f"an alias begins with a letter and has letters, digits, '-', '_' and '.'; {HEAD!r} and "
             f"{BEST!r} are looked up and not given; got {name!r}"
         )
-    if condition:
-        _check(store, condition, checkpoint)
-    store.state.give_name(name, checkpoint.key, request(reason))
+    return name
+
+
+def check(store: LabStore, condition: str, checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint that does not meet a condition; an empty one is met.
+
+    Raises:
+        PlanError: The condition cannot be read.
+        RoundStateError: It is not met; says by how much.
+    """
+    if not condition:
+        return
+    rule = Expression.parse(condition)
+    measured = series_until(store, checkpoint.key, rule.names, rule.window)
+    for name, values in measured.items():
+        # What was measured in an earlier round says nothing for this one.
+        if not values or ("." not in name and name not in checkpoint.metrics):
+            raise PlanError(
+                f"round {checkpoint.round} has no central metric {name!r}",
+                hint=did_you_mean(name, checkpoint.metrics),
+            )
+    finding = rule.look(measured)
+    if not finding.holds:
+        raise RoundStateError(
+            f"{condition} does not hold in round {checkpoint.round}: {finding.missing or finding}",
+            hint="the alias stays where it was",
+        )
 
 
 def give_back(store: LabStore, run: RunId, name: str, reason: str) -> Named:
@@ -76,22 +111,3 @@ def table(store: LabStore, run: RunId) -> Table:
             "at": [one.at for one in given],
         }
     )
-
-
-def _check(store: LabStore, condition: str, checkpoint: Checkpoint) -> None:
-    """Refuse a checkpoint that does not meet a condition."""
-    rule = Expression.parse(condition)
-    measured = series_until(store, checkpoint.key, rule.names, rule.window)
-    for name, values in measured.items():
-        # What was measured in an earlier round says nothing for this one.
-        if not values or ("." not in name and name not in checkpoint.metrics):
-            raise PlanError(
-                f"round {checkpoint.round} has no central metric {name!r}",
-                hint=did_you_mean(name, checkpoint.metrics),
-            )
-    finding = rule.look(measured)
-    if not finding.holds:
-        raise RoundStateError(
-            f"{condition} does not hold in round {checkpoint.round}: {finding.missing or finding}",
-            hint="the alias stays where it was",
-        )

@@ -109,7 +109,13 @@ class Rewinding:
         return self
 
     def alias(
-        self, name: str, at: int | str = "@head", *, if_: str = "", reason: str = ""
+        self,
+        name: str,
+        at: int | str = "@head",
+        *,
+        if_: str = "",
+        reason: str = "",
+        dry_run: bool = False,
     ) -> Checkpoint:
         """Give a checkpoint a name, which may move: `run.alias("serving", "@best", if_="accuracy > 0.9")`.
 
@@ -118,12 +124,15 @@ class Rewinding:
             at: Which checkpoint; see `checkpoint`.
             if_: Only if a central metric of that round is so.
             reason: Why; kept in the operations log.
+            dry_run: Only see whether it could be given.
 
         Raises:
             NotFoundError: There is no such checkpoint.
             PlanError: The name cannot be one, or the condition cannot be read.
             RoundStateError: The condition is not met; the name stays where it was.
         """
+        if dry_run:
+            return self.source.check_alias(name, at, if_)
         return self.source.give_alias(name, at, if_, reason)
 
     def revert_alias(self, name: str, *, reason: str = "") -> Checkpoint:

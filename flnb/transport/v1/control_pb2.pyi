@@ -157,12 +157,14 @@ class HistoryRequest(_message.Message):
     def __init__(self, run: _Optional[str] = ...) -> None: ...
 
 class CheckpointRequest(_message.Message):
-    __slots__ = ("run", "which")
+    __slots__ = ("run", "which", "condition")
     RUN_FIELD_NUMBER: _ClassVar[int]
     WHICH_FIELD_NUMBER: _ClassVar[int]
+    CONDITION_FIELD_NUMBER: _ClassVar[int]
     run: str
     which: str
-    def __init__(self, run: _Optional[str] = ..., which: _Optional[str] = ...) -> None: ...
+    condition: str
+    def __init__(self, run: _Optional[str] = ..., which: _Optional[str] = ..., condition: _Optional[str] = ...) -> None: ...
 
 class DiffRequest(_message.Message):
     __slots__ = ("before", "after")

@@ -238,8 +238,13 @@ def test_names_are_given_and_taken_back(far, here):
     assert far.revert_alias("serving", reason="worse").round == 2
     given = here.aliases.df().query("name == 'serving'")
     assert given["actor"].unique().tolist() == ["dr-lee"]
-    with pytest.raises(RoundStateError, match=r"accuracy > 0\.999 does not hold"):
-        far.alias("serving", 6, if_="accuracy > 0.999")
+    assert far.alias("serving", 4, if_="accuracy > 0", dry_run=True).round == 4
+    assert len(here.aliases.df().query("name == 'serving'")) == len(given)
+    for dry_run in (False, True):
+        with pytest.raises(RoundStateError, match=r"accuracy > 0\.999 does not hold"):
+            far.alias("serving", 6, if_="accuracy > 0.999", dry_run=dry_run)
+        with pytest.raises(PlanError, match="looked up and not given"):
+            far.alias("head", 6, dry_run=dry_run)
 
 
 def test_a_protected_branch_stays_until_an_admin_lets_it_go(far, person):
