@@ -215,7 +215,7 @@ class Coordinator(Hosting, Granting, Steering):
         if errors := (*summary.errors, *unknown_names(plan, summary)):
             raise PlanError("\n".join(errors))
         begin = begin_from(self.lab, start, task.layout) if start is not None else None
-        with self._gate:
+        with self.gate:
             store = self.lab.store
             record = new_record(store, plan, task, population.simulation, name)
             if begin is None:
@@ -237,7 +237,7 @@ class Coordinator(Hosting, Granting, Steering):
     ) -> Run:
         """Go on with a run; see `Lab.resume`."""
         run = self.lab.run(run) if isinstance(run, str) else run
-        with self._gate:
+        with self.gate:
             drive, changes = self._drives.get(run.id), changes or {}
             if drive is not None and not drive.over:
                 if not changes and self._takes(drive, ResumeAsked()):

@@ -21,7 +21,7 @@ from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import GuardError, RoundStateError
 from flnb.core.failpoints import reach
 from flnb.core.guards import Guard
-from flnb.store import Closing, LabStore, Operation, Request
+from flnb.store import Closing, FailedAttempt, LabStore, Operation, Request
 
 ACTOR = "guard"
 """Who did it, in the operations log, where no person did."""
@@ -130,13 +130,20 @@ def go_back(store: LabStore, job: Job, fired: Fired) -> Job:
     seen = (job.record.generation, state.head(run).round)
     base = Timeline(store, job.record).commit_before(fired.round - 1)
     request = Request(id=f"{_mark(job, fired)}{seen[0]}", actor=ACTOR, reason=fired.words)
+    repaired = FailedAttempt(
+        run=run,
+        generation=seen[0],
+        round=fired.round,
+        attempt=fired.attempt,
+        counts={},
+        reasons={0: f"guard: {fired.words}"},
+        ended_at=SYSTEM_CLOCK.now(),
+    )
     try:
-        move(store, run, seen, base, request)
+        move(store, run, seen, base, request, repaired=repaired)
     except RoundStateError as error:
         raise _pause(store, job, fired, f"it could not go back: {error.message}") from error
     reach("guard-went-back")
-    reasons = {0: f"guard: {fired.words}"}
-    state.record_attempt(run, fired.round, fired.attempt, {}, reasons)
     task, people = job.population.task, job.population
     return resumed_job(store, state.run(run), task, (), None, {}, lambda *_: people)
 

@@ -21,7 +21,7 @@ class Hosting(Inviting):
     def __init__(self) -> None:
         self._populations: list[Population] = []
         self._drives: dict[RunId, Drive] = {}
-        self._gate = threading.RLock()
+        self.gate = threading.RLock()
         """Held while runs and populations come and go: cells and other processes may ask at once."""
 
     def simulate(
@@ -59,7 +59,7 @@ class Hosting(Inviting):
         """Find such a population, or make it in the place of one that differs and is idle."""
         self._thread()
         fingerprint = task.fingerprint()
-        with self._gate:
+        with self.gate:
             for known in tuple(self._populations):
                 if known.task.fingerprint() != fingerprint:
                     continue
@@ -74,7 +74,7 @@ class Hosting(Inviting):
         return population
 
     def _listening(self) -> None:
-        with self._gate:
+        with self.gate:
             for population in self._populations:
                 self._take_in_remote(population)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from flnb.coordinator.acting import actor
@@ -27,6 +28,7 @@ class Steering:
     """Runs of a coordinator; `Coordinator` inherits it."""
 
     lab: Lab
+    gate: RLock
     _drives: dict[RunId, Drive]
     _io: ThreadPoolExecutor | None
 

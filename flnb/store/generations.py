@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from flnb.core import Clock, RunId, Status, failpoints
 from flnb.core.errors import HeadMovedError, NameTakenError, NotFoundError, RoundStateError
-from flnb.store import closing_rows, log, schema
+from flnb.store import attempt_rows, closing_rows, log, schema
 from flnb.store.database import Database
 from flnb.store.lineage import Generation, Line, RoundKey
-from flnb.store.records import Named, Operation, RunRecord
+from flnb.store.records import FailedAttempt, Named, Operation, RunRecord
 
 ALIAS, KEPT = "alias", "kept"
 _generations, _names, _runs, _heads = schema.generations, schema.names, schema.runs, schema.heads
@@ -84,7 +84,7 @@ class Generations:
         query = select(_generations).order_by(_generations.c.at, _generations.c.run)
         query = query if run is None else query.where(_generations.c.run == run)
         with self._database.reading() as connection:
-            return [_generation(row) for row in connection.execute(query)]
+            return [Generation.of(row) for row in connection.execute(query)]
 
     def fork(
         self,
@@ -123,18 +123,38 @@ class Generations:
             failpoints.reach("in-move")
             return row
 
-    def move_head(
+    def check_move(
         self, run: RunId, seen: tuple[int, int], base: RoundKey | None, request: Request
+    ) -> bool:
+        """See that a head could be moved now; raises what `move_head` would.
+
+        Returns:
+            False if the same request was done before.
+        """
+        with self._database.reading() as connection:
+            if _asked_before(connection, request) is not None:
+                return False
+            self._check_move(connection, record_of(connection, run), seen, base)
+            return True
+
+    def move_head(
+        self,
+        run: RunId,
+        seen: tuple[int, int],
+        base: RoundKey | None,
+        request: Request,
+        repaired: FailedAttempt | None = None,
     ) -> Generation:
         """Let a branch go on from another round, if its head is where it was seen.
 
-        The head that is left behind gets a name; the run rests.
+        The head that is left behind gets a name; the run rests, or goes on if an attempt is repaired.
 
         Args:
             run: The branch.
             seen: Generation and round of the head that was looked at.
             base: A round with a commit; None is the first version.
             request: The same one twice is done once, and answered twice.
+            repaired: For which attempt a guard moves it; this and those before count from now on.
 
         Raises:
             HeadMovedError: The head is elsewhere; nothing was done.
@@ -146,21 +166,20 @@ class Generations:
             if (known := _asked_before(connection, request)) is not None:
                 return known
             record = record_of(connection, run)
-            now = _head(connection, record)
-            if now != seen:
-                raise HeadMovedError(record.name, seen, now)
-            _check_there(connection, record, base)
-            self._check_free(connection, record, base)
-            row = self._begin(connection, run, now[0] + 1, base, request)
-            left = RoundKey(run, *now)
+            self._check_move(connection, record, seen, base)
+            row = self._begin(connection, run, seen[0] + 1, base, request)
+            left = RoundKey(run, *seen)
             if left.round:
-                kept = Named(record.kept_name(now[0]), left, KEPT, *_who(request), row.at)
+                kept = Named(record.kept_name(seen[0]), left, KEPT, *_who(request), row.at)
                 self._name(connection, record, kept)
             of_run = _heads.c.run == run
             change = {"generation": row.generation, "round": row.after, "snapshot_round": None}
             connection.execute(update(_heads).where(of_run).values(change))
-            rests = {"generation": row.generation, "status": Status.PAUSED, "error": None}
-            connection.execute(update(_runs).where(_runs.c.id == run).values(rests))
+            status = Status.PAUSED if repaired is None else Status.RUNNING
+            stands = {"generation": row.generation, "status": status, "error": None}
+            connection.execute(update(_runs).where(_runs.c.id == run).values(stands))
+            if repaired is not None:
+                attempt_rows.carry(connection, repaired, row)
             journal = schema.journal
             connection.execute(delete(journal).where(journal.c.run == run))
             self._note(connection, "rollback", row, {"left": list(left), "base": base})
@@ -268,8 +287,17 @@ class Generations:
         facts = dict(details) | {"generation": row.generation}
         log.append(connection, Operation(row.at, row.actor, verb, row.run, row.reason, facts))
 
-    def _check_free(self, connection: Connection, record: RunRecord, base: RoundKey | None) -> None:
-        """Refuse a move that a protection or an alias forbids."""
+    def _check_move(
+        self,
+        connection: Connection,
+        record: RunRecord,
+        seen: tuple[int, int],
+        base: RoundKey | None,
+    ) -> None:
+        """Refuse a move of another head, to what is not there, or that somebody forbids."""
+        if (now := _head(connection, record)) != seen:
+            raise HeadMovedError(record.name, seen, now)
+        _check_there(connection, record, base)
         if record.protected:
             raise RoundStateError(
                 f"{record.name} is protected: its head is not moved back",
@@ -323,7 +351,7 @@ def _blocking(connection: Connection, record: RunRecord, base: RoundKey | None) 
 
 def _walk(connection: Connection, run: RunId, generation: int) -> Line:
     rows = connection.execute(select(_generations))  # a fork's base may be on any branch
-    known = {(row.run, row.generation): row for row in map(_generation, rows)}
+    known = {(row.run, row.generation): row for row in map(Generation.of, rows)}
     return Line.of(run, generation, known)
 
 
@@ -358,18 +386,7 @@ def names_of(connection: Connection, record: RunRecord) -> list[Named]:
 def _asked_before(connection: Connection, request: Request) -> Generation | None:
     query = select(_generations).where(_generations.c.request == request.id)
     row = connection.execute(query).first()
-    return None if row is None else _generation(row)
-
-
-def _generation(row: Row[Any]) -> Generation:
-    base = None
-    if row.base_run is not None:
-        base = RoundKey(row.base_run, row.base_generation, row.base_round)
-    replays = None
-    if row.replay_run is not None:
-        replays = RoundKey(row.replay_run, row.replay_generation, row.replay_round)
-    names = ("run", "generation", "request", "actor", "reason", "at")
-    return Generation(base=base, replays=replays, **{name: getattr(row, name) for name in names})
+    return None if row is None else Generation.of(row)
 
 
 def _named(row: Row[Any]) -> Named:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 from flnb.core import RunId
 from flnb.core.errors import NotFoundError
@@ -41,6 +41,17 @@ class Generation:
     replays: RoundKey | None = None
     """Rounds of the line of this one, up to it, are not trained but added up again from kept
     updates."""
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """Read it from a row of the table of generations."""
+        base = replays = None
+        if row.base_run is not None:
+            base = RoundKey(row.base_run, row.base_generation, row.base_round)
+        if row.replay_run is not None:
+            replays = RoundKey(row.replay_run, row.replay_generation, row.replay_round)
+        names = ("run", "generation", "request", "actor", "reason", "at")
+        return cls(base=base, replays=replays, **{name: getattr(row, name) for name in names})
 
     @property
     def after(self) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 import flnb
-from flnb.coordinator.guarding import Watch, go_back
+from flnb.coordinator.guarding import Fired, Watch, go_back
 from flnb.core.errors import GuardError, PlanError
 from flnb.core.view import Status
 from flnb.rounds import PauseAsked
@@ -163,3 +163,20 @@ def test_a_stop_asked_while_a_guard_finds_that_it_must_pause_ends_the_run(
         run.wait(60)
     assert run.status is Status.STOPPED
     assert coord.lab.store.state.run(run.id).status is Status.STOPPED
+
+
+def test_a_round_that_a_guard_repaired_stays_repaired_when_a_later_one_goes_back_across_it(
+    guarded, coord, monkeypatch
+):
+    guard, look = flnb.Guard("training.loss < 0", then="rollback"), Watch.look
+
+    def breaks(watch, closing):
+        fired = Fired(guard, closing.round, closing.attempt, "as if it held")
+        bad = closing.round in {3, 5} and closing.attempt == 0
+        return (closing, fired) if bad else look(watch, closing)
+
+    monkeypatch.setattr(Watch, "look", breaks)
+    run = guarded(guard, commit_every=10).wait(60)
+    assert (run.status, run.view.generation) == (Status.FINISHED, 3)
+    assert coord.lab.store.state.failed_attempts(run.id) == {3: 1, 5: 1}
+    assert [base.base for base in coord.lab.store.state.generations(run.id)] == [None, None]

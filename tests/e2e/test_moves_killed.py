@@ -51,6 +51,15 @@ else:
             coordinator.simulate(task, workers=0)
             plan = flnb.Plan(rounds=4, invite=2, commit_every=1, seed=1)
             coordinator.run(plan, task, name="otter").wait()
+        elif what == "carry on":
+            for name in coordinator.carry_on():
+                coordinator.done(coordinator.attach(name).id).exception()
+        elif what == "guard":
+            task = flnb.tasks.digits(model="softmax", split=flnb.IID(clients=4, seed=0))
+            coordinator.simulate(task, workers=0)
+            guard = flnb.Guard("training.loss < 9", then="rollback", limit=1)
+            plan = flnb.Plan(rounds=4, invite=2, commit_every=1, seed=1, guards=(guard,))
+            coordinator.run(plan, task, name="guarded").wait()
         else:
             coordinator.lab.resume(what).wait()
 """
@@ -178,3 +187,18 @@ def test_of_eight_that_move_a_head_at_the_same_moment_one_does(begin, tmp_path, 
     assert sorted(lost) == sorted((to, (1, 4), (2, won), fresh[to]) for to, *_ in lost)
     assert len(lost) == 7
     assert head(flnb.open(lab).run("otter")) == ((2, won), *MOVED[1:])
+
+
+@pytest.mark.long
+def test_a_run_that_was_killed_after_a_guard_moved_its_head_is_carried_on(begin, tmp_path):
+    victim = begin("guard", "guard-went-back")
+    victim.stopped()
+    victim.kill()
+    lab = flnb.open(tmp_path / "lab")
+    assert lab.run("guarded").status is Status.INTERRUPTED
+    assert head(lab.run("guarded"))[0] == (2, 0)
+    begin("carry on").wait()
+    run, state = lab.run("guarded"), lab.store.state
+    assert "it went back from this round before" in run.view.error
+    last = state.closing(run.id, 1)
+    assert (last.generation, last.attempt) == (2, 1)  # another cohort was drawn

@@ -2,12 +2,13 @@
 
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from flnb.core import Status
 from flnb.core.errors import HeadMovedError, NotFoundError, RoundStateError, StoreError
-from flnb.store import Request, RoundKey, StateStore
+from flnb.store import FailedAttempt, Request, RoundKey, StateStore
 from flnb.testing.stores import sample_closing, sample_run
 
 
@@ -201,3 +202,43 @@ def test_unknown_runs_are_not_found(state):
         state.move_head("nobody", (1, 0), None, asked())
     with pytest.raises(NotFoundError):
         state.line("nobody")
+
+
+def failed(generation, number, attempt=0):
+    return FailedAttempt(
+        run="run001",
+        generation=generation,
+        round=number,
+        attempt=attempt,
+        counts={},
+        reasons={0: "guard: loss > 3"},
+        ended_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def test_a_move_that_repairs_an_attempt_goes_on_and_keeps_the_attempts_after_its_base(state):
+    for number in (2, 4, 5):
+        state.record_attempt("run001", number, 0, {"failed": 1})
+    base = RoundKey("run001", 1, 3)
+    state.move_head("run001", (1, 6), base, asked("one"), failed(1, 6))
+    assert state.run("run001").status is Status.RUNNING
+    assert state.failed_attempts("run001") == {4: 1, 5: 1, 6: 1}
+    close(state, 4, 5)
+    state.move_head("run001", (2, 5), base, asked("two"), failed(2, 5, attempt=1))
+    assert state.failed_attempts("run001") == {4: 1, 5: 2, 6: 1}
+    assert [one.reasons for one in state.attempts("run001")][-1] == {0: "guard: loss > 3"}
+    state.move_head("run001", (3, 3), None, asked("three"))
+    assert state.failed_attempts("run001") == {}
+
+
+def test_whether_a_head_could_be_moved_is_seen_without_moving_it(state):
+    base = RoundKey("run001", 1, 3)
+    assert state.check_move("run001", (1, 6), base, asked())
+    with pytest.raises(HeadMovedError):
+        state.check_move("run001", (1, 5), base, asked())
+    state.protect("run001", asked("p"))
+    with pytest.raises(RoundStateError, match="protected"):
+        state.check_move("run001", (1, 6), base, asked())
+    state.protect("run001", asked("q"), protected=False)
+    state.move_head("run001", (1, 6), base, asked())
+    assert not state.check_move("run001", (1, 6), base, asked())

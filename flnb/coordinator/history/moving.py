@@ -17,7 +17,6 @@ from flnb.core.errors import (
     HeadMovedError,
     LabHeldError,
     NameTakenError,
-    NotFoundError,
     PlanError,
     RoundStateError,
 )
@@ -25,7 +24,7 @@ from flnb.core.failpoints import reach
 from flnb.core.ids import RunId, new_run_id
 from flnb.core.plan import Plan
 from flnb.core.view import Status
-from flnb.store import LabStore, Request, RoundKey, RunRecord
+from flnb.store import FailedAttempt, LabStore, Request, RoundKey, RunRecord
 
 if TYPE_CHECKING:
     from flnb.coordinator.coordinator import Coordinator
@@ -68,14 +67,17 @@ def roll_back_here(
 ) -> None:
     """The same in the process that holds the lab; see `roll_back`."""
     store = coordinator.lab.store
-    going_on = coordinator.give_up(run) if _head(store, run) == seen else False
-    try:
-        move(store, run, seen, base, request)
-    except (HeadMovedError, RoundStateError, NotFoundError):
-        if going_on:  # such as a round that was closed in the last moment: as if nobody had asked
-            coordinator.resume(coordinator.lab.run(run))
-        raise
-    coordinator.redraw(run)
+    with coordinator.gate:  # from a look to the move nobody lets it go on, or moves its head too
+        if not store.state.check_move(run, seen, base, request):
+            return
+        going_on = coordinator.give_up(run)
+        try:
+            move(store, run, seen, base, request)
+        except BaseException:  # such as a round that was closed in the last moment, or a full disk
+            if going_on and store.state.run(run).status is Status.PAUSED:
+                coordinator.resume(coordinator.lab.run(run))  # as if nobody had asked
+            raise
+        coordinator.redraw(run)
 
 
 def answer_roll_back(coordinator: Coordinator, run: RunId, arguments: Mapping[str, Any]) -> str:
@@ -202,9 +204,17 @@ def _alone(store: LabStore, why: str, write: Callable[[LabStore], object]) -> bo
 
 
 def move(
-    store: LabStore, run: RunId, seen: tuple[int, int], base: RoundKey | None, request: Request
+    store: LabStore,
+    run: RunId,
+    seen: tuple[int, int],
+    base: RoundKey | None,
+    request: Request,
+    *,
+    repaired: FailedAttempt | None = None,
 ) -> None:
     """Keep the old head alive, then move it, under the lease of whoever holds the lab.
+
+    For an attempt that a guard repairs the run goes on, otherwise it rests.
 
     Raises:
         HeadMovedError: The head is elsewhere; nothing was done.
@@ -213,9 +223,5 @@ def move(
     if (snapshot := store.state.head(run).snapshot) is not None:
         store.writer.keep(f"{run}.{seen[0]}", snapshot)
         reach("head-kept")
-    store.state.move_head(run, seen, base, request)
+    store.state.move_head(run, seen, base, request, repaired)
     reach("head-moved")
-
-
-def _head(store: LabStore, run: RunId) -> tuple[int, int]:
-    return store.state.run(run).generation, store.state.head(run).round

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 import flnb
+from flnb.coordinator.history.moving import move
 from flnb.core.errors import HeadMovedError, NotFoundError, PlanError, RoundStateError, StoreError
 from flnb.core.view import Status
 from flnb.store import Request
@@ -198,3 +200,56 @@ def test_the_graph_shows_every_generation_and_branch(run):
     frame = run.history.df()
     assert frame.query("on_line")["round"].tolist() == [1, 2, 3, 4]
     assert len(frame) == 10
+
+
+@pytest.fixture
+def paused(coord, plan, task):
+    """A run that rests after a round or two, and goes on for a while if it is resumed."""
+    return coord.run(plan.replace(rounds=12, commit_every=1), task).pause().wait(60)
+
+
+def test_nobody_lets_a_run_go_on_while_it_is_rolled_back(paused, coord, monkeypatch):
+    generations = []
+
+    def resume():
+        coord.resume(paused.name).wait(60)
+        generations.append(coord.lab.run(paused.name).rounds.df()["generation"].iloc[-1])
+
+    resuming = threading.Thread(target=resume)
+
+    def moves(*arguments, **options):
+        resuming.start()
+        resuming.join(0.3)  # time enough for a round
+        move(*arguments, **options)
+
+    monkeypatch.setattr("flnb.coordinator.history.moving.move", moves)
+    paused.rollback(to=0).apply("poisoned")
+    resuming.join()
+    assert (generations, paused.view.generation, paused.view.round) == ([2], 2, 12)
+
+
+def test_a_run_goes_on_if_its_head_cannot_be_moved(paused, coord, monkeypatch):
+    def full(*_):
+        raise StoreError("as if the disk were full")
+
+    monkeypatch.setattr(coord, "give_up", lambda run: True)  # it went on until now
+    monkeypatch.setattr(coord.lab.store.state, "move_head", full)
+    with pytest.raises(StoreError, match="full"):
+        paused.rollback(to=0).apply("poisoned")
+    assert (paused.wait(60).status, paused.view.generation) == (Status.FINISHED, 1)
+
+
+def test_what_forbids_a_roll_back_is_seen_before_anything_is_given_up(paused, coord, monkeypatch):
+    preview = paused.rollback(to=0)
+    given_up = []
+    monkeypatch.setattr(coord, "give_up", given_up.append)
+    paused.protect(reason="published")
+    with pytest.raises(RoundStateError, match="protected"):
+        preview.apply("poisoned")
+    assert given_up == []
+    paused.protect(False)
+    preview.apply("poisoned")
+    assert given_up == [paused.id]
+    monkeypatch.setattr(coord, "redraw", None)
+    preview.apply("poisoned")  # the same request: it was done, and nothing is done
+    assert given_up == [paused.id]
