@@ -25,7 +25,6 @@ from flnb.core.errors import (
     StorageUnreachableError,
     StoreError,
 )
-from flnb.store.causes import cause, codes, words
 from flnb.store.place import HistoryPlace, endpoint_url, region
 
 _CONNECT_TIMEOUT_S = 3
@@ -39,26 +38,20 @@ _WRONG_CREDENTIALS = (
     "ExpiredToken",
     "InvalidToken",
     "InvalidClientTokenId",
+    "credentials",
+    "config profile",
 )
-_NO_CREDENTIALS = ("credentials", "config profile")
-_NO_RIGHTS = ("AccessDenied", "Forbidden", "403", "AllAccessDisabled")
-_BUSY = (
-    "ServiceUnavailable",
-    "SlowDown",
-    "InternalError",
-    "Timeout",
-    "TooManyRequests",
-    "Throttling",
-)
+_NO_RIGHTS = ("AccessDenied", "Forbidden", "AllAccessDisabled")
 _SILENT = (
     "connect",
     "timeout",
     "timed out",
     "dispatch failure",
-    "stream",
-    "http client",
+    "streaming error",
+    "ServiceUnavailable",
+    "SlowDown",
+    "InternalError",
 )
-"""Of botocore and Icechunk themselves, in small letters; the others are codes of servers."""
 _proven: set[tuple[HistoryPlace, str | None]] = set()
 """Places that this process has tried already, each with the server that it lies on."""
 
@@ -172,27 +165,24 @@ def in_plain_words(place: HistoryPlace, error: Exception) -> FLBaseError | None:
     Returns:
         An error to raise in place of it, None if it is about something else.
     """
-    code, said, why = " ".join(codes(error)), words(error), cause(error)
-    if "NoSuchBucket" in code:
+    text = str(error)
+    cause = text.strip().splitlines()[-1].strip(" `->|") if text.strip() else type(error).__name__
+    if "NoSuchBucket" in text:
         return NotFoundError("bucket", place.bucket)
-    if _any_in(_WRONG_CREDENTIALS, code) or _any_in(_NO_CREDENTIALS, said):
+    if any(sign in text for sign in _WRONG_CREDENTIALS):
         return AccessRefusedError(
-            f"the server of {place} does not take the credentials: {why}",
+            f"the server of {place} does not take the credentials: {cause}",
             hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
         )
-    if _any_in(_NO_RIGHTS, code):
+    if any(sign in text for sign in _NO_RIGHTS):
         return AccessRefusedError(
-            f"the credentials have no right to {place}: {why}",
+            f"the credentials have no right to {place}: {cause}",
             hint="they need the rights to list, read, write and delete there",
         )
-    if _any_in(_BUSY, code) or _any_in(_SILENT, said):
+    if any(sign.lower() in text.lower() for sign in _SILENT):
         hint = f"look whether {endpoint_url() or 'AWS'} can be reached from here, then run.resume()"
-        return StorageUnreachableError(str(place), why, hint=hint)
+        return StorageUnreachableError(str(place), cause, hint=hint)
     return None
-
-
-def _any_in(signs: tuple[str, ...], text: str) -> bool:
-    return any(sign in text for sign in signs)
 
 
 def _ignored_conditions(client: Any, bucket: str, key: str) -> list[str]:

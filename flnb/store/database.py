@@ -99,6 +99,17 @@ class Database:
             self._begun(connection, fenced)
             yield connection
 
+    @contextmanager
+    def renewing(self) -> Iterator[Connection]:
+        """A writing transaction for who renews a lease, which must not wait for a connection.
+
+        Raises:
+            StorageUnreachableError: The database does not answer.
+            LabLostError: Another process has taken the lab over.
+        """
+        with self.writing() as connection:
+            yield connection
+
     def problem(self) -> str:
         """What is wrong with the database; empty when it is sound."""
         raise NotImplementedError

@@ -91,7 +91,7 @@ class Epochs:
             LabLostError: Somebody took it meanwhile.
             StorageUnreachableError: The database does not answer.
         """
-        with self._database.writing() as connection:  # which looks at the epoch
+        with self._database.renewing() as connection:  # which looks at the epoch
             until = self._database.now(connection) + timedelta(seconds=lease_s)
             connection.execute(update(_epochs).where(_epochs.c.epoch == epoch).values(until=until))
 

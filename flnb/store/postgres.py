@@ -16,10 +16,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, TimeoutError
 
 from flnb.core import Clock
-from flnb.core.errors import LabLostError, NotFoundError, StoreError
+from flnb.core.errors import LabLostError, NotFoundError, StorageUnreachableError, StoreError
 from flnb.store import schema
 from flnb.store.column_types import Moment, to_json
 from flnb.store.database import BUSY_TIMEOUT_S, Database
@@ -28,6 +28,8 @@ from flnb.store.secret import SECRET_BYTES
 
 _IDLE_S = 10
 _STATEMENT_S = 120
+_POOL_S = 10
+"""Longest wait for a connection: shorter than a lease."""
 _SCHEMES = {"postgresql", "postgres"}
 _CONNECTION = {
     "connect_timeout": 5,
@@ -75,8 +77,9 @@ class PostgresDatabase(Database):
         self.address = address
         parsed = _parsed(url)
         name = f"the state database {without_password(url)}"
-        engine = _engine(parsed)
-        event.listen(engine, "connect", _prepare)
+        engine, self._renewer = _engine(parsed), _engine(parsed)
+        for one in (engine, self._renewer):
+            event.listen(one, "connect", _prepare)
         reader = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -86,6 +89,18 @@ class PostgresDatabase(Database):
     def lab(self) -> str:
         """Address of the lab: what the database is called matters to nobody else."""
         return self.address
+
+    @contextmanager
+    def renewing(self) -> Iterator[Connection]:
+        """A writing transaction with a connection of its own."""
+        with self._transaction(self._renewer) as connection:
+            self._begun(connection, fenced=True)
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections; the next call opens new ones."""
+        super().close()
+        self._renewer.dispose()
 
     def problem(self) -> str:
         """What is wrong; PostgreSQL checks its pages itself, so answering is being sound."""
@@ -110,6 +125,9 @@ class PostgresDatabase(Database):
                 yield connection
         except DBAPIError as error:
             raise explained(error, self.name) from error
+        except TimeoutError as error:
+            said = f"all connections of this process were busy for {_POOL_S} s"
+            raise StorageUnreachableError(self.name, said) from error
 
     def _begun(self, connection: Connection, fenced: bool) -> None:
         epoch = connection.scalar(select(schema.lab.c.epoch).with_for_update())
@@ -192,6 +210,7 @@ def _engine(url: URL) -> Engine:
             json_serializer=to_json,
             hide_parameters=True,  # errors name the statement, not the secrets in it
             connect_args=missing,
+            pool_timeout=_POOL_S,
             pool_pre_ping=True,  # a server that was started anew has forgotten its connections
         )
     except ImportError as error:

@@ -83,9 +83,11 @@ class SharedLease:
                 self._state.renew_epoch(self.epoch, LEASE_S)
             except LabLostError:
                 return
-            except StoreError as error:
+            except Exception as error:
+                # Whatever it is: without this thread the lab is lost without a word.
                 if not told:
-                    log.warning("the lease of the lab is not renewed: %s", error)
+                    strange = not isinstance(error, StoreError)
+                    log.warning("the lease of the lab is not renewed: %s", error, exc_info=strange)
                 wait_s, told = _RETRY_S, True
             else:
                 wait_s, told = LEASE_S / _RENEWALS, False

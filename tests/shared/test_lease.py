@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -176,3 +177,35 @@ def test_whoever_could_not_say_that_it_lets_go_stays_fenced_off(open_state, post
     open_state().begin_epoch(HERE, 15.0)
     with pytest.raises(LabLostError):
         first.set_status("run001", Status.PAUSED)
+
+
+def test_a_lease_is_renewed_while_all_connections_are_busy(open_state, monkeypatch):
+    monkeypatch.setattr("flnb.store.postgres._POOL_S", 0.1)
+    state, watcher = open_state(), open_state()
+    state.begin_epoch(HERE, 15.0)
+    before = watcher.epochs()[0].until
+    with ExitStack() as busy:
+        for _ in range(5 + 10):  # which SQLAlchemy keeps, and makes beyond that
+            busy.enter_context(state._database.reading())
+        with pytest.raises(StorageUnreachableError, match="all connections"):
+            state.epochs()
+        state.renew_epoch(1, 60.0)
+    assert watcher.epochs()[0].until > before
+
+
+def test_whatever_happens_to_a_renewal_it_is_tried_again_and_said(open_state, monkeypatch, caplog):
+    monkeypatch.setattr(shared_lease, "LEASE_S", 0.1)
+    monkeypatch.setattr(shared_lease, "_RETRY_S", 0.01)
+    renewals = iter([RuntimeError("out of order"), RuntimeError("still"), None])
+    done = threading.Event()
+
+    def renew(*_):
+        if (error := next(renewals, None)) is not None:
+            raise error
+        done.set()
+
+    monkeypatch.setattr(StateStore, "renew_epoch", renew)
+    with SharedLease(open_state(), "coordinator"):
+        assert done.wait(10)
+    said = [one.getMessage() for one in caplog.records if one.name == shared_lease.__name__]
+    assert said == ["the lease of the lab is not renewed: out of order"]

@@ -221,8 +221,7 @@ def move(
         RoundStateError: The branch is protected, or an alias is in the way.
     """
     if (snapshot := store.state.head(run).snapshot) is not None:
-        # With its name: a roll back that is refused leaves a tag, and the head may go on from there.
-        store.writer.keep(f"{run}.{seen[0]}.{snapshot}", snapshot)
+        store.writer.keep(f"{run}.{seen[0]}", snapshot)
         reach("head-kept")
     store.state.move_head(run, seen, base, request, repaired)
     reach("head-moved")
