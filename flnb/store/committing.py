@@ -46,7 +46,7 @@ def serve(channel: Channel, _fds: Sequence[int]) -> None:
     blocks: dict[int, SharedBlock] = {}
     while True:
         request, fresh, environment = channel.recv()
-        os.environ |= environment
+        _know(environment)
         blocks.update(fresh)
         history = histories.setdefault(request.place, History(request.place, checked=True))
         block = blocks[request.block]
@@ -81,6 +81,13 @@ def _commit(
             return told(error)
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def _know(environment: Mapping[str, str]) -> None:
+    """Know of AWS what the coordinator knows, and nothing from before: a token that it dropped counts."""
+    for name in credentials().keys() - environment.keys():
+        del os.environ[name]
+    os.environ |= environment
 
 
 def credentials() -> dict[str, str]:

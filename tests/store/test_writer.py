@@ -3,12 +3,16 @@
 import os
 import signal
 import time
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from flnb.core.errors import StoreError, WorkerDiedError
+from flnb.processes import SharedBlock
 from flnb.store import History, HistoryWriter
+from flnb.store.committing import CommitRequest, credentials, serve
+from flnb.store.place import HistoryPlace
 from flnb.testing.stores import same_bits, sample_groups
 
 
@@ -84,6 +88,19 @@ def test_a_commit_that_cannot_be_written_says_why_and_the_next_one_goes_through(
     with pytest.raises(StoreError, match="at least one value"):
         writer.submit("r", {"parameters": np.zeros(0)}, {}).wait()
     assert writer.submit("r", sample_groups(), {}).wait()
+
+
+def test_credentials_that_the_coordinator_dropped_are_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "environ", {**os.environ, "AWS_REGION": "a", "AWS_SESSION_TOKEN": "t"})
+    place, spans = HistoryPlace(tmp_path / "history"), (("parameters", "<f4", 0, 2),)
+    request, block = CommitRequest(place, "r", {}, 0.0, 0, spans), SharedBlock.create(8)
+    asked = [(request, {0: block}, {"AWS_REGION": "b"}), EOFError]
+    channel = Mock(recv=Mock(side_effect=asked))
+    with pytest.raises(EOFError):
+        serve(channel, ())
+    assert channel.send.call_args.args[0][0] == "done"
+    assert credentials() == {"AWS_REGION": "b"}
+    block.close()
 
 
 def test_the_writer_gives_way_to_training(writer):
