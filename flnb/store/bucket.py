@@ -25,6 +25,7 @@ from flnb.core.errors import (
     StorageUnreachableError,
     StoreError,
 )
+from flnb.store.causes import cause, codes, words
 from flnb.store.place import HistoryPlace, endpoint_url, region
 
 _CONNECT_TIMEOUT_S = 3
@@ -38,20 +39,26 @@ _WRONG_CREDENTIALS = (
     "ExpiredToken",
     "InvalidToken",
     "InvalidClientTokenId",
-    "credentials",
-    "config profile",
 )
-_NO_RIGHTS = ("AccessDenied", "Forbidden", "AllAccessDisabled")
+_NO_CREDENTIALS = ("credentials", "config profile")
+_NO_RIGHTS = ("AccessDenied", "Forbidden", "403", "AllAccessDisabled")
+_BUSY = (
+    "ServiceUnavailable",
+    "SlowDown",
+    "InternalError",
+    "Timeout",
+    "TooManyRequests",
+    "Throttling",
+)
 _SILENT = (
     "connect",
     "timeout",
     "timed out",
     "dispatch failure",
-    "streaming error",
-    "ServiceUnavailable",
-    "SlowDown",
-    "InternalError",
+    "stream",
+    "http client",
 )
+"""Of botocore and Icechunk themselves, in small letters; the others are codes of servers."""
 _proven: set[tuple[HistoryPlace, str | None]] = set()
 """Places that this process has tried already, each with the server that it lies on."""
 
@@ -165,24 +172,27 @@ def in_plain_words(place: HistoryPlace, error: Exception) -> FLBaseError | None:
     Returns:
         An error to raise in place of it, None if it is about something else.
     """
-    text = str(error)
-    cause = text.strip().splitlines()[-1].strip(" `->|") if text.strip() else type(error).__name__
-    if "NoSuchBucket" in text:
+    code, said, why = " ".join(codes(error)), words(error), cause(error)
+    if "NoSuchBucket" in code:
         return NotFoundError("bucket", place.bucket)
-    if any(sign in text for sign in _WRONG_CREDENTIALS):
+    if _any_in(_WRONG_CREDENTIALS, code) or _any_in(_NO_CREDENTIALS, said):
         return AccessRefusedError(
-            f"the server of {place} does not take the credentials: {cause}",
+            f"the server of {place} does not take the credentials: {why}",
             hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
         )
-    if any(sign in text for sign in _NO_RIGHTS):
+    if _any_in(_NO_RIGHTS, code):
         return AccessRefusedError(
-            f"the credentials have no right to {place}: {cause}",
+            f"the credentials have no right to {place}: {why}",
             hint="they need the rights to list, read, write and delete there",
         )
-    if any(sign.lower() in text.lower() for sign in _SILENT):
+    if _any_in(_BUSY, code) or _any_in(_SILENT, said):
         hint = f"look whether {endpoint_url() or 'AWS'} can be reached from here, then run.resume()"
-        return StorageUnreachableError(str(place), cause, hint=hint)
+        return StorageUnreachableError(str(place), why, hint=hint)
     return None
+
+
+def _any_in(signs: tuple[str, ...], text: str) -> bool:
+    return any(sign in text for sign in signs)
 
 
 def _ignored_conditions(client: Any, bucket: str, key: str) -> list[str]:

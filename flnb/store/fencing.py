@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.core import RunId, failpoints
 from flnb.core.errors import CommitConflictError
+from flnb.store.causes import words
 
 if TYPE_CHECKING:
     from icechunk import Repository
@@ -68,8 +69,10 @@ def put_under_mark(repository: Repository, run: RunId, target: str, epoch: int) 
                 repository.reset_branch(run, target, from_snapshot_id=tip)
             failpoints.reach("before-mark")
             _mark(repository, run, target, epoch)
+        except icechunk.ConflictError:
+            continue  # somebody committed between the two lines
         except icechunk.IcechunkError as error:
-            if "conflict" not in str(error).lower():
+            if "conflict" not in words(error):
                 raise
         else:
             return

@@ -25,6 +25,7 @@ import numpy as np
 
 from flnb.core import RunId, failpoints
 from flnb.core.errors import CommitConflictError, DamagedError, NotFoundError
+from flnb.store.causes import is_damage, look_up, names_no_snapshot, words
 from flnb.store.chunks import (
     CHUNK_NOTE,
     Checksums,
@@ -41,10 +42,6 @@ from flnb.store.repository import FIRST_BRANCH, exclusive, open_repository, plai
 
 if TYPE_CHECKING:
     from icechunk import Repository, Session
-
-
-_UNKNOWN = ("not found", "NoSuchKey")
-"""What Icechunk says of a snapshot that is not there, on a disk and in S3."""
 
 
 _SUMS = "checksums"
@@ -136,9 +133,10 @@ class History:
 
         Raises:
             NotFoundError: There is no such snapshot, or no such group in it.
-            DamagedError: A part of it is missing or torn; says which.
+            DamagedError: A part of it is proven to be missing or torn; says which.
+            StoreError: It cannot be read now.
         """
-        with _whole(snapshot), self._reading() as repository:
+        with self._reading() as repository, _whole(snapshot):
             with _known(snapshot, repository):
                 session = repository.readonly_session(snapshot_id=snapshot)
             arrays = _arrays(repository, session, snapshot)
@@ -153,8 +151,9 @@ class History:
         Raises:
             NotFoundError: There is no such snapshot.
             DamagedError: A chunk is not what was committed; says which.
+            StoreError: It cannot be read now.
         """
-        with self._reading() as repository, _known(snapshot, repository):
+        with self._reading() as repository, _whole(snapshot), _known(snapshot, repository):
             sums = repository.lookup_snapshot(snapshot).metadata.get(_SUMS, {})
         if wrong := first_difference(groups, sums):
             raise DamagedError(f"commit {snapshot} is damaged: {wrong} is not what was committed")
@@ -164,8 +163,10 @@ class History:
 
         Raises:
             NotFoundError: There is no such snapshot.
+            DamagedError: Its description is torn.
+            StoreError: It cannot be read now.
         """
-        with self._reading() as repository, _known(snapshot, repository):
+        with self._reading() as repository, _whole(snapshot), _known(snapshot, repository):
             found = dict(repository.lookup_snapshot(snapshot).metadata)
         found.pop(_SUMS, None)
         return found
@@ -184,22 +185,21 @@ class History:
             CommitConflictError: Somebody holds the lab in a later epoch.
             StoreError: Another process is writing and does not end.
         """
-        with (
-            self._writing() as repository,
-            _known(snapshot or "of an empty branch", repository),
-        ):
+        with self._writing() as repository:
             target = snapshot or repository.lookup_branch(FIRST_BRANCH)
-            if run not in repository.list_branches():
-                repository.create_branch(run, target)
-            elif not epoch and repository.lookup_branch(run) != target:
-                repository.reset_branch(run, target)
-            if epoch:
-                put_under_mark(repository, run, target, epoch)
+            with _known(target, repository):
+                if run not in repository.list_branches():
+                    repository.create_branch(run, target)
+                elif not epoch and repository.lookup_branch(run) != target:
+                    repository.reset_branch(run, target)
+                if epoch:
+                    put_under_mark(repository, run, target, epoch)
 
     def keep(self, tag: str, snapshot: str) -> None:
         """Keep a commit alive under a tag, also when no branch leads to it any more.
 
-        A tag that is there already stays; whoever gives one must mean the same commit by it.
+        A tag that is there already stays; whoever gives one must mean the same commit by it, so the
+        name of a tag says which.
 
         Raises:
             NotFoundError: There is no such snapshot.
@@ -210,7 +210,7 @@ class History:
             try:
                 repository.create_tag(tag, snapshot_id=snapshot)
             except icechunk.IcechunkError as error:
-                if "already exists" not in str(error):
+                if "tag already exists" not in words(error):
                     raise
 
     @property
@@ -253,12 +253,12 @@ class History:
         try:
             return repository.writable_session(run)
         except icechunk.IcechunkError as error:
-            if "ref not found" not in str(error):
+            if "ref not found" not in words(error):
                 raise
         try:
             repository.create_branch(run, repository.lookup_branch(FIRST_BRANCH))
         except icechunk.IcechunkError as error:
-            if "conflict" not in str(error):  # else another process has just made it
+            if "conflict" not in words(error):  # else another process has just made it
                 raise
         failpoints.reach("branch-made")
         return repository.writable_session(run)
@@ -294,14 +294,14 @@ def _arrays(repository: Repository, session: Session, snapshot: str) -> dict[str
     try:
         return dict(zarr.open_group(session.store, mode="r").arrays())
     except zarr.errors.NodeNotFoundError:
-        # Zarr takes any error for "not there"; this raises what is behind it.
+        # Zarr takes any error for "not there"; this raises what is behind it, unless it has passed.
         repository.lookup_snapshot(snapshot)
-        raise
+        return dict(zarr.open_group(session.store, mode="r").arrays())
 
 
 @contextmanager
 def _whole(snapshot: str) -> Iterator[None]:
-    """What Icechunk finds, and what is neither the disk's nor the network's fault, is damage."""
+    """Say of what proves damage that it is, and of which part; all else passes."""
     import icechunk
     import zarr
 
@@ -310,6 +310,8 @@ def _whole(snapshot: str) -> Iterator[None]:
     except DamagedError as error:
         raise DamagedError(f"commit {snapshot} is damaged: {error.message}") from error
     except (icechunk.IcechunkError, zarr.errors.BaseZarrError) as error:
+        if isinstance(error, icechunk.IcechunkError) and not is_damage(error):
+            raise
         notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(CHUNK_NOTE)]
         what = notes[0] if notes else "its description"
         raise DamagedError(f"commit {snapshot} is damaged: {what} cannot be read") from error
@@ -322,7 +324,13 @@ def _known(snapshot: str, repository: Repository) -> Iterator[None]:
     try:
         yield
     except icechunk.IcechunkError as error:
-        if not any(sign in str(error) for sign in _UNKNOWN):
+        if not names_no_snapshot(error):
             raise
-        repository.list_branches()  # of a server that does not answer, too, Icechunk says "not found"
+        # Icechunk says so whatever keeps it from looking: these two raise what that is.
+        found, branches = look_up(repository, snapshot), repository.list_branches()
+        if found is not None:
+            raise
+        if branches == {FIRST_BRANCH}:
+            # Another place, or an empty disk: that a commit is not here says nothing about it.
+            raise NotFoundError("history", repository.storage) from error
         raise NotFoundError("snapshot", snapshot) from error

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flnb.core import failpoints
-from flnb.core.errors import StoreError
+from flnb.core.errors import FLBaseError, StoreError
+from flnb.store.causes import cause, words
 from flnb.store.disk import room_at
 from flnb.store.place import HistoryPlace
 
@@ -71,28 +72,35 @@ def open_repository(
 
 @contextmanager
 def plain_errors(place: HistoryPlace) -> Iterator[None]:
-    """Turn errors of Icechunk into ours, where they say something about the disk or the bucket.
+    """Turn errors of Icechunk and of the system into ours.
 
     Raises:
         StorageFullError: The disk is full.
         NotFoundError: There is no such bucket.
         AccessRefusedError: The bucket does not let us in.
         StorageUnreachableError: Its server does not answer.
+        StoreError: Something else is in the way.
     """
     import icechunk
 
-    if place.folder is not None:
+    if place.folder is None:
+        from flnb.store.bucket import in_plain_words  # needed in S3 only
+
+        try:
+            yield
+        except icechunk.IcechunkError as error:
+            raise in_plain_words(place, error) or _unusable(place, error) from error
+        return
+    try:
         with room_at(place.folder, icechunk.IcechunkError):
             yield
-        return
-    from flnb.store.bucket import in_plain_words  # needed in S3 only
+    except (OSError, icechunk.IcechunkError) as error:
+        raise _unusable(place, error) from error
 
-    try:
-        yield
-    except icechunk.IcechunkError as error:
-        if (plain := in_plain_words(place, error)) is None:
-            raise
-        raise plain from error
+
+def _unusable(place: HistoryPlace, error: Exception) -> FLBaseError:
+    hint = "no commit was given up; once that is mended, run.resume()"
+    return StoreError(f"{place} cannot be used: {cause(error)}", hint=hint)
 
 
 @contextmanager
@@ -141,7 +149,7 @@ def _open_in_bucket(place: HistoryPlace, *, create: bool, checked: bool) -> Repo
         try:
             icechunk.Repository.create(storage)  # with settings, it would keep them there
         except icechunk.IcechunkError as error:
-            if not any(sign in str(error) for sign in ("clean prefixes", "conflict")):
+            if not any(sign in words(error) for sign in ("clean prefixes", "conflict")):
                 raise
             if not icechunk.Repository.exists(storage):
                 finish_creation(place, _FIRST_SNAPSHOT)

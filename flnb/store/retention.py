@@ -1,9 +1,10 @@
 """Bytes of commits that no row names any more: how many there are, and letting them go.
 
 Icechunk frees what no branch or tag reaches. All that a branch ever held is its ancestry, so an old
-commit in the middle is let go in three steps: every named commit from before the cut gets a tag,
-ancestries are cut there, and the garbage of before a day ago is collected. A step that was not
-reached is made by the next sweep, which looks at what is there and not at what was planned.
+commit in the middle is let go in three steps: every named commit from before the cut, and every one
+that no branch or tag reaches, gets a tag; ancestries are cut there; and the garbage of before a day
+ago is collected. A step that was not reached is made by the next sweep, which looks at what is there
+and not at what was planned.
 
 Only for whoever holds the lab, between two commits of its writer: a chunk that is written and not yet
 named would be garbage.
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flnb.core import failpoints
 from flnb.core.errors import StoreError
+from flnb.store.causes import cause, is_damage, look_up
 from flnb.store.place import HistoryPlace
 from flnb.store.repository import exclusive, open_repository, plain_errors
 
@@ -75,10 +77,18 @@ def weigh(place: HistoryPlace, victims: Collection[str], kept: Collection[str]) 
         Objects exactly, but for chunks that are older than the cut of an earlier sweep, which
         count as staying; bytes within `DESCRIPTION_BYTES` a commit. What no name reaches now
         (commits of writers that were killed) is not in it.
+
+    Raises:
+        StorageUnreachableError: The server does not answer.
+        StoreError: Something else keeps from looking.
     """
     if not victims:
         return Freed(0, 0)
-    repository = open_repository(place)
+    with plain_errors(place):
+        return _weight(open_repository(place, create=False), victims, kept)
+
+
+def _weight(repository: Repository, victims: Collection[str], kept: Collection[str]) -> Freed:
     nodes = dict(_nodes(repository, {*victims, *kept}))
     going = sorted(nodes.keys() & set(victims), key=lambda one: nodes[one].written_at, reverse=True)
     children: dict[str | None, list[str]] = {}
@@ -113,56 +123,65 @@ def sweep(
     import icechunk
 
     repository = open_repository(place)  # a fresh one: what stands on what changes in place
-    try:
-        with plain_errors(place), exclusive(place):
+    with plain_errors(place), exclusive(place):
+        try:
             _hold(repository, set(named()), cut := min(before, oldest))
             failpoints.reach("held")
             repository.expire_snapshots(older_than=cut)
             failpoints.reach("cut")
             done = repository.garbage_collect(oldest)
-    except icechunk.IcechunkError as error:
-        raise StoreError(
-            f"no bytes were freed, because a commit that stays cannot be read: {_first_line(error)}",
-            hint="flnb verify names what is damaged",
-        ) from error
+        except icechunk.IcechunkError as error:
+            if not is_damage(error):
+                raise
+            raise StoreError(
+                f"no bytes were freed, because a commit that stays cannot be read: {cause(error)}",
+                hint="flnb verify names what is damaged",
+            ) from error
     descriptions = done.snapshots_deleted + done.transaction_logs_deleted
     return Freed(done.chunks_deleted + done.manifests_deleted + descriptions, done.bytes_deleted)
 
 
 def _hold(repository: Repository, names: set[str], cut: datetime) -> None:
-    """Let tags hold the named commits from before the cut, and no others from then."""
+    """Let tags hold named commits, from before the cut or reached by nothing, and no others from then."""
     tags = {tag: repository.lookup_tag(tag) for tag in repository.list_tags()}
     for tag, snapshot in tags.items():
         if snapshot not in names and _is_old(repository, snapshot, cut):
             repository.delete_tag(tag)
-    for snapshot in sorted(names - set(tags.values())):
-        if repository.lookup_snapshot(snapshot).written_at < cut:
+    tips = {repository.lookup_branch(name) for name in repository.list_branches()}
+    loose = sorted(names - set(tags.values()))
+    young = [one for one in loose if repository.lookup_snapshot(one).written_at >= cut]
+    reached = _reached(repository, tips | set(tags.values()), set(young), cut)
+    for snapshot in loose:
+        if snapshot not in reached:
             repository.create_tag(_HELD + snapshot, snapshot_id=snapshot)
 
 
+def _reached(
+    repository: Repository, tips: Collection[str], wanted: set[str], cut: datetime
+) -> set[str]:
+    """Which of the wanted commits, all from after the cut, branches and tags lead to."""
+    seen, left = set[str](), set(wanted)
+    for tip in tips:
+        snapshot: str | None = tip
+        while left and snapshot is not None and snapshot not in seen:
+            seen.add(snapshot)
+            left.discard(snapshot)
+            info = repository.lookup_snapshot(snapshot)
+            snapshot = info.parent_id if info.written_at >= cut else None
+    return wanted - left
+
+
 def _is_old(repository: Repository, snapshot: str, cut: datetime) -> bool:
-    """Whether a commit that nobody names may go; one that cannot be read may."""
-    import icechunk
-
-    try:
-        return repository.lookup_snapshot(snapshot).written_at < cut
-    except icechunk.IcechunkError:
-        return True
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    """Whether a commit that nobody names may go; one that is gone or damaged may."""
+    info = look_up(repository, snapshot)
+    return info is None or info.written_at < cut
 
 
 def _nodes(repository: Repository, snapshots: Collection[str]) -> Iterator[tuple[str, _Node]]:
-    import icechunk
-
     for snapshot in snapshots:
-        try:
-            info = repository.lookup_snapshot(snapshot)
-            told = json.loads(repository.inspect_snapshot(snapshot))
-        except icechunk.IcechunkError:
-            continue  # it is gone, or damaged: then it frees nothing that could be counted
+        if (info := look_up(repository, snapshot)) is None:
+            continue  # then it frees nothing that could be counted
+        told = json.loads(repository.inspect_snapshot(snapshot))
         manifests = {one["id"]: one["size_bytes"] for one in told["manifests"]}
         yield snapshot, _Node(info.parent_id, manifests, info.written_at)
 
@@ -210,8 +229,10 @@ def _wrote(repository: Repository, snapshot: str, parent: str | None) -> set[Pla
         return set()
     try:
         found: Diff = repository.diff(from_snapshot_id=parent, to_snapshot_id=snapshot)
-    except icechunk.IcechunkError:
-        return set()  # swept away this moment, or damaged: as in `_nodes`
+    except icechunk.IcechunkError as error:
+        if is_damage(error) or None in (look_up(repository, one) for one in (parent, snapshot)):
+            return set()  # swept away this moment, or damaged: as in `_nodes`
+        raise
     chunks = {(path, tuple(at)) for path, places in found.updated_chunks.items() for at in places}
     return chunks | {(path, None) for path in found.new_arrays | found.deleted_arrays}
 

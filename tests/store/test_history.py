@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from flnb.core.errors import NotFoundError
+from flnb.core.errors import DamagedError, NotFoundError, StoreError
 from flnb.store import History
 from flnb.store.chunks import CHUNK_BYTES
 from flnb.testing.stores import same_bits, sample_groups
@@ -109,6 +109,28 @@ def test_unknown_names_are_not_found(history):
     for look in (history.read, history.meta, lambda name: history.reset("r", name)):
         with pytest.raises(NotFoundError):
             look("AAAAAAAAAAAAAAAAAAA0")
+
+
+@pytest.mark.parametrize("part", ["chunks", "manifests", "snapshots"])
+def test_what_cannot_be_read_now_is_not_called_damaged(history, part):
+    snapshot = history.write("r", sample_groups(), {})
+    history.close()
+    for file in (history.place.folder / part).iterdir():
+        file.rename(history.place.folder / f"{part}-{file.name}")
+        file.symlink_to(file)  # a loop, which stands for files and rights that a process may lack
+    with pytest.raises(StoreError, match="cannot be used: Too many levels") as unreadable:
+        history.read(snapshot)
+    assert not isinstance(unreadable.value, DamagedError)
+    for file in (history.place.folder / part).iterdir():
+        (history.place.folder / f"{part}-{file.name}").replace(file)
+    history.close()
+    assert same_bits(history.read(snapshot), sample_groups())
+
+
+def test_an_empty_place_proves_of_no_commit_that_it_is_gone(history, tmp_path):
+    snapshot = history.write("r", sample_groups(), {})
+    with pytest.raises((NotFoundError, StoreError), match="no history"):
+        History(tmp_path / "another").read(snapshot)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 2)), np.array(["a"]), np.zeros(0)])

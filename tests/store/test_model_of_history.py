@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from flnb.coordinator.history.moving import move
 from flnb.core.errors import CommitConflictError, HeadMovedError, RoundStateError
-from flnb.store import History, Request, RoundKey, StateStore
+from flnb.store import History, LabStore, Request, RoundKey, StateStore
 from flnb.store.retention import sweep
 from flnb.testing.stores import sample_closing, sample_run
 
@@ -151,12 +153,16 @@ class HistoryAgainstModel(RuleBasedStateMachine):
     def move(self, run, base, line, lost):
         generation = self.state.run(run).generation
         seen, request = (generation, len(self.lines[run])), self.request()
+        store = Mock(spec=LabStore, state=self.state, writer=self.history)
         meant = {keys[-1] for keys in self.given.values() if keys}
         if run in self.protected or meant & set(self.lines[run]) - set(line):
             with pytest.raises(RoundStateError, match=r"protected|would leave"):
-                self.state.move_head(run, seen, base, request)
+                move(store, run, seen, base, request)
             return
-        for _ in range(1 + lost):  # asked again, because the answer was lost
+        with pytest.raises(HeadMovedError):
+            move(store, run, (generation, seen[1] + 1), base, self.request())
+        move(store, run, seen, base, request)
+        for _ in range(lost):  # asked again, because the answer was lost
             assert self.state.move_head(run, seen, base, request).generation == generation + 1
         with pytest.raises(HeadMovedError):
             self.state.move_head(run, seen, base, self.request())
@@ -187,8 +193,8 @@ class HistoryAgainstModel(RuleBasedStateMachine):
         meant = {key for keys in self.given.values() for key in keys[-2:]}
         return {self.last_commit(line) for line in ends} | self.bases | protected | meant
 
-    @rule(some=st.sets(PICK), sweeps=st.booleans())
-    def expire(self, some, sweeps):
+    @rule(some=st.sets(PICK), sweeps=st.booleans(), young=st.booleans())
+    def expire(self, some, sweeps, young):
         committed = sorted(self.commits)
         chosen = {committed[pick % len(committed)] for pick in some if committed}
         if stay := chosen & self.reached():
@@ -199,7 +205,8 @@ class HistoryAgainstModel(RuleBasedStateMachine):
         self.commits = {key: what for key, what in self.commits.items() if key not in chosen}
         if sweeps:
             now = datetime.now(UTC) + timedelta(seconds=1)
-            sweep(self.history.place, self.state.named_snapshots, now, now)
+            cut = now - timedelta(days=30 * young)
+            sweep(self.history.place, self.state.named_snapshots, cut, now)
 
     # --- what is always so ----------------------------------------------------------------------
 

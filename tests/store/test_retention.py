@@ -77,6 +77,32 @@ def test_nothing_from_after_the_moment_goes_and_nothing_that_is_there_is_cut(his
     assert on_disk(history) == before
 
 
+def test_a_named_commit_stays_that_no_branch_and_no_tag_reaches(history):
+    versions, long_ago = written(history, 4), FAR - timedelta(days=30)
+    history.keep("r.1", list(versions)[2])  # of a move that was refused, before the last round
+    history.reset("r", next(iter(versions)))
+    sweep(history.place, lambda: set(versions), long_ago, FAR)
+    history.close()
+    for snapshot, groups in versions.items():
+        assert same_bits(history.read(snapshot), groups)
+
+
+def test_what_cannot_be_looked_at_now_is_neither_light_nor_old(history):
+    versions = list(written(history, 4))
+    history.keep("kept", versions[1])
+    history.reset("r", versions[0])
+    file = history.place.folder / "snapshots" / versions[1]
+    file.rename(file.with_suffix(".aside"))
+    file.symlink_to(file)  # a loop: no error of the disk is more lasting, and even root gets it
+    with pytest.raises(StoreError, match="Too many levels"):
+        weigh(history.place, versions[1:2], versions[:1])
+    with pytest.raises(StoreError, match="cannot be used"):
+        sweep(history.place, lambda: set(versions[:1]), FAR, FAR)
+    file.with_suffix(".aside").rename(file)
+    sweep(history.place, lambda: set(versions[:2]), FAR, FAR)
+    assert history.read(versions[1])["few"].tolist() == [1] * 4
+
+
 WRITER = """
 import sys, numpy
 from flnb.store import History

@@ -221,7 +221,8 @@ def move(
         RoundStateError: The branch is protected, or an alias is in the way.
     """
     if (snapshot := store.state.head(run).snapshot) is not None:
-        store.writer.keep(f"{run}.{seen[0]}", snapshot)
+        # With its name: a roll back that is refused leaves a tag, and the head may go on from there.
+        store.writer.keep(f"{run}.{seen[0]}.{snapshot}", snapshot)
         reach("head-kept")
     store.state.move_head(run, seen, base, request, repaired)
     reach("head-moved")

@@ -76,6 +76,8 @@ def _read(
         observe = None if digest is None else lambda piece: digest.update(piece.data)
         return store.history.read(closing.snapshot, names, observe)
     except NotFoundError as error:
+        if error.kind not in {"snapshot", "group"}:  # of a bucket, or of all commits: no damage
+            raise
         raise DamagedError(f"{_named(store, closing)} is missing from history") from error
     except DamagedError as error:
         raise DamagedError(_within(store, closing, error)) from error

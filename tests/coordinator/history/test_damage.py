@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import warnings
 
 import pytest
 
@@ -78,6 +79,22 @@ def test_two_damaged_commits_are_passed_over(lab):
     (lab.path / "history" / "snapshots" / snapshot).unlink()
     with pytest.warns(match="from the commit of round 2"), pytest.warns(match="rounds 5 to 6"):
         run = go_on(lab)
+    assert run.parameters_sha256 == lab.run("whole").parameters_sha256
+
+
+def test_a_commit_that_cannot_be_read_now_is_not_given_up(lab):
+    chunks = lab.path / "history" / "chunks"
+    chunks.rename(chunks.with_name("aside"))
+    chunks.symlink_to(chunks)  # a loop, which stands for files and rights that a process may lack
+    with pytest.raises(StoreError, match="cannot be used") as unreadable:
+        go_on(lab)
+    assert not isinstance(unreadable.value, DamagedError)
+    chunks.unlink()
+    chunks.with_name("aside").rename(chunks)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = go_on(lab)
+    assert not [one for one in lab.store.state.operations(run.id) if one.verb == "damaged"]
     assert run.parameters_sha256 == lab.run("whole").parameters_sha256
 
 
