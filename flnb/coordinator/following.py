@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from flnb.coordinator.picture import Picture
-from flnb.core.errors import FLBaseError
+from flnb.core.errors import FLBaseError, StorageUnreachableError
 from flnb.core.view import Status
 from flnb.store import RunRecord
 
@@ -68,6 +68,8 @@ class Following:
                 return
             try:
                 self._look()
+            except StorageUnreachableError:
+                continue  # whoever drives the run waits for the lab, too
             except Exception as error:
                 # Whoever waits must not wait for ever; such as a lab that was moved away.
                 if not rests:

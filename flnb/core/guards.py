@@ -54,7 +54,9 @@ class Guard(Frozen):
 
     def __repr__(self) -> str:
         """As it is written in Python."""
-        return f"Guard({self.when!r}, then={self.then!r})"
+        usual = type(self).model_fields["limit"].default
+        limit = "" if self.limit == usual else f", limit={self.limit}"
+        return f"Guard({self.when!r}, then={self.then!r}{limit})"
 
     def __str__(self) -> str:
         """As it is shown."""

@@ -107,6 +107,22 @@ def _write_strategy(value: StrategyConfig) -> dict[str, Any]:
     return {"kind": value.kind, **value.model_dump(mode="json")}
 
 
+def plain(part: Any) -> Any:
+    """A part of a plan as YAML and JSON can say it, so that a plan reads it again.
+
+    Raises:
+        PlanError: It is no part of a plan.
+    """
+    match part:
+        case StrategyConfig():
+            return _write_strategy(part)
+        case Frozen():
+            return part.model_dump(mode="json")
+        case set() | frozenset():
+            return sorted(part, key=str)
+    raise PlanError(f"a plan has no settings like {part!r}")
+
+
 class SummarisesItself(Protocol):
     """What a plan check needs of a task."""
 
@@ -169,6 +185,11 @@ class Plan(Frozen):
         # `need: null` says nothing, and counts as not given.
         given = {key: item for key, item in data.items() if key != "need" or item is not None}
         return {"invite": None, **given} if data.get("sampling") == "all" else given
+
+    @field_validator("exclude")
+    @classmethod
+    def _in_order(cls, exclude: tuple[ClientId, ...]) -> tuple[ClientId, ...]:
+        return tuple(sorted(set(exclude)))  # equal plans have equal digests
 
     @field_validator("need")
     @classmethod

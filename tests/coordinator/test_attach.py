@@ -7,7 +7,8 @@ import time
 import pytest
 
 import flnb
-from flnb.core.errors import NotFoundError
+from flnb.coordinator.following import Following
+from flnb.core.errors import NotFoundError, StorageUnreachableError
 from flnb.core.view import Status
 
 DRIVES = """
@@ -48,6 +49,24 @@ def until(true, timeout_s=30):
     while not true():
         assert time.monotonic() < deadline_s
         time.sleep(0.02)
+
+
+def test_a_lab_that_does_not_answer_for_a_while_is_followed_on(coord, plan, task, monkeypatch):
+    run = coord.run(plan.replace(rounds=5000), task, name="first")
+    there = flnb.open(coord.lab.path)
+    state, failed = there.store.state, []
+    known, following = state.run, Following(there, state.run(run.id))
+
+    def fails(which):
+        if len(failed) == 3:
+            return known(which)
+        failed.append(which)
+        raise StorageUnreachableError("the database", "no answer")
+
+    monkeypatch.setattr(state, "run", fails)
+    until(lambda: len(failed) == 3)
+    run.pause().wait(30)
+    assert following.done.result(timeout=20) is None
 
 
 def test_an_attached_run_moves_is_told_things_and_is_waited_for(drive):

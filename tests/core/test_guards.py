@@ -10,7 +10,8 @@ def test_a_guard_is_written_like_a_sentence_and_shown_as_one():
     guard = Guard("loss > 3 * median(loss, 10)", then="rollback")
     assert guard == Guard(when="loss > 3 * median(loss, 10)", then="rollback")
     assert str(guard) == "loss > 3 * median(loss, 10) → rollback"
-    assert eval(repr(guard), {"Guard": Guard}) == guard  # what a repr promises
+    for one in (guard, Guard("loss > 3", limit=1)):
+        assert eval(repr(one), {"Guard": Guard}) == one  # what a repr promises
 
 
 def test_guards_go_through_yaml_and_into_the_digest():

@@ -61,6 +61,12 @@ def test_need_written_down_or_left_to_follow_is_the_same_plan():
     assert followed.hash == written.hash
 
 
+def test_who_is_excluded_is_a_set_in_order():
+    plan = Plan(exclude={"c2", "c10", "c1"})
+    assert plan.exclude == ("c1", "c10", "c2")
+    assert plan.hash == Plan(exclude=["c10", "c2", "c1", "c2"]).hash
+
+
 def test_sampling_all_with_a_number_is_a_contradiction():
     with pytest.raises(PlanError, match="absent for all"):
         Plan(sampling="all", invite=3)

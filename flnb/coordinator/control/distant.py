@@ -19,6 +19,7 @@ from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.replay import ReplayPreview
 from flnb.core.errors import FLBaseError, IntegrityError, RoundStateError
 from flnb.core.ids import RunId
+from flnb.core.plan import plain
 from flnb.core.progress import Later
 from flnb.core.view import RunView
 from flnb.store import Closing, FailedAttempt, Table
@@ -199,8 +200,12 @@ def model_of(wire: Wire, request: pb.ModelRequest) -> tuple[Model, str]:
 
 
 def plain_changes(changes: Mapping[str, Any]) -> str:
-    """Settings of a plan as JSON; parts of a plan are written as what they are made of."""
-    return json.dumps(dict(changes), default=lambda part: part.model_dump(mode="json"))
+    """Settings of a plan as JSON; parts of a plan are written as what they are made of.
+
+    Raises:
+        PlanError: One of them is no part of a plan.
+    """
+    return json.dumps(dict(changes), default=plain)
 
 
 def _near_only(what: str) -> RoundStateError:

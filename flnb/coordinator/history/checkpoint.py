@@ -105,12 +105,15 @@ class Checkpoint:
 
         The file says where it comes from: run, round, digest. An existing one is replaced whole.
         """
-        path = Path(path)
+        path, whole = Path(path), self.tensor_file()
         draft = draft_of(path)
-        with draft.open("wb") as file:
-            for piece in self.tensor_file().pieces():
-                file.write(piece)
-        draft.replace(path)
+        try:
+            with draft.open("wb") as file:
+                for piece in whole.pieces():
+                    file.write(piece)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
         return path
 
     def tensor_file(self) -> TensorFile:

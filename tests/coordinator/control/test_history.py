@@ -173,6 +173,15 @@ def test_a_branch_goes_on_beside_its_run(coord, far, person):
     assert [one.actor for one in operations if one.verb == "branch"] == ["dr-lee"]
 
 
+def test_settings_of_a_branch_are_those_that_were_given(far):
+    server, guard = flnb.FedAdam(server_lr=0.02), flnb.Guard("loss > 9", then="warn")
+    branch = far.branch("adam", at=2, strategy=server, exclude={"c003", "c001"}, guards=[guard])
+    plan = branch.plan
+    assert (plan.strategy, plan.exclude, plan.guards) == (server, ("c001", "c003"), (guard,))
+    with pytest.raises(PlanError, match="no settings like <object"):
+        far.branch("x", at=2, exclude=object())
+
+
 def test_a_preview_is_applied_once_also_when_its_answer_is_lost(coord, far, answers, monkeypatch):
     monkeypatch.setattr(afar, "_FIRST_S", 0.01)
     run, lost = far.branch("undo", at=4), []
