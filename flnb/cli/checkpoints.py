@@ -16,7 +16,10 @@ app = typer.Typer(
     epilog="Example: flnb ckpt list quiet-otter",
 )
 Which = Annotated[
-    str, typer.Argument(metavar="CKPT", help="A round, @head, @best, or a name that was given.")
+    str,
+    typer.Argument(
+        metavar="CKPT", help="A round, @head, @best, a name that was given, or BRANCH@one of these."
+    ),
 ]
 
 
@@ -81,12 +84,14 @@ def export(
     run: RunName,
     checkpoint: Which,
     to: Annotated[Path, typer.Option("--to", "-o", metavar="FILE", help="Where to.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     lab: LabPath = output.DEFAULT_LAB,
     at: At = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a checkpoint as a safetensors file."""
+    _check_target(to, force=force)
     with labs.reached(lab, at) as there:
         found = there.run_of(run).checkpoint(which(checkpoint))
         if not dry_run:
@@ -131,6 +136,17 @@ def expire(
         output.data(facts | freed._asdict() | {"done": not dry_run})
     elif not dry_run:
         output.say(f"freed {freed.objects} objects, {glance.size(freed.size_bytes)}")
+
+
+def _check_target(to: Path, *, force: bool) -> None:
+    from flnb.core.errors import NameTakenError, NotFoundError
+
+    if not to.parent.is_dir():
+        raise NotFoundError("folder", to.parent)
+    if to.is_dir():
+        raise NameTakenError(f"{to} is a folder", hint="-o FILE")
+    if to.exists() and not force:
+        raise NameTakenError(f"{to} is there already", hint="--force replaces it")
 
 
 def which(text: str) -> int | str:

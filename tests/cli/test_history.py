@@ -40,7 +40,8 @@ def test_the_list_is_the_graph(call):
 def test_a_difference_is_a_row_a_tensor(call):
     rows = json.loads(call("ckpt", "diff", "otter", "2", "@head", "--json").out)
     assert {row["tensor"] for row in rows} == {"1.weight", "1.bias"}
-    assert "relative_l2" in call("ckpt", "diff", "otter", "2", "4").out
+    for after in ("4", "main@4", "otter@head"):
+        assert "relative_l2" in call("ckpt", "diff", "otter", "2", after).out
 
 
 def test_a_checkpoint_is_exported_unless_it_is_a_dry_run(call, tmp_path):
@@ -51,6 +52,23 @@ def test_a_checkpoint_is_exported_unless_it_is_a_dry_run(call, tmp_path):
     assert (said["done"], target.exists()) == (False, False)
     assert "is in" in call("ckpt", "export", "otter", "@best", "--to", str(target)).err
     assert target.exists()
+
+
+@pytest.mark.parametrize("look", [(), ("--dry-run",)])
+def test_a_file_is_replaced_if_one_says_so_and_no_folder_is_made(call, tmp_path, look):
+    target = tmp_path / "m.safetensors"
+    target.write_text("mine")
+    command = ("ckpt", "export", "otter", "2", *look, "--to")
+    for path, code, words in (
+        (target, 1, "is there already\n→ --force"),
+        (tmp_path, 1, "is a folder"),
+        (tmp_path / "no" / "m.safetensors", 2, "no folder"),
+    ):
+        refused = call(*command, str(path))
+        assert (refused.code, words in refused.err) == (code, True)
+    assert target.read_text() == "mine"
+    assert call(*command, str(target), "--force").code == 0
+    assert (target.read_bytes() == b"mine") == bool(look)
 
 
 def test_an_alias_is_given_under_a_condition(call):

@@ -76,6 +76,10 @@ class Timeline(Walk):
         """Which round is meant; see `checkpoint`."""
         if isinstance(which, int):
             return self._committed(which)
+        branch, at, rest = which.rpartition("@")
+        if branch and at:
+            there = Timeline(self._store, self._branch(branch))
+            return there.key(int(rest) if rest.isdigit() else rest)
         name = which.removeprefix("@")
         if name == HEAD:
             if (found := self._store.state.head(self._record.id).closing) is None:
@@ -86,6 +90,14 @@ class Timeline(Walk):
         if (named := self._known.names.get(name)) is not None:
             return self._newest_commit(named.key)
         raise NotFoundError("name of a round", which, [HEAD, BEST, *self._known.names])
+
+    def _branch(self, name: str) -> RunRecord:
+        """A branch by its own name, or with the run's before it; the run's is the first one's."""
+        named = {one.name: one for one in self._known.records.values()}
+        own = {one.branch: one for one in self._known.records.values()}
+        if (found := named.get(name) or own.get(name)) is None:
+            raise NotFoundError(f"branch of {self._record.trunk_name}", name, own)
+        return found
 
     def _committed(self, round_: int) -> RoundKey:
         committed = {key.round: key for key in self.commits()}

@@ -54,7 +54,8 @@ class Walk:
 
         Args:
             which: A number, `@head`, `@best` (of the metric that is drawn), or a name that was
-                given, with or without its `@`.
+                given, with or without its `@`; of another branch `BRANCH@head`, `BRANCH@30`, also
+                with the run's name before it.
 
         Raises:
             NotFoundError: No such name or round, or a round without a commit; the nearest with

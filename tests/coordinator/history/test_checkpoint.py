@@ -39,6 +39,17 @@ def test_a_round_without_a_commit_names_its_neighbours(run):
         run.checkpoint(9)
 
 
+def test_checkpoints_of_other_branches_go_by_the_name_of_the_branch(run):
+    branch = run.branch("lr3", at=4)
+    assert [run.checkpoint(f"{name}@head").round for name in ("lr3", "otter/lr3")] == [4, 4]
+    assert branch.checkpoint("main@6").sha256 == run.checkpoint(6).sha256
+    assert branch.checkpoint("otter@best").key == run.checkpoint("@best").key
+    with pytest.raises(NotFoundError, match="no branch of otter 'lr4'\n→ did you mean 'lr3'"):
+        run.checkpoint("lr4@head")
+    with pytest.raises(NotFoundError, match="commit of closed round '3'"):
+        run.checkpoint("lr3@3")
+
+
 def test_an_unknown_name_offers_the_nearest(run):
     with pytest.raises(NotFoundError, match="best"):
         run.checkpoint("@bets")
