@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from flnb.coordinator.inviting import Inviting
@@ -12,6 +13,7 @@ from flnb.core.ids import RunId
 
 if TYPE_CHECKING:
     from flnb.coordinator.drive import Drive
+    from flnb.store import RunRecord
     from flnb.tasks import Task
 
 
@@ -72,6 +74,11 @@ class Hosting(Inviting):
             self._populations.append(population)
             self._take_in_remote(population)
         return population
+
+    def task_of(self, record: RunRecord) -> Task | None:
+        """The task with which a run was started, if clients here learn it."""
+        found = (one.task for one in tuple(self._populations))
+        return next((t for t in found if asdict(t.fingerprint()) == record.fingerprint), None)
 
     def _listening(self) -> None:
         with self.gate:

@@ -16,6 +16,7 @@ from flnb.coordinator.job import Job, Outset
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.population import Population, Simulation
 from flnb.coordinator.replaying import Replay
+from flnb.core.check import unknown_names
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import DamagedError, FingerprintError, PlanError, RoundStateError, TaskError
 from flnb.core.failpoints import reach
@@ -135,6 +136,7 @@ def changed_plan(record: RunRecord, task: Task, changes: Mapping[str, Any]) -> P
     """
     plan = Plan.from_yaml(record.plan_yaml)
     if not changes:
+        check_guards(plan, task)  # a branch may have others than the run that it left
         return plan
     for name in changes:
         if name not in CHANGEABLE:
@@ -147,6 +149,16 @@ def changed_plan(record: RunRecord, task: Task, changes: Mapping[str, Any]) -> P
     if not (check := plan.check(task)).ok:
         raise PlanError(f"the changed plan cannot work:\n{check!r}")
     return plan
+
+
+def check_guards(plan: Plan, task: Task) -> None:
+    """See that a run of this plan measures what its guards name.
+
+    Raises:
+        PlanError: It never does.
+    """
+    if plan.guards and (errors := unknown_names(plan, task.summary())):
+        raise PlanError("\n".join(errors))
 
 
 def end_resting(store: LabStore, run_id: RunId, picture: Picture | None) -> None:

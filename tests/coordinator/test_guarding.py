@@ -101,6 +101,18 @@ def test_names_that_nobody_measures_are_refused_before_the_first_round(guarded):
         guarded(flnb.Guard("loss > 3"), evaluation=flnb.Evaluation(central_every=0))
 
 
+def test_names_that_nobody_measures_are_refused_on_a_branch_too(guarded, coord, monkeypatch):
+    run, wrong = guarded(rounds=2).wait(60), [flnb.Guard("acuracy < 0.5")]
+    with pytest.raises(PlanError, match=r"names 'acuracy': did you mean 'accuracy'"):
+        run.branch("seen", at=2, guards=wrong, rounds=3)
+    with monkeypatch.context() as patched:
+        patched.setattr(coord, "task_of", lambda record: None)
+        branch = run.branch("unseen", at=2, guards=wrong, rounds=3)
+    with pytest.raises(PlanError, match="names 'acuracy'"):
+        branch.resume()
+    assert branch.resume(guards=[]).wait(60).status is Status.FINISHED
+
+
 def test_what_held_before_a_crash_is_acted_upon_once_when_the_run_goes_on(guarded, monkeypatch):
     def dies(*_):
         raise OSError("as if killed")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from flnb.coordinator.jobs import check_guards
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import (
     HeadMovedError,
@@ -124,6 +125,8 @@ def fork(
     """
     _check_name(lab, record, name)
     plan, now = Plan.from_yaml(record.plan_yaml).replace(**changes), SYSTEM_CLOCK.now()
+    if lab.coordinator is not None and (task := lab.coordinator.task_of(record)) is not None:
+        check_guards(plan, task)
     made = replace(
         record,
         id=new_run_id(),
