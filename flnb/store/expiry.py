@@ -17,8 +17,9 @@ from flnb.core import Clock, RunId
 from flnb.core.errors import NotFoundError, RoundStateError
 from flnb.store import closing_rows, log, schema
 from flnb.store.database import Database
-from flnb.store.generations import Request, line, line_to, names_of, record_of
+from flnb.store.generations import Request, line, line_to, record_of
 from flnb.store.lineage import RoundKey
+from flnb.store.name_rows import names_of
 from flnb.store.records import Operation, RunRecord
 
 _runs, _closings, _generations = schema.runs, schema.closings, schema.generations

@@ -1,4 +1,4 @@
-"""Heads that people move: forks, roll backs, and the names of what was left behind.
+"""Heads that people move: forks and roll backs; what is left behind gets a name.
 
 Each move is one transaction, and the moment at which it has happened. Commits stay where they
 are: whoever restores a head reads the commit that the rows name.
@@ -7,20 +7,19 @@ are: whoever restores a head reads the commit that the rows name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from flnb.core import Clock, RunId, Status, failpoints
 from flnb.core.errors import HeadMovedError, NameTakenError, NotFoundError, RoundStateError
-from flnb.store import attempt_rows, closing_rows, log, schema
+from flnb.store import attempt_rows, closing_rows, log, name_rows, schema
 from flnb.store.database import Database
 from flnb.store.lineage import Generation, Line, RoundKey
 from flnb.store.records import FailedAttempt, Named, Operation, RunRecord
 
-ALIAS, KEPT = "alias", "kept"
-_generations, _names, _runs, _heads = schema.generations, schema.names, schema.runs, schema.heads
+_generations, _runs, _heads = schema.generations, schema.runs, schema.heads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +112,7 @@ class Generations:
                 raise NameTakenError(
                     f"the lab has a branch {record.name!r} already", hint="choose another name"
                 )
-            _check_there(connection, record, base)
+            check_there(connection, record, base)
             connection.execute(insert(_runs), asdict(record))
             row = self._begin(connection, record.id, 1, base, request, replays=replays)
             head = {"run": record.id, "branch": record.branch, "generation": 1, "round": row.after}
@@ -170,8 +169,10 @@ class Generations:
             row = self._begin(connection, run, seen[0] + 1, base, request)
             left = RoundKey(run, *seen)
             if left.round:
-                kept = Named(record.kept_name(seen[0]), left, KEPT, *_who(request), row.at)
-                self._name(connection, record, kept)
+                kept = Named(
+                    record.kept_name(seen[0]), left, name_rows.KEPT, *_who(request), row.at
+                )
+                name_rows.write(connection, record, kept)
             of_run = _heads.c.run == run
             change = {"generation": row.generation, "round": row.after, "snapshot_round": None}
             connection.execute(update(_heads).where(of_run).values(change))
@@ -185,45 +186,6 @@ class Generations:
             self._note(connection, "rollback", row, {"left": list(left), "base": base})
             failpoints.reach("in-move")
             return row
-
-    # --- names ----------------------------------------------------------------------------------
-
-    def names(self, run: RunId) -> dict[str, Named]:
-        """Names of rounds of a run, on any of its branches, as they stand."""
-        return {one.name: one for one in self.names_over_time(run)}
-
-    def names_over_time(self, run: RunId, name: str | None = None) -> list[Named]:
-        """Every giving of a name, or of one name, oldest first.
-
-        Raises:
-            NotFoundError: There is no such run.
-        """
-        with self._database.reading() as connection:
-            found = names_of(connection, record_of(connection, run))
-        return [one for one in found if name in (None, one.name)]
-
-    def give_name(self, name: str, key: RoundKey, request: Request) -> Named:
-        """Let a name mean this round from now on.
-
-        Raises:
-            NameTakenError: The name is of a head that was left behind; it stays.
-            RoundStateError: The round's commit has gone since somebody looked.
-            NotFoundError: There is no such run, or the round has no commit.
-        """
-        with self._database.writing() as connection:
-            record = record_of(connection, key.run)
-            _check_there(connection, record, key)
-            for one in names_of(connection, record):
-                if one.name == name and one.kind == KEPT:
-                    raise NameTakenError(
-                        f"{name!r} names a head that was left behind, and stays",
-                        hint="choose another name",
-                    )
-            given = Named(name, key, ALIAS, *_who(request), self._clock.now())
-            self._name(connection, record, given)
-            operation = Operation(given.at, request.actor, "alias", key.run, request.reason)
-            log.append(connection, replace(operation, details={"name": name, "key": list(key)}))
-            return given
 
     def protect(self, run: RunId, request: Request, *, protected: bool = True) -> None:
         """Let nobody move the head of a branch back, or again let them.
@@ -276,11 +238,6 @@ class Generations:
         connection.execute(insert(_generations), values | key_columns)
         return row
 
-    def _name(self, connection: Connection, record: RunRecord, named: Named) -> None:
-        values = asdict(named) | named.key._asdict() | {"trunk": record.trunk_name}
-        del values["key"]
-        connection.execute(insert(_names), values)
-
     def _note(
         self, connection: Connection, verb: str, row: Generation, details: Mapping[str, Any]
     ) -> None:
@@ -297,7 +254,7 @@ class Generations:
         """Refuse a move of another head, to what is not there, or that somebody forbids."""
         if (now := _head(connection, record)) != seen:
             raise HeadMovedError(record.name, seen, now)
-        _check_there(connection, record, base)
+        check_there(connection, record, base)
         if record.protected:
             raise RoundStateError(
                 f"{record.name} is protected: its head is not moved back",
@@ -311,8 +268,13 @@ class Generations:
             )
 
 
-def _check_there(connection: Connection, record: RunRecord, key: RoundKey | None) -> None:
-    """Refuse a round that has no commit, or is of another run than a branch."""
+def check_there(connection: Connection, record: RunRecord, key: RoundKey | None) -> None:
+    """Refuse a round that has no commit, or is of another run than a branch.
+
+    Raises:
+        RoundStateError: Its commit has expired.
+        NotFoundError: It never had one, or is of another run.
+    """
     if key is None:
         return
     snapshot, expired = closing_rows.commit_of(connection, key)
@@ -341,11 +303,13 @@ def line(connection: Connection, run: RunId) -> Line:
 def _blocking(connection: Connection, record: RunRecord, base: RoundKey | None) -> list[Named]:
     present = _walk(connection, record.id, record.generation)
     target = _walk(connection, base.run, base.generation) if base else None
-    newest = {one.name: one for one in names_of(connection, record)}
+    newest = {one.name: one for one in name_rows.names_of(connection, record)}
     return [
         one
         for one in newest.values()
-        if one.kind == ALIAS and one.key in present and not leads_to(base, target, one.key)
+        if one.kind == name_rows.ALIAS
+        and one.key in present
+        and not leads_to(base, target, one.key)
     ]
 
 
@@ -377,21 +341,10 @@ def _head(connection: Connection, record: RunRecord) -> tuple[int, int]:
     return (record.generation, 0) if row is None else (row.generation, row.round)
 
 
-def names_of(connection: Connection, record: RunRecord) -> list[Named]:
-    """Every giving of a name on any branch of a run, oldest first."""
-    query = select(_names).where(_names.c.trunk == record.trunk_name).order_by(_names.c.position)
-    return [_named(row) for row in connection.execute(query)]
-
-
 def _asked_before(connection: Connection, request: Request) -> Generation | None:
     query = select(_generations).where(_generations.c.request == request.id)
     row = connection.execute(query).first()
     return None if row is None else Generation.of(row)
-
-
-def _named(row: Row[Any]) -> Named:
-    key = RoundKey(row.run, row.generation, row.round)
-    return Named(row.name, key, row.kind, row.actor, row.reason, row.at)
 
 
 def _who(request: Request) -> tuple[str, str]:

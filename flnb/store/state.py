@@ -23,6 +23,7 @@ from flnb.store.epochs import Epochs
 from flnb.store.expiry import Expiry
 from flnb.store.generations import Generations
 from flnb.store.lineage import RoundKey
+from flnb.store.names import Names
 from flnb.store.records import Closing, FailedAttempt, Forgotten, Head, JournalRecord
 from flnb.store.registry import Registry
 from flnb.store.requests import Requests
@@ -31,7 +32,7 @@ from flnb.store.sqlite import SqliteDatabase
 from flnb.store.tokens import Tokens
 
 
-class StateStore(Runs, Requests, Registry, Tokens, Generations, Expiry, Epochs):
+class StateStore(Runs, Requests, Registry, Tokens, Generations, Names, Expiry, Epochs):
     """The state database of a lab.
 
     Every method that writes raises `StorageFullError` when the disk is full, and nothing is written
