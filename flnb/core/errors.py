@@ -24,6 +24,7 @@ numbers), keeps the numbers as fields and says what to do in `hint`.
         ├── LabHeldError          another process holds the lab
         ├── LabLostError          another process took the lab over: look who has it
         ├── CommitConflictError   another process moved the branch: nothing was written
+        ├── ClockBehindError      a commit would be older than the one before: nothing was written
         ├── LabVersionError       the lab was written by a newer flnb
         ├── StorageFullError      no space left: the run pauses, nothing is torn
         ├── StorageUnreachableError  database or bucket do not answer: the run pauses
@@ -37,6 +38,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -235,6 +237,19 @@ class CommitConflictError(StoreError):
             hint="look who holds the lab; run.resume() goes on from the last round that closed",
         )
         self.branch = branch
+
+
+class ClockBehindError(StoreError):
+    """A commit would be older than the one it stands on: the clocks of two machines differ."""
+
+    def __init__(self, before: datetime, here: datetime) -> None:
+        super().__init__(
+            f"the clock of this machine says {here:%Y-%m-%d %H:%M:%S} UTC, and the last commit was "
+            f"written at {before:%Y-%m-%d %H:%M:%S} UTC by the clock of its machine",
+            hint="set the clock that is wrong; if it was the other one, wait until that time has "
+            "come here; then run.resume()",
+        )
+        self.before, self.here = before, here
 
 
 class LabVersionError(StoreError):

@@ -10,6 +10,7 @@ from typing import Any
 
 from flnb.core.errors import (
     AccessRefusedError,
+    ClockBehindError,
     CommitConflictError,
     FLBaseError,
     NotFoundError,
@@ -29,6 +30,8 @@ def told(error: Exception) -> Answer:
             return "full", error.where, error.free_bytes
         case StorageUnreachableError():
             return "unreachable", error.where, error.reason, error.hint
+        case ClockBehindError():
+            return "behind", error.before, error.here
         case CommitConflictError():
             return "conflict", error.branch
         case AccessRefusedError():
@@ -46,6 +49,8 @@ def error_of(answer: Answer) -> FLBaseError:
             return StorageFullError(where, free_bytes)
         case "unreachable", where, reason, hint:
             return StorageUnreachableError(where, reason, hint=hint)
+        case "behind", before, here:
+            return ClockBehindError(before, here)
         case "conflict", branch:
             return CommitConflictError(branch)
         case "refused", message, hint:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flnb.core import RunId, failpoints
 from flnb.core.errors import CommitConflictError
 from flnb.store.causes import words
+from flnb.store.ordering import commit_in_order
 
 if TYPE_CHECKING:
     from icechunk import Repository
@@ -53,6 +54,7 @@ def put_under_mark(repository: Repository, run: RunId, target: str, epoch: int) 
         epoch: Of whoever holds the lab.
 
     Raises:
+        ClockBehindError: The clock is behind that of who wrote the commit.
         CommitConflictError: Somebody has the lab in a later epoch, or writes and writes.
     """
     import icechunk
@@ -88,7 +90,7 @@ def _mark(repository: Repository, run: RunId, target: str, epoch: int) -> None:
         raise icechunk.IcechunkError("conflict: the branch has moved")
     # Icechunk writes no commit without a change; a name of its own makes two marks differ.
     zarr.open_group(session.store, mode="a").attrs["mark"] = f"{epoch}-{secrets.token_hex(8)}"
-    session.commit("mark", metadata={EPOCH: epoch, _MARK_OF: target})
+    commit_in_order(session, "mark", {EPOCH: epoch, _MARK_OF: target})
 
 
 def _epoch(repository: Repository, snapshot: str) -> int:

@@ -37,6 +37,7 @@ from flnb.store.chunks import (
     write_chunks,
 )
 from flnb.store.fencing import check_epoch, put_under_mark
+from flnb.store.ordering import commit_in_order
 from flnb.store.place import HistoryPlace
 from flnb.store.repository import FIRST_BRANCH, exclusive, open_repository, plain_errors
 
@@ -96,6 +97,7 @@ class History:
         Raises:
             StorageFullError: The disk is full; the branch is as it was.
             StorageUnreachableError: The server does not answer; writing again is safe.
+            ClockBehindError: The clock is behind that of who wrote the commit before.
             CommitConflictError: Another process moved the branch meanwhile, or has taken the lab
                 over; nothing was written.
             StoreError: Another process is writing and does not end.
@@ -279,7 +281,7 @@ def _commit(repository: Repository, session: Session, run: RunId, meta: Mapping[
 
     name = secrets.token_hex(8)
     try:
-        return session.commit(name, metadata=dict(meta))
+        return commit_in_order(session, name, meta)
     except icechunk.ConflictError as error:
         tip = repository.lookup_branch(run)
         if repository.lookup_snapshot(tip).message == name:
