@@ -228,8 +228,9 @@ class LocalRun:
 
     def check_alias(self, name: str, at: int | str, condition: str) -> Checkpoint:
         """See `RunSource`."""
-        aliases.plain_name(name)
-        return self.meets(at, condition)
+        checkpoint = self.meets(at, condition)
+        aliases.plain_name(name, checkpoint.round)
+        return checkpoint
 
     def meets(self, at: int | str, condition: str) -> Checkpoint:
         """Find a checkpoint that must meet a condition."""

@@ -149,9 +149,10 @@ class DistantRun:
 
     def check_alias(self, name: str, at: int | str, condition: str) -> Checkpoint:
         """See `RunSource`."""
-        plain_name(name)
         request = pb.CheckpointRequest(run=self.id, which=json.dumps(at), condition=condition)
-        return DistantCheckpoint(self._wire, self._wire.whole("Checkpoint", request))
+        checkpoint = DistantCheckpoint(self._wire, self._wire.whole("Checkpoint", request))
+        plain_name(name, checkpoint.round)
+        return checkpoint
 
     def give_alias_back(self, name: str, reason: str) -> Checkpoint:
         """See `RunSource`."""

@@ -35,17 +35,19 @@ def give(
         PlanError: The name cannot be one, or the condition cannot be read.
         RoundStateError: The checkpoint does not meet the condition; says by how much.
     """
-    name = plain_name(name)
+    name = plain_name(name, checkpoint.round)
     check(store, condition, checkpoint)
     store.state.give_name(name, checkpoint.key, request(reason))
 
 
-def plain_name(name: str) -> str:
-    """An alias without its `@`.
+def plain_name(name: str, round_: int) -> str:
+    """An alias without its `@`, for a round.
 
     Raises:
-        PlanError: It cannot be one.
+        PlanError: It cannot be one, or the round is what a run started from.
     """
+    if not round_:
+        raise PlanError("an alias names a closed round, and what is before the first goes by 0")
     name = name.removeprefix("@")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]{0,63}", name) or name in {HEAD, BEST}:
         raise PlanError(

@@ -14,7 +14,7 @@ from flnb.coordinator.closer import Version, commit_facts
 from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.core.errors import DamagedError, DataError, NotFoundError, TaskError
 from flnb.core.plan import Plan
-from flnb.store import LabStore, RunRecord
+from flnb.store import Closing, LabStore, RunRecord
 from flnb.tensors import Layout, Model, aligned
 
 if TYPE_CHECKING:
@@ -121,6 +121,21 @@ def started_model(store: LabStore, record: RunRecord, layout: Layout) -> Model:
             f"{what} has digest {found[:12]}, {expected[:12]} was written", hint=hint
         )
     return model
+
+
+def as_closing(record: RunRecord) -> Closing:
+    """The version that a run started from, as the round 0 that it never had."""
+    return Closing(
+        run=record.id,
+        branch=record.branch,
+        round=0,
+        closed_by="start",
+        opened_at=record.created_at,
+        closed_at=record.created_at,
+        snapshot=record.start["snapshot"],
+        parameters_sha256=record.start["sha256"],
+        metrics={"scope": [], "metric": [], "value": []},
+    )
 
 
 def in_words(record: RunRecord) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flnb.coordinator.history.checkpoint import Checkpoint, StoredCheckpoint
 from flnb.coordinator.history.graph import Lane
-from flnb.coordinator.history.starting import in_words
+from flnb.coordinator.history.starting import as_closing, in_words
 from flnb.coordinator.history.walk import KnownRound, Walk
 from flnb.core import RunId
 from flnb.core.errors import NotFoundError
@@ -57,6 +57,8 @@ class Timeline(Walk):
 
     def checkpoint(self, which: int | str) -> Checkpoint:
         """Find a committed round; see `Walk.checkpoint`."""
+        if which == 0 and self._trunk.start:
+            return self._checkpoint(as_closing(self._trunk))
         closing = self._store.state.closing_of(self.key(which))
         assert closing is not None, "keys come from closed rounds"
         return self._checkpoint(closing)
@@ -67,6 +69,8 @@ class Timeline(Walk):
         Raises:
             NotFoundError: There is none, or it is of another run.
         """
+        if key == RoundKey(self._trunk.id, 1, 0) and self._trunk.start:
+            return self._checkpoint(as_closing(self._trunk))
         closing = self._store.state.closing_of(key)
         if closing is None or closing.snapshot is None or closing.run not in self._known.records:
             raise NotFoundError("commit of closed round", key.round)
@@ -91,6 +95,11 @@ class Timeline(Walk):
             return self._newest_commit(named.key)
         raise NotFoundError("name of a round", which, [HEAD, BEST, *self._known.names])
 
+    @property
+    def _trunk(self) -> RunRecord:
+        records = self._known.records.values()
+        return next(one for one in records if one.name == self._record.trunk_name)
+
     def _branch(self, name: str) -> RunRecord:
         """A branch by its own name, or with the run's before it; the run's is the first one's."""
         named = {one.name: one for one in self._known.records.values()}
@@ -113,6 +122,11 @@ class Timeline(Walk):
             error.hint = (
                 f"{self._record.name} has closed rounds 1 to {last}" if last else "none is closed"
             )
+            if round_ == 0:
+                error.hint += (
+                    "; what is before the first is made from the plan's seed and has no commit, "
+                    "unless the run was started from other weights"
+                )
             return error
         error = NotFoundError("commit of closed round", round_)
         error.hint = (

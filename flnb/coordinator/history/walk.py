@@ -55,7 +55,8 @@ class Walk:
         Args:
             which: A number, `@head`, `@best` (of the metric that is drawn), or a name that was
                 given, with or without its `@`; of another branch `BRANCH@head`, `BRANCH@30`, also
-                with the run's name before it.
+                with the run's name before it. 0 is what a run started from, if that were weights
+                from elsewhere.
 
         Raises:
             NotFoundError: No such name or round, or a round without a commit; the nearest with

@@ -37,6 +37,8 @@ def test_a_round_without_a_commit_names_its_neighbours(run):
         NotFoundError, match="no closed round '9'\n→ otter has closed rounds 1 to 6"
     ):
         run.checkpoint(9)
+    with pytest.raises(NotFoundError, match=r"1 to 6; what is before .* seed and has no commit"):
+        run.checkpoint(0)
 
 
 def test_checkpoints_of_other_branches_go_by_the_name_of_the_branch(run):

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import flnb
+from flnb.coordinator.control.plain_history import checkpoint_from_json, checkpoint_to_json
 from flnb.coordinator.history.starting import begin_from
 from flnb.coordinator.history.verifying import verify
-from flnb.core.errors import DamagedError, DataError, NotFoundError, TaskError
+from flnb.core.errors import DamagedError, DataError, NotFoundError, PlanError, TaskError
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,16 @@ def test_going_back_to_the_beginning_and_branches_of_it_start_there_too(lab, fil
     run = lab.coordinator.run(plan, task, name="ibis", start="otter@best").wait(60)
     before = run.parameters_sha256
     assert run.branch("again", at=0).resume().wait(60).parameters_sha256 == before
+    first, best = run.checkpoint(0), lab.run("otter").checkpoint("@best")
+    assert (first.sha256, first.model().sha256()) == (best.sha256, best.sha256)
+    assert lab.run("ibis/again").checkpoint(0).key == first.key
+    assert first.diff(run.checkpoint("@head")).df()["equal"].max() < 1
+    assert first_sha256(lab, "ibis@0", task) == best.sha256
+    assert run.source.history().at(first.key).metrics == {}
+    assert checkpoint_from_json(checkpoint_to_json(first))[2] == first.closing
+    for dry_run in (False, True):
+        with pytest.raises(PlanError, match="goes by 0"):
+            run.alias("first", 0, dry_run=dry_run)
     run.rollback(to=0).apply("once more")
     assert run.resume().wait(60).parameters_sha256 == before
     other = lab.coordinator.run(plan, task).wait(60)
