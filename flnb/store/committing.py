@@ -85,11 +85,11 @@ def _commit(
 
 def _know(environment: Mapping[str, str]) -> None:
     """Know of AWS what the coordinator knows, and nothing from before: a token that it dropped counts."""
-    for name in credentials().keys() - environment.keys():
+    for name in aws_environment().keys() - environment.keys():
         del os.environ[name]
     os.environ |= environment
 
 
-def credentials() -> dict[str, str]:
+def aws_environment() -> dict[str, str]:
     """What this process knows of AWS: the server that forks may have begun before it did."""
     return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}

@@ -116,9 +116,9 @@ class LabStore:
             StorageFullError: The disk is full.
         """
         named = LabAddress.parse(address, state)
-        folder, kept = open_state(named, clock, create=create)
+        folder, opened = open_state(named, clock, create=create)
         place = named.place
-        return cls(folder, kept, place=place, clock=clock, fork_server=fork_server)
+        return cls(folder, opened, place=place, clock=clock, fork_server=fork_server)
 
     @property
     def id(self) -> str:

@@ -36,7 +36,7 @@ _HELD = "held."
 _INLINE_BYTES = 512
 """Chunks up to this size lie in the manifest and are no objects (Icechunk's default)."""
 
-Place = tuple[str, tuple[int, ...] | None]
+ChunkAt = tuple[str, tuple[int, ...] | None]
 """A chunk of an array; None is the array as a whole, made anew."""
 
 
@@ -193,14 +193,14 @@ def _chunks(
     children: Mapping[str | None, list[str]],
 ) -> Freed:
     """Chunks that would be free; `going` is in order, a commit after those that stand on it."""
-    dead: dict[str, set[Place] | None] = {}
+    dead: dict[str, set[ChunkAt] | None] = {}
     """Places whose chunk in a commit is needed by nobody who stands on it; None is all."""
-    wrote: dict[str, set[Place]] = {}
+    wrote: dict[str, set[ChunkAt]] = {}
     sizes: dict[str, int] = {}
     total = Freed(0, 0)
     for one in going:
         wrote[one] = _wrote(repository, one, nodes[one].parent)
-        below: set[Place] | None = None
+        below: set[ChunkAt] | None = None
         for child in children.get(one, ()):
             if child not in wrote:
                 wrote[child] = _wrote(repository, child, one)
@@ -217,11 +217,11 @@ def _chunks(
     return total
 
 
-def _is_in(place: Place, places: set[Place] | None) -> bool:
+def _is_in(place: ChunkAt, places: set[ChunkAt] | None) -> bool:
     return places is None or place in places or (place[0], None) in places
 
 
-def _wrote(repository: Repository, snapshot: str, parent: str | None) -> set[Place]:
+def _wrote(repository: Repository, snapshot: str, parent: str | None) -> set[ChunkAt]:
     """Chunks that a commit wrote, and arrays that it made anew or took out."""
     import icechunk
 

@@ -22,7 +22,7 @@ from flnb.core.errors import FLBaseError, WorkerDiedError
 from flnb.processes import ForkServer, SharedBlock, Worker
 from flnb.store.answers import Answer, error_of
 from flnb.store.chunks import Groups
-from flnb.store.committing import CommitRequest, credentials
+from flnb.store.committing import CommitRequest, aws_environment
 from flnb.store.fencing import EPOCH
 from flnb.store.history import History
 from flnb.store.place import HistoryPlace
@@ -249,7 +249,7 @@ class HistoryWriter:
             assert self._worker is not None
             fresh = {index: self._blocks[index] for index in self._unsent}
             try:
-                self._worker.channel.send((request, fresh, credentials()))
+                self._worker.channel.send((request, fresh, aws_environment()))
             except EOFError:
                 self._forget_worker()
             else:
