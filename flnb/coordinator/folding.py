@@ -38,7 +38,8 @@ def let_go(kept: KeptUpdates, run: RunId, keep: int, idle: bool = False) -> None
 class Folding:
     """Adds accepted updates up, and turns them into the next version.
 
-    All of it blocks, and is called in the population's thread.
+    All of it blocks. Threads call it one after the other: the population's, and to drop what was
+    accepted that of databases, which does not wait for another run's cohort.
 
     Args:
         strategy: Whose rule and server optimiser make versions.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,12 +52,12 @@ class News:
         plan = self._job.plan
         return population.needed(plan), len(population.eligible(plan))
 
-    def draw(self, order: rounds.Draw) -> list[rounds.Fact]:
+    async def draw(self, order: rounds.Draw) -> list[rounds.Fact]:
         """Draw a cohort; later, as news, if too few clients are here now."""
         self._drawing = order
-        return self._drawn()
+        return await self._drawn()
 
-    def _drawn(self) -> list[rounds.Fact]:
+    async def _drawn(self) -> list[rounds.Fact]:
         order, plan = self._drawing, self._job.plan
         population = self._job.population
         population.changed.clear()
@@ -64,9 +65,15 @@ class News:
         if order is None or (replay is None and population.needed(plan) > len(here)):
             return []
         self._drawing = None
-        sampler = replay or self._sampler
-        cohort = sampler.draw(here, seed=plan.seed, round=order.round, attempt=order.attempt)
-        return [rounds.Drawn(cohort)]
+        draw = functools.partial(
+            (replay or self._sampler).draw,
+            here,
+            seed=plan.seed,
+            round=order.round,
+            attempt=order.attempt,
+        )
+        # A replay reads the round that it does again.
+        return [rounds.Drawn(draw() if replay is None else await population.run(draw))]
 
     # --- what comes back ------------------------------------------------------------------------
 
@@ -89,7 +96,7 @@ class News:
             self._collecting = asyncio.ensure_future(reported)
         facts = await self._first()
         if self._drawing is not None:
-            facts += self._drawn()
+            facts += await self._drawn()
         report = None
         if self._collecting is not None and self._collecting.done():
             report, self._collecting = self._collecting.result(), None

@@ -154,7 +154,7 @@ class Runner:
         for order in orders:
             match order:
                 case rounds.Draw():
-                    facts.extend(self._news.draw(order))
+                    facts.extend(await self._news.draw(order))
                 case rounds.Assign():
                     await self._assign(state, order)
                 case rounds.Accept():
@@ -179,8 +179,8 @@ class Runner:
     async def _assign(self, state: rounds.RoundsState, order: rounds.Assign) -> None:
         job, clients = self._job, state.waves[order.wave].clients
         self._turn = await job.population.take_turn()
+        await self._in_io(self._folding.drop)
         self._open = OpenRound(state.round, state.attempt, clients, self._clock.now())
-        self._folding.drop()
         self._journal.write(
             self._open, "assigned", {"clients": list(clients)}, lambda: reach("assigned")
         )
@@ -246,7 +246,7 @@ class Runner:
     async def _close(self, state: rounds.RoundsState, order: rounds.Close) -> rounds.Closed:
         job, open_round = self._job, self._open
         assert open_round is not None, "a round that closes is open"
-        if job.population.remote is not None:
+        if job.population.remote is not None and job.replay is None:
             open_round.stalls = tuple(job.population.remote.stalls)
             open_round.remarks = dict(job.population.remote.notable.remarks)
         open_round.settle()
@@ -331,7 +331,7 @@ class Runner:
     async def _leave(self) -> None:
         await self._news.stop_collecting()
         self._let_go()
-        self._folding.drop()
+        await self._in_io(self._folding.drop)
         # What went wrong with these was said already, or is of a round that is given up.
         await self._journal.end()
         await self._closer.close()

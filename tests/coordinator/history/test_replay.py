@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import psutil
 import pytest
 
 import flnb
+from flnb.coordinator.folding import Folding
+from flnb.coordinator.replaying import Replay
 from flnb.core.errors import NotFoundError, PlanError, RoundStateError
 from flnb.core.view import Status
 from flnb.tensors import CohortSum, Update
@@ -125,6 +128,23 @@ def test_a_preview_that_is_applied_twice_makes_one_branch(run, lab_of_otter):
     assert (asked.verb, asked.reason, asked.details["of"][2]) == ("replay", "once", 6)
 
 
+def test_a_replay_keeps_the_loop_from_nothing(run, monkeypatch):
+    threads = []
+
+    def note(kind, name):
+        def noted(*arguments, **settings):
+            threads.append(threading.current_thread().name)
+            return known(*arguments, **settings)
+
+        known = getattr(kind, name)
+        monkeypatch.setattr(kind, name, noted)
+
+    note(Folding, "drop")
+    note(Replay, "draw")
+    run.replay(4).apply("to see").resume().wait(60)
+    assert {name.rpartition("_")[0] for name in threads} == {"flnb-io", "flnb-population"}
+
+
 def test_two_workers_hand_over_the_same_updates(run, lab_of_otter, task, plan, tmp_path):
     with flnb.Coordinator(tmp_path / "lab") as other:
         other.simulate(task, workers=2, drop=0.1)
@@ -152,7 +172,12 @@ def test_updates_of_remote_clients_are_kept_and_replayed(tmp_path, plan):
             await asyncio.gather(*stays)
 
         asyncio.run(scene())
+        remote = coordinator._populations[0].remote
+        remote.stalls.append(9.0)  # as if it was told of since: of no round of a replay
+        remote.notable.remarks["c000"] = "it came back"
         same = run.replay(1).apply("to see").resume().wait(60)  # nobody is here any more
+        assert "stalled" not in list(same.round(2).closing.events["kind"])
+        assert "it came back" not in str(list(same.round(2).closing.events["detail"]))
         assert [same.checkpoint(n).sha256 for n in (2, 3)] == [
             run.checkpoint(n).sha256 for n in (2, 3)
         ]
