@@ -1,6 +1,7 @@
 """Checkpoints: found by number and name, measured, compared, loaded, handed on."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 import flnb
-from flnb.core.errors import NotFoundError, PlanError, RoundStateError, TaskError
+from flnb.core.errors import DamagedError, NotFoundError, PlanError, RoundStateError, TaskError
 from flnb.store import Request
 
 
@@ -22,6 +23,15 @@ def test_numbers_and_names_find_committed_rounds(run, coord):
     request = Request(id="a", actor="ada", reason="")
     coord.lab.store.state.give_name("serving", run.checkpoint(4).key, request)
     assert run.checkpoint("@serving").sha256 == run.checkpoint(4).sha256
+
+
+def test_a_damaged_version_leaves_no_file_behind(run, tmp_path):
+    checkpoint, folder = run.checkpoint(4), tmp_path / "out"
+    folder.mkdir()
+    checkpoint.closing = replace(checkpoint.closing, parameters_sha256="0" * 64)
+    with pytest.raises(DamagedError):
+        checkpoint.export(folder / "m.safetensors")
+    assert list(folder.iterdir()) == []
 
 
 def test_the_best_is_the_one_with_the_highest_accuracy(run):
