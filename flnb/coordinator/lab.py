@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from flnb.core.errors import LabHeldError, RoundStateError
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
 from flnb.core.view import RunView, Status
-from flnb.store import LabStore, RunRecord, Table, export_tables
+from flnb.store import LabStore, Metrics, RunRecord, Table, export_tables
 
 if TYPE_CHECKING:
     from flnb.coordinator.coordinator import Coordinator
@@ -177,13 +178,18 @@ class Lab:
         Raises:
             QueryRefusedError: Not one SELECT, or over a limit.
         """
+        with self._metrics() as metrics:
+            return metrics.query(query, rows=rows, timeout_s=timeout_s)
+
+    @contextmanager
+    def _metrics(self) -> Iterator[Metrics]:
         if (coordinator := self.coordinator) is not None:
             coordinator.flush()
             # Of the coordinator's own store: this lab may have been opened a second time.
-            metrics = coordinator.lab.store.metrics
-            return metrics.query(query, rows=rows, timeout_s=timeout_s)
-        with self.store.reader() as reader:
-            return reader.query(query, rows=rows, timeout_s=timeout_s)
+            yield coordinator.lab.store.metrics
+        else:
+            with self.store.reader() as reader:
+                yield reader
 
     def export_metrics(self, target: str | Path, tables: Sequence[str] = ()) -> Table:
         """Write the tables of `lab.sql` as Parquet files, `rounds.parquet` and so on.
@@ -201,7 +207,8 @@ class Lab:
             StorageUnreachableError: Its server does not answer.
             StoreError: The folder cannot be written.
         """
-        return export_tables(self.sql, target, tables)
+        with self._metrics() as metrics:
+            return export_tables(metrics.stream, target, tables)
 
     def expire(
         self, run: str | None = None, *, older_than: str = "30d", keep: str = KEEP

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -15,17 +18,16 @@ from flnb.store.place import HistoryPlace, endpoint_url, region
 from flnb.store.table import Table
 from flnb.store.tables import TABLES
 
-_ALL_ROWS = 1_000_000_000
 _TIMEOUT_S = 600.0
 
 
 def export_tables(
-    ask: Callable[..., Table], target: str | Path, tables: Sequence[str] = ()
+    stream: Callable[..., int], target: str | Path, tables: Sequence[str] = ()
 ) -> Table:
     """Write tables of a lab as Parquet files; see `Lab.export_metrics`.
 
     Args:
-        ask: Answers a SELECT, as `Lab.sql` does.
+        stream: Hands the answer to a SELECT on piece by piece, as `Metrics.stream` does.
         target: A folder, or `s3://bucket/prefix`.
         tables: Only these; all by default.
 
@@ -45,22 +47,22 @@ def export_tables(
     place, chosen = HistoryPlace.parse(target), list(tables) or known
     rows, files = [], []
     for name in chosen:
-        found = ask(f"SELECT * FROM {name}", rows=_ALL_ROWS, timeout_s=_TIMEOUT_S)  # noqa: S608  # one of TABLES
-        files.append(str(write_parquet(found.arrow(), place, name)))
-        rows.append(len(found))
+        file = place.below(f"{name}.parquet")
+        take = partial(write_parquet, file=file)
+        rows.append(stream(f"SELECT * FROM {name}", take, timeout_s=_TIMEOUT_S))  # noqa: S608  # one of TABLES
+        files.append(str(file))
     return Table.of({"table": chosen, "rows": rows, "file": files})
 
 
-def write_parquet(table: pa.Table, target: HistoryPlace, name: str) -> HistoryPlace:
-    """Write a table as one file, whole or not at all; a file of before is replaced.
+def write_parquet(rows: pa.RecordBatchReader, file: HistoryPlace) -> int:
+    """Write rows as one file, whole or not at all; a file of before is replaced.
 
     Args:
-        table: The rows.
-        target: A folder, made where it is missing, or a place in S3, reached through s3fs.
-        name: Of the file, without its ending.
+        rows: All of them, piece by piece: never more than a few pieces are in memory.
+        file: In a folder, made where it is missing, or in S3, reached through s3fs.
 
     Returns:
-        Where the file lies.
+        How many rows there were.
 
     Raises:
         NotFoundError: There is no such bucket.
@@ -69,20 +71,37 @@ def write_parquet(table: pa.Table, target: HistoryPlace, name: str) -> HistoryPl
         StorageFullError: The disk is full.
         StoreError: The folder cannot be written, or s3fs is not installed.
     """
-    from pyarrow import parquet  # takes a moment, and most processes never export
-
-    file = target.below(f"{name}.parquet")
     if file.folder is not None:
-        draft = file.folder.with_name(f".{file.folder.name}")
         with room_at(file.folder.parent), _writable(file):
             file.folder.parent.mkdir(parents=True, exist_ok=True)
-            parquet.write_table(table, draft)
-            draft.replace(file.folder)
-        return file
-    with _bucket(file) as bucket:
-        # An object is there when its last part has come, and not before.
-        parquet.write_table(table, f"{file.bucket}/{file.prefix}", filesystem=bucket)
-    return file
+            with _draft(rows, file.folder) as (draft, written):
+                draft.replace(file.folder)
+        return written
+    # What is written to S3 directly is there as soon as it is closed, also after an error.
+    with (
+        TemporaryDirectory(prefix="flnb-") as folder,
+        room_at(Path(folder)),
+        _draft(rows, Path(folder, "rows")) as (draft, written),
+        _bucket(file) as bucket,
+    ):
+        bucket.put_file(str(draft), f"{file.bucket}/{file.prefix}")
+    return written
+
+
+@contextmanager
+def _draft(rows: pa.RecordBatchReader, beside: Path) -> Iterator[tuple[Path, int]]:
+    """Rows as a file of a name of its own, which is gone afterwards, and how many they were."""
+    from pyarrow import parquet  # takes a moment, and most processes never export
+
+    draft, written = beside.with_name(f".{beside.name}-{secrets.token_hex(8)}"), 0
+    try:
+        with parquet.ParquetWriter(draft, rows.schema) as writer:
+            for batch in rows:
+                writer.write_batch(batch)
+                written += batch.num_rows
+        yield draft, written
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @contextmanager

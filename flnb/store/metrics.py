@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import duckdb
+import pyarrow as pa
 
 from flnb.core import failpoints
 from flnb.core.errors import QueryRefusedError, StoreError
 from flnb.store import projection
 from flnb.store.disk import room_at
 from flnb.store.records import ClientRecord, Closing, Forgotten, RunRecord
-from flnb.store.select_only import locked_down, select
+from flnb.store.select_only import locked_down, select, stream
 from flnb.store.state import StateStore
 from flnb.store.table import Table
 from flnb.store.tables import TABLES
@@ -134,16 +135,35 @@ class Metrics:
         Raises:
             QueryRefusedError: Not one read-only SELECT, or over a limit; says which.
         """
+        return self._answer(
+            lambda cursor: Table(select(cursor, sql, rows=rows, timeout_s=timeout_s))
+        )
+
+    def stream(self, sql: str, take: Callable[[pa.RecordBatchReader], T], *, timeout_s: float) -> T:
+        """Hand the answer to one SELECT on piece by piece, whatever its size.
+
+        Args:
+            sql: Exactly one SELECT statement.
+            take: Gets the batches; once more from the first one if the tables were damaged.
+            timeout_s: Refuse to work on it any longer.
+
+        Raises:
+            QueryRefusedError: Not one read-only SELECT, or over a limit; says which.
+        """
+        return self._answer(lambda cursor: stream(cursor, sql, take, timeout_s=timeout_s))
+
+    def _answer(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """Ask the tables, and once more if they were damaged and are made anew."""
         try:
             with closing_after(self._mended(self._reading)) as cursor:
-                return Table(select(cursor, sql, rows=rows, timeout_s=timeout_s))
+                return work(cursor)
         except duckdb.Error as error:
             if not _means_damage(error):
                 raise
             if not self._made_anew_if_damaged():
                 raise QueryRefusedError(f"DuckDB cannot answer this: {error}") from error
         with closing_after(self._reading()) as cursor:
-            return Table(select(cursor, sql, rows=rows, timeout_s=timeout_s))
+            return work(cursor)
 
     def rebuild(self) -> None:
         """Make all tables again from the state database; a file is set aside."""

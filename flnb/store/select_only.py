@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -27,6 +27,9 @@ from flnb.store.sql_errors import in_our_words
 MAX_CHARACTERS = 20_000
 """Deeper nesting than fits in here overflows the stack of DuckDB's parser."""
 MEMORY_LIMIT = "1GB"
+BATCH_ROWS = 100_000
+"""Of an answer that is taken piece by piece."""
+T = TypeVar("T")
 _AGAIN_S = 0.05
 """Between two interruptions of a query that goes on."""
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -93,6 +96,35 @@ def select(cursor: duckdb.DuckDBPyConnection, sql: str, *, rows: int, timeout_s:
             hint="aggregate, add LIMIT, or ask for more with rows=…",
         )
     return table
+
+
+def stream(
+    cursor: duckdb.DuckDBPyConnection,
+    sql: str,
+    take: Callable[[pa.RecordBatchReader], T],
+    *,
+    timeout_s: float,
+) -> T:
+    """Hand the answer to one SELECT on piece by piece, whatever its size.
+
+    Args:
+        cursor: As for `select`.
+        sql: The query.
+        take: Gets all batches, while the query goes on; what it returns is returned.
+        timeout_s: Refuse to work on both any longer.
+
+    Raises:
+        QueryRefusedError: Not one read-only SELECT, or over a limit; says which.
+    """
+    with _limited(cursor, sql, timeout_s):
+        _check(cursor, sql)
+        cursor.execute("BEGIN TRANSACTION READ ONLY")
+        try:
+            return take(cursor.sql(_bare(sql)).to_arrow_reader(BATCH_ROWS))
+        except OSError as error:  # of Arrow, in whose hands the query goes on
+            if "INTERRUPT Error" not in str(error):
+                raise
+            raise duckdb.InterruptException(str(error)) from error
 
 
 def _check(cursor: duckdb.DuckDBPyConnection, sql: str) -> None:
