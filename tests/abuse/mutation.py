@@ -6,6 +6,7 @@ import math
 
 from google.protobuf.descriptor import FieldDescriptor as Field
 
+from flnb.transport import PROTOCOL
 from flnb.transport.v1 import federation_pb2 as pb
 
 EDGES = (b"\x00", b"\xff", b"\xff\xff\xff\xff\x0f", b"\xff" * 9 + b"\x01", b"\x80" * 12, b"\x7f")
@@ -125,7 +126,9 @@ def envelope_of(work, base_digest, manifest):
 def notes_of(work, offer):
     """One valid note of each kind that a client may say after its hello."""
     return [
-        pb.ClientNote(hello=pb.Hello(protocol=1, layout_hash="l", n_examples=3, held=[work])),
+        pb.ClientNote(
+            hello=pb.Hello(protocol=PROTOCOL, layout_hash="l", n_examples=3, held=[work])
+        ),
         pb.ClientNote(alive=pb.Alive(working_on=work)),
         pb.ClientNote(offer=offer),
         pb.ClientNote(failure=pb.Failure(assignment=work, traceback="Traceback: …")),

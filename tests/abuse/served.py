@@ -13,7 +13,7 @@ import psutil
 
 from flnb.coordinator import Lab, invite_by_lab
 from flnb.core.errors import NotFoundError
-from flnb.transport import Identity, Link
+from flnb.transport import PROTOCOL, Identity, Link
 from flnb.transport.invite import Invite
 from flnb.transport.v1 import federation_pb2 as pb
 
@@ -93,7 +93,7 @@ class Honest:
     async def enter(self, layout=LAYOUT, n_examples=10):
         """Open a session and wait for the welcome."""
         self.call = self.link.session(self.token)
-        hello = pb.Hello(protocol=1, layout_hash=layout, n_examples=n_examples, task="t")
+        hello = pb.Hello(protocol=PROTOCOL, layout_hash=layout, n_examples=n_examples, task="t")
         await self.call.write(pb.ClientNote(hello=hello))
         note = await anext(aiter(self.call))
         assert note.WhichOneof("note") == "welcome"

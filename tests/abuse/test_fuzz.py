@@ -13,7 +13,7 @@ import pytest
 from grpc import aio
 
 from flnb.core.errors import FLBaseError
-from flnb.transport import Identity, Link, Manifest
+from flnb.transport import PROTOCOL, Identity, Link, Manifest
 from flnb.transport.ending import Ending
 from flnb.transport.v1 import federation_pb2 as pb
 from tests.abuse.mutation import envelope_of, mutated, notes_of, wrong
@@ -74,11 +74,13 @@ async def raw(channel, method, token, message):
 def valid_messages(name, identity):
     """A valid first message of each method, as bytes."""
     work = pb.AssignmentId(run="r", round=1, client=name)
-    hello = pb.Hello(protocol=1, layout_hash="l", n_examples=3, held=[work])
+    hello = pb.Hello(protocol=PROTOCOL, layout_hash="l", n_examples=3, held=[work])
     public, signature = identity.public, identity.sign("flnb-join", b"token")
     return {
-        "Join": pb.JoinRequest(protocol=1, token="token", public_key=public, signature=signature),
-        "Challenge": pb.ChallengeRequest(protocol=1, client=name),
+        "Join": pb.JoinRequest(
+            protocol=PROTOCOL, token="token", public_key=public, signature=signature
+        ),
+        "Challenge": pb.ChallengeRequest(protocol=PROTOCOL, client=name),
         "SignIn": pb.SignInRequest(client=name, nonce=b"n" * 56, signature=signature),
         "Session": pb.ClientNote(hello=hello),
         "Fetch": pb.FetchRequest(digest=b"d" * 32, chunks=range(20)),
@@ -126,7 +128,7 @@ class Insider:
         self.link = Link(self.where.address)
         token = (await self.link.sign_in(self.name, self.where.lab.store.id, self.identity)).token
         session = self.link.session(token)
-        hello = pb.Hello(protocol=1, layout_hash=self.layout.hash, n_examples=3)
+        hello = pb.Hello(protocol=PROTOCOL, layout_hash=self.layout.hash, n_examples=3)
         await session.write(pb.ClientNote(hello=hello))
         assert (await anext(aiter(session))).WhichOneof("note") == "welcome"
         self.call = session._call  # below the link, where anything can be said

@@ -9,7 +9,7 @@ import pytest
 from grpc import aio
 
 from flnb.core.errors import AccessRefusedError, FLBaseError, IntegrityError
-from flnb.transport import CHUNK_BYTES
+from flnb.transport import CHUNK_BYTES, PROTOCOL
 from flnb.transport.ending import Ending
 from flnb.transport.v1 import federation_pb2 as pb
 from tests.abuse.served import honest
@@ -128,7 +128,7 @@ async def test_a_message_above_the_bound_is_refused_before_it_is_read(served):
 
 async def test_a_name_of_megabytes_stays_nowhere(served):
     async with honest(served, "asker") as client:
-        asked = pb.ChallengeRequest(protocol=1, client="x" * (3 * 2**20))
+        asked = pb.ChallengeRequest(protocol=PROTOCOL, client="x" * (3 * 2**20))
 
         async def ask(times):
             for _ in range(times):

@@ -18,7 +18,7 @@ from flnb.core.errors import (
     NotFoundError,
     TokenExpiredError,
 )
-from flnb.transport import Identity, Link
+from flnb.transport import PROTOCOL, Identity, Link
 from flnb.transport.signing import signing_keys
 from flnb.transport.tokens import TokenIssuer
 from flnb.transport.v1 import federation_pb2 as pb
@@ -114,7 +114,7 @@ async def test_a_join_token_serves_one_key_and_that_again(served):
 
 async def test_a_signed_challenge_opens_once_and_for_its_client(served):
     async with honest(served, "anna") as anna, honest(served, "ben") as ben:
-        asked = pb.ChallengeRequest(protocol=1, client="anna")
+        asked = pb.ChallengeRequest(protocol=PROTOCOL, client="anna")
         nonce = (await anna.link._ask("Challenge", asked, pb.ChallengeReply)).nonce
         for signed_by, name, said in (
             (ben, "anna", "not signed by the key of 'anna'"),
@@ -136,7 +136,7 @@ async def test_of_two_who_use_one_key_the_newer_session_wins_and_the_older_hears
         thief = Link(served.address)
         token = (await thief.sign_in("copied", owner.lab, owner.identity)).token
         call = thief.session(token)
-        hello = pb.Hello(protocol=1, layout_hash="l", n_examples=1)
+        hello = pb.Hello(protocol=PROTOCOL, layout_hash="l", n_examples=1)
         await call.write(pb.ClientNote(hello=hello))
         assert "another session of this client has begun" in (await goodbye(owner.call)).reason
         await anext(aiter(call))
@@ -175,7 +175,7 @@ async def test_a_token_from_before_the_client_joined_is_void(served):
     async with honest(served, "before") as one:
         early = issuer_of(served).issue("before", "client", 300.0)  # as if given 300 s ago
         call = one.link.session(early)
-        hello = pb.Hello(protocol=1, layout_hash="l", n_examples=1)
+        hello = pb.Hello(protocol=PROTOCOL, layout_hash="l", n_examples=1)
         await call.write(pb.ClientNote(hello=hello))
         with pytest.raises(TokenExpiredError, match="before has joined anew since"):
             await anext(aiter(call))

@@ -18,7 +18,7 @@ from flnb.core.messages import ClientHalf, Work
 from flnb.core.plan import Local
 from flnb.store import InviteRecord, LabStore
 from flnb.tensors import Layout, Model
-from flnb.transport import Identity, Limits, Manifest
+from flnb.transport import PROTOCOL, Identity, Limits, Manifest
 from flnb.transport.invite import token_hash
 from flnb.transport.tokens import Claims, Role
 from flnb.transport.v1 import federation_pb2 as pb
@@ -109,7 +109,7 @@ class Visit:
         self._said.put_nowait(pb.ClientNote(**note))
 
     def hello(self, layout=LAYOUT.hash):
-        self.say(hello=pb.Hello(protocol=1, layout_hash=layout, n_examples=5))
+        self.say(hello=pb.Hello(protocol=PROTOCOL, layout_hash=layout, n_examples=5))
 
     def offer(self, work):
         """Offer an update that may count."""
