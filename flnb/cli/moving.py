@@ -87,7 +87,10 @@ def rollback(
     if as_json:
         output.data({"run": run, **preview.facts(), "rounds": preview.leaves, "done": not dry_run})
     elif not dry_run:
-        output.say(f"{run} is at round {preview.target}; {output.program()} runs resume {run}")
+        again = preview.again
+        at_round = again[0] - 1 if again else preview.target
+        rest = f", from which it comes to round {preview.target} again" if again else ""
+        output.say(f"{run} is at round {at_round}{rest}; {output.program()} runs resume {run}")
 
 
 def replay(

@@ -115,6 +115,13 @@ def test_a_roll_back_is_done_and_undone(call):
     assert (shown["round"], shown["generation"]) == (4, 3)
 
 
+def test_a_roll_back_says_where_the_head_is(call):
+    call("ckpt", "alias", "otter", "good", "2")
+    call("run", "branch", "otter", "back", "--from", "4")
+    done = call("run", "rollback", "otter/back", "--to", "3", "--reason", "x", "--yes")
+    assert "otter/back is at round 2, from which it comes to round 3 again; " in done.err
+
+
 def test_old_commits_go_with_a_reason_and_are_only_looked_at_without(
     flnb, folder, tmp_path, monkeypatch
 ):
