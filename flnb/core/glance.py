@@ -103,7 +103,7 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
 
 
-def spans(numbers: Iterable[int]) -> str:
+def spans(numbers: Iterable[int], between: str = ", ") -> str:
     """Write numbers of rounds, those in a row together.
 
     Examples:
@@ -116,7 +116,7 @@ def spans(numbers: Iterable[int]) -> str:
             rows[-1].append(one)
         else:
             rows.append([one])
-    return ", ".join(f"{row[0]}–{row[-1]}" if len(row) > 1 else f"{row[0]}" for row in rows)
+    return between.join(f"{row[0]}–{row[-1]}" if len(row) > 1 else f"{row[0]}" for row in rows)
 
 
 def words(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
-from flnb.core import Clock, RunId
+from flnb.core import Clock, RunId, glance
 from flnb.core.errors import NotFoundError, RoundStateError
 from flnb.store import closing_rows, log, schema
 from flnb.store.database import Database
@@ -152,13 +152,7 @@ def in_spans(numbers: Iterable[int]) -> str:
         >>> in_spans([1, 2, 3, 7])
         '1–3 7'
     """
-    parts = list[list[int]]()
-    for number in sorted(numbers):
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return " ".join(f"{one[0]}–{one[-1]}" if len(one) > 1 else str(one[0]) for one in parts)
+    return glance.spans(numbers, " ")
 
 
 def _check_free(connection: Connection, trunk: str, keys: Sequence[RoundKey]) -> None:
