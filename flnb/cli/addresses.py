@@ -5,6 +5,8 @@ Every command that has `--lab` gets `--state` here, in one place; few need to kn
 
 from __future__ import annotations
 
+import re
+import shlex
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +16,9 @@ from typer.main import get_command
 
 _STATE: ContextVar[str | None] = ContextVar("flnb_state", default=None)
 """What `--state` says in this call of the program."""
+_LAB: ContextVar[Path | None] = ContextVar("flnb_lab", default=None)
+"""The lab that this call of the program has opened."""
+DEFAULT_LAB = Path("lab")
 _FOLDED = "s3:/"
 """What becomes of `s3://` when a command line option is read as a path."""
 
@@ -29,6 +34,22 @@ def state() -> str | None:
     return _STATE.get()
 
 
+def remember(path: Path) -> None:
+    """Note which lab this call of the program opens."""
+    _LAB.set(path)
+
+
+def options(lab: Path | None = None) -> str:
+    """The options that find a lab again, for a command that somebody copies; without a password.
+
+    Args:
+        lab: The lab; by default the one that was opened.
+    """
+    lab, url = lab or _LAB.get() or DEFAULT_LAB, state()
+    named = "" if lab == DEFAULT_LAB else f" --lab {shlex.quote(str(address(lab)))}"
+    return named if url is None else f"{named} --state {shlex.quote(_shown(url))}"
+
+
 def is_shared(path: Path) -> bool:
     """Whether the lab keeps its state in a database."""
     return isinstance(address(path), str) or state() is not None
@@ -36,6 +57,7 @@ def is_shared(path: Path) -> bool:
 
 def commands(app: typer.Typer) -> Any:
     """The command line of an app, with `--state` wherever there is `--lab`."""
+    _LAB.set(None)
     whole = get_command(app)
     template = typer.Typer()
     template.command()(_template)
@@ -43,6 +65,10 @@ def commands(app: typer.Typer) -> Any:
     option.expose_value = False
     _add(whole, option)
     return whole
+
+
+def _shown(url: str) -> str:
+    return re.sub("(password=)[^&]*", r"\1***", re.sub("(://[^:/@]*):.*@", r"\1:***@", url))
 
 
 def _remember(url: str | None) -> str | None:

@@ -121,13 +121,13 @@ def expire(
     from flnb.core import glance  # brings numpy, which help does not need
     from flnb.core.errors import PlanError
 
+    if not reason.strip() and not dry_run:
+        raise PlanError("letting commits go needs a reason", hint='--reason "…"; or --dry-run')
     preview = existing(lab).expire(run, older_than=older_than, keep=keep)
     if not as_json:
         output.say(repr(preview))
     freed = preview.freed
     if not dry_run:
-        if not reason:
-            raise PlanError("letting commits go needs a reason", hint='--reason "…"; or --dry-run')
         if not yes and not as_json and not typer.confirm("let them go?", err=True):
             raise typer.Abort
         freed = preview.apply(reason)

@@ -56,13 +56,19 @@ def join(
     """
     from flnb.client import Client
 
+    ended = []
+
     def show(event: ClientEvent) -> None:
         if as_json:
             output.line({"kind": event.kind, "text": event.text, "round": event.round})
+        elif event.kind == "ended":
+            ended.append(event.text)  # if by an error, that is said by itself
         else:
             output.say(f"{event.text}; ^C ends it" if event.kind == "reconnecting" else event.text)
 
     Client(invite, _task(task, data), home=home, certificate=cert, on_event=show).run()
+    for text in ended:
+        output.say(text)
 
 
 @app.command(epilog="Example: flnb client invite hospital-a --expires 2h")
@@ -99,10 +105,11 @@ def invite(
 @app.command("list", epilog="Example: flnb client list --json")
 def list_clients(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
     """List the clients that have joined, and those that are invited."""
-    from flnb.cli.labs import existing
-    from flnb.coordinator import clients_of
+    from flnb.cli import labs
+    from flnb.coordinator import Lab, clients_of
 
-    rows = clients_of(existing(lab))
+    with labs.steered(lab, None) as there:
+        rows = clients_of(there) if isinstance(there, Lab) else list(there.clients)
     if as_json:
         output.data([_facts(row) for row in rows])
     elif not rows:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import queue
-import shlex
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import typer
 
 from flnb.cli import addresses, output
 from flnb.core import progress
+from flnb.core.errors import LabLostError
 from flnb.core.view import RunView, Status
 
 if TYPE_CHECKING:
@@ -31,9 +33,11 @@ def drive(run: Run, lab: Path) -> RunView:
         The finished run's last picture.
 
     Raises:
-        typer.Exit: It did not finish: 130 after ^C, else 1; why is on stderr.
+        typer.Exit: It did not finish: 130 after ^C, 3 if another process took the lab over, else 1;
+            why is on stderr.
     """
-    with _interrupt() as interrupted:
+    rested = run.source.done()  # of the process that drives it, wherever it goes on later
+    with _interrupt() as interrupted, _quiet():
         try:
             view = _show_until_it_rests(run, interrupted)
         except KeyboardInterrupt:
@@ -41,6 +45,10 @@ def drive(run: Run, lab: Path) -> RunView:
             raise
     if view.status is Status.FINISHED:
         return view
+    if isinstance(lost := rested.result(), LabLostError):
+        watch = f"{output.program()} runs watch {view.name}{addresses.options(lab)}"
+        output.say(f"{view.name} goes on elsewhere; watch it with {watch}")
+        raise typer.Exit(lost.exit_code)
     output.say(how_to_go_on(view, lab))
     raise typer.Exit(output.INTERRUPTED if interrupted() else output.FAILED)
 
@@ -53,15 +61,13 @@ def how_to_go_on(view: RunView, lab: Path) -> str:
     return f"{where}\n→ {_resume(view.name, lab)}"
 
 
-def lab_option(lab: Path) -> str:
-    """The option that finds the lab again, for a command that somebody copies."""
-    if lab == output.DEFAULT_LAB:
-        return ""
-    return f" --lab {shlex.quote(str(addresses.address(lab)))}"
-
-
 def _resume(name: str, lab: Path) -> str:
-    return f"{output.program()} runs resume {name}{lab_option(lab)}"
+    return f"{output.program()} runs resume {name}{addresses.options(lab)}"
+
+
+def spoken(view: RunView) -> RunView:
+    """A picture whose hints name commands of a terminal."""
+    return replace(view, error=output.as_commands(view.error, view.name))
 
 
 def _show_until_it_rests(run: Run, interrupted: Callable[[], bool]) -> RunView:
@@ -72,7 +78,7 @@ def _show_until_it_rests(run: Run, interrupted: Callable[[], bool]) -> RunView:
     view = run.view
     try:
         while True:
-            display.show(view, final=view.status.over)
+            display.show(spoken(view), final=view.status.over)
             if view.status.over:
                 return view
             if interrupted() and not told:
@@ -85,6 +91,18 @@ def _show_until_it_rests(run: Run, interrupted: Callable[[], bool]) -> RunView:
                 view = run.view
     finally:
         unsubscribe()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave what guards find to the display, which tells it with the round."""
+    found = logging.getLogger("flnb.coordinator.guarding")
+    before = found.level
+    found.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        found.setLevel(before)
 
 
 @contextmanager

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flnb.cli import addresses, output
+
+_SILENT_S = 1.0
+"""A holder that goes on answers much sooner."""
 
 if TYPE_CHECKING:
     from flnb.coordinator import Lab
@@ -21,6 +25,7 @@ def existing(path: Path) -> Lab:
     Raises:
         NotFoundError: There is none.
     """
+    addresses.remember(path)
     if not addresses.is_shared(path) and not is_lab(path):
         from flnb.core.errors import NotFoundError  # brings pydantic, which help does not need
 
@@ -36,6 +41,7 @@ def opened(path: Path) -> Lab:
     """Open a lab, and make it where there is none."""
     from flnb.coordinator import Lab  # brings the databases
 
+    addresses.remember(path)
     return Lab.open(addresses.address(path), addresses.state())
 
 
@@ -85,6 +91,32 @@ def steered(path: Path, at: str | None) -> Iterator[Lab | Connection]:
             return
         with connection:
             yield connection
+
+
+@contextmanager
+def waiting(there: Lab | Connection) -> Iterator[threading.Timer | None]:
+    """Say who holds the lab if that process does not answer at once."""
+    from flnb.coordinator.control.connection import Connection
+
+    if isinstance(there, Connection):  # whoever listens answers by itself
+        yield None
+        return
+    timer = threading.Timer(_SILENT_S, _say_who_holds, [there])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield timer
+    finally:
+        timer.cancel()
+
+
+def _say_who_holds(lab: Lab) -> None:
+    holder = lab.store.holder
+    if holder is None or holder.is_here:
+        return
+    left_s = lab.store.state.leased_for_s()
+    free = "" if left_s is None else f"; free in {left_s:.0f} s if it is gone"
+    output.say(f"held by {holder}, which does not answer{free}: waiting, ^C ends that")
 
 
 def _is_served(path: Path) -> bool:

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flnb.cli import addresses
+
 if TYPE_CHECKING:
     from flnb.core.view import RunView
 
@@ -39,12 +41,20 @@ At = Annotated[
     typer.Option("--at", metavar="PASS", help="Ask a coordinator elsewhere: a pass or its file."),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of the run.")]
-DEFAULT_LAB = Path("lab")
+DEFAULT_LAB = addresses.DEFAULT_LAB
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 _AS_COMMANDS = (
-    (r"lab\.resume\('([^']+)'\)", r"flnb runs resume \1"),
-    (r"run\.(pause|resume|stop)\(\)", r"flnb runs \1 RUN"),
+    (r"lab\.resume\('([^']+)'\)", r"flnb runs resume \1LAB"),
+    (r"lab\.run\('([^']+)'\)", r"flnb runs show \1LAB"),
+    (r"run\.(pause|resume|stop)\(\)", r"flnb runs \1 RUNLAB"),
+    (r"run\.resume\((\w+)=(\[?…\]?)\)", r"flnb runs resume RUNLAB --set \1=\2"),
+    (r"run\.rollback\(to=…\)", r"flnb run rollback RUNLAB --to …"),
+    (r"run\.round\((\d+)\)\.why\(\)", r'flnb sql "SELECT * FROM events WHERE round=\1"LAB'),
+    (r"run\.history\b", r"flnb ckpt list RUNLAB"),
+    (r"run\.replay\(…, train=True\)", r"--train"),
+    (r'\bolder_than="(\w+)"', r"--older-than \1"),
+    (r"flnb\.connect\(address, token\), or FLNB_TOKEN", r"put it into FLNB_TOKEN"),
     (r"\b(rows)=…|\b(timeout)_s=…", r"--\1\2"),
 )
 """What a hint says in Python, and what does the same in a terminal."""
@@ -150,7 +160,7 @@ def fail(error: Exception) -> int:
     if os.environ.get("FLNB_DEBUG"):
         say("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, FLBaseError):
-        message, hint, code = error.message, _as_commands(error.hint), error.exit_code
+        message, hint, code = error.message, as_commands(error.hint), error.exit_code
     else:
         message = f"{type(error).__name__}: {error}"
         hint, code = "this was not expected; `flnb --debug …` shows where it happened", FAILED
@@ -160,9 +170,17 @@ def fail(error: Exception) -> int:
     return code
 
 
-def _as_commands(hint: str) -> str:
+def as_commands(hint: str, run: str = "RUN") -> str:
+    """A hint for a terminal, with the options that find this lab again.
+
+    Args:
+        hint: What it says in Python.
+        run: The run that it is about, where that is known.
+    """
+    words = {"RUN": run, "LAB": addresses.options()}
     for spoken, typed in _AS_COMMANDS:
-        hint = re.sub(spoken, typed, hint)
+        plain = re.sub("RUN|LAB", lambda found: words[found[0]].replace("\\", r"\\"), typed)
+        hint = re.sub(spoken, plain, hint)
     return hint
 
 

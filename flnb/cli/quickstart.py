@@ -29,7 +29,7 @@ def quickstart(
     # Loading torch takes a while; a person should see before it that something happens.
     output.say(f"FedAvg on 1797 handwritten digits, {CLIENTS} clients, Dirichlet(0.3)")
     output.starting(None)
-    from flnb.cli import driving, labs
+    from flnb.cli import addresses, driving, labs
     from flnb.coordinator import Coordinator
     from flnb.coordinator.start import quickstart_plan
     from flnb.datasets import Dirichlet
@@ -51,7 +51,7 @@ def quickstart(
     if as_json:
         output.data(result)
     else:
-        typer.echo(_farewell(result, lab, driving.lab_option(lab)))
+        typer.echo(_farewell(result, lab, addresses.options(lab)))
 
 
 def _farewell(result: dict[str, Any], lab: Path, option: str) -> str:

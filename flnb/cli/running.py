@@ -12,7 +12,8 @@ from flnb.cli import output
 from flnb.cli.output import AsJson, LabPath
 
 if TYPE_CHECKING:
-    from flnb.cli.runfile import TaskChoice
+    from flnb.cli.runfile import RunFile, TaskChoice
+    from flnb.coordinator import Lab
     from flnb.tasks import Task
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN.YAML", help="The run file.")]
@@ -33,16 +34,16 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a plan over simulated clients; ^C pauses it, saved."""
-    from flnb.cli import driving, labs, runfile
+    from flnb.cli import addresses, driving, labs, runfile
 
     wanted = runfile.read(file, changes or [])
+    opened = labs.opened(lab)
+    _check(opened, wanted, start)
     output.starting(wanted.simulate.workers)
-    from flnb.coordinator import (
-        Coordinator,
-    )  # takes a while, and a mistake in the file is said first
+    from flnb.coordinator import Coordinator
 
     task, simulate = _task(wanted.task), wanted.simulate
-    with Coordinator(labs.opened(lab)) as coordinator:
+    with Coordinator(opened) as coordinator:
         coordinator.simulate(
             task,
             simulate.clients,
@@ -56,8 +57,7 @@ def run(
     if as_json:
         output.data({**output.facts(view), "parameters_sha256": sha256})
     else:
-        option = driving.lab_option(lab)
-        look = f"{output.program()} runs show {view.name}{option}"
+        look = f"{output.program()} runs show {view.name}{addresses.options(lab)}"
         typer.echo(f"{view.name} finished; look at it: {look}")
 
 
@@ -77,6 +77,17 @@ def check(file: PlanFile, changes: Overrides = None, as_json: AsJson = False) ->
         typer.echo(repr(found))
     if not found.ok:
         raise typer.Exit(PlanError.exit_code)
+
+
+def _check(lab: Lab, wanted: RunFile, start: str | None) -> None:
+    """Say what is wrong before it takes a while."""
+    from flnb.coordinator.history.starting import located
+    from flnb.coordinator.jobs import check_name
+
+    if wanted.name is not None:
+        check_name(lab.store, wanted.name)
+    if start is not None:
+        located(lab, start)
 
 
 def _task(choice: TaskChoice) -> Task:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flnb.cli import labs, output
+from flnb.cli import addresses, labs, output
 from flnb.cli.output import AsJson, At, LabPath, RunName
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def show(
         return
     typer.echo(glance.headline(view))
     if view.error:
-        typer.echo(view.error)
+        typer.echo(output.as_commands(view.error, view.name))
     if view.rows:
         metrics = glance.columns(view)
         typer.echo()
@@ -71,13 +71,14 @@ def watch(
 
     ^C ends the watching and not the run.
     """
+    from flnb.cli.driving import spoken
     from flnb.core import progress
 
     display = progress.here()
     with labs.reached(lab, at) as there:
         while True:
             view = there.run_of(run).view
-            display.show(view, final=view.status.over)
+            display.show(spoken(view), final=view.status.over)
             if view.status.over:
                 break
             time.sleep(WATCH_S)
@@ -126,13 +127,21 @@ def resume(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that share the work.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting that may be changed."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Carry on with a run that was paused or interrupted."""
     from flnb.cli import driving
+    from flnb.cli.runfile import changes
 
-    with labs.reached(lab, at) as there:
-        handle = there.resume(run, workers=workers)
+    # Whoever holds the lab can be handed a change only through its port.
+    opened = labs.steered(lab, at) if settings else labs.reached(lab, at)
+    with opened as there, labs.waiting(there):
+        changed = changes(there.run_of(run).plan, settings) if settings else {}
+        handle = there.resume(run, workers=workers, changes=changed)
     if not handle.driven_here:
         _asked(handle.name, "resume", as_json=as_json)
         return
@@ -145,7 +154,7 @@ def _asked(name: str, what: str, *, as_json: bool) -> None:
     if as_json:
         output.data({"run": name, "asked": what})
     else:
-        output.say(f"asked {name} to {what}; see: flnb runs watch {name}")
+        output.say(f"asked {name} to {what}; see: flnb runs watch {name}{addresses.options()}")
 
 
 def _state(view: RunView) -> str:

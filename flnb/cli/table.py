@@ -36,6 +36,8 @@ class LiveTable:
 def picture(view: RunView) -> Group:
     """The run as something that rich can draw."""
     parts: list[Text | Table] = [_head(view), *_facts(view)]
+    if view.noted:
+        parts.append(Text(f"guard: {view.noted}", style="yellow"))
     if view.error:
         parts.append(Text(view.error, style=glance.mark(view.status).colour))
     if view.rows:

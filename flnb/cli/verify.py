@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Annotated
 
@@ -22,6 +23,8 @@ def verify(
     from flnb.cli.labs import existing
     from flnb.coordinator.history.verifying import verify as look
 
+    if key and not re.fullmatch("[0-9a-fA-F]{64}", key):
+        raise typer.BadParameter("a key is 64 digits of 0-9 and a-f", param_hint="--key")
     verdict = look(existing(lab).store, key)
     if as_json:
         output.data(asdict(verdict))

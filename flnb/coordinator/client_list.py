@@ -23,7 +23,8 @@ class ClientRow:
 
     client: str
     state: str
-    """`idle`, `training`, `offline`, `revoked`, or `invited`: nobody has joined under the name."""
+    """`idle`, `training`, `offline`, `revoked`, `invited` (nobody has joined under the name), or
+    `unknown`: only the process that holds the lab could say."""
     n_examples: int
     last_seen_at: datetime | None
     task: str
@@ -94,13 +95,15 @@ def clients_of(lab: Lab, doing: Mapping[ClientId, str] | None = None) -> list[Cl
 
     Args:
         lab: The lab.
-        doing: What those do that are here. Without it all are `offline`, as far as we know.
+        doing: What those do that are here. Without it all are `unknown` while somebody holds the
+            lab, and else `offline`.
     """
+    others = "unknown" if doing is None and lab.store.holder is not None else "offline"
     state, invited = lab.store.state, lab.store.state.open_invites()
     rows = [
         ClientRow.of(
             record,
-            (doing or {}).get(ClientId(record.name), "offline"),
+            (doing or {}).get(ClientId(record.name), others),
             invited.pop(record.name, None),
         )
         for record in state.clients()

@@ -37,6 +37,22 @@ CHANGEABLE |= {"exclude", "keep_updates", "guards"}
 computes."""
 
 
+def check_name(store: LabStore, name: str) -> None:
+    """Find out whether a new run can be called so.
+
+    Raises:
+        PlanError: The name is taken or cannot be one.
+    """
+    taken = {record.name: record.status for record in store.state.runs()}
+    if (status := taken.get(name)) is not None:
+        hint = f"lab.resume({name!r}) goes on"
+        if status in {Status.FINISHED, Status.STOPPED}:
+            hint = f"choose another name; lab.run({name!r}) is {status}"
+        raise PlanError(f"the lab has a run {name!r} already", hint=hint)
+    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
+        raise PlanError(f"a run's name has letters, digits, '-', '_' and '.', got {name!r}")
+
+
 def new_record(
     store: LabStore, plan: Plan, task: Task, simulation: Simulation, name: str | None
 ) -> RunRecord:
@@ -45,13 +61,9 @@ def new_record(
     Raises:
         PlanError: The name is taken or cannot be one.
     """
-    taken = {record.name for record in store.state.runs()}
     if name is None:
-        name = new_run_name(taken)
-    if name in taken:
-        raise PlanError(f"the lab has a run {name!r} already", hint=f"lab.resume({name!r}) goes on")
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        raise PlanError(f"a run's name has letters, digits, '-', '_' and '.', got {name!r}")
+        name = new_run_name({record.name for record in store.state.runs()})
+    check_name(store, name)
     now = SYSTEM_CLOCK.now()
     return RunRecord(
         id=new_run_id(),

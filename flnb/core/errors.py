@@ -193,6 +193,14 @@ class StoreError(FLBaseError):
 class NameTakenError(StoreError):
     """Something of that name is there already, and stays."""
 
+    exit_code = 2
+
+
+class AddressError(StoreError):
+    """A lab or its database is named by what cannot be an address."""
+
+    exit_code = 2
+
 
 class DamagedError(StoreError):
     """What is stored is not what was committed; it is named, and not used."""

@@ -49,6 +49,15 @@ class Epochs:
             now = self._database.now(connection)
         return newest.holder if newest is not None and _lasts(newest, now) else None
 
+    def leased_for_s(self) -> float | None:
+        """For how many seconds more a shared lab is leased; None if nobody has a lease."""
+        with self._database.reading() as connection:
+            newest = _newest(connection)
+            now = self._database.now(connection)
+        if newest is None or newest.until is None or not _lasts(newest, now):
+            return None
+        return (newest.until - now).total_seconds()
+
     def begin_epoch(
         self,
         holder: Holder,

@@ -327,8 +327,8 @@ class LabStore:
         with self._lock:
             if self._writer is not None:
                 self._writer.close()
-            if self._waiting:
-                self._project()
+            if self._waiting and self._lease is not None and self._lease.held:
+                self._project()  # whoever took the lab over has the rows in tables of its own
             for tables in filter(None, (self._tables, self._tables_in_memory)):
                 tables.close()
             self._writer = self._tables = self._tables_in_memory = None

@@ -39,7 +39,8 @@ VIEW = RunView(
 class FakeRun:
     """A run that goes through the given pictures, one each time somebody looks for changes."""
 
-    def __init__(self, *views, sha256="ab" * 32):
+    def __init__(self, *views, sha256="ab" * 32, why=None):
+        self.source = SimpleNamespace(done=lambda: SimpleNamespace(result=lambda: why))
         self.views, self.told, self.parameters_sha256 = list(views), [], sha256
         self.driven_here = True
         self.plan = SimpleNamespace(
@@ -68,6 +69,7 @@ class FakeRun:
 class FakeLab:
     def __init__(self, *runs):
         self.all, self.asked, self.coordinator = list(runs), [], None
+        self.changes = None
         self.answer = pa.table({"client": ["c000", "c<1>"], "n": [3, 4], "norm": [0.5, None]})
 
     def runs(self):
@@ -82,7 +84,8 @@ class FakeLab:
     def run_of(self, name):
         return self.run(name)
 
-    def resume(self, name, *, workers=None):
+    def resume(self, name, *, workers=None, changes=None):
+        self.changes = changes
         return self.run(name)
 
     def sql(self, query, *, rows, timeout_s):

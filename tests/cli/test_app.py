@@ -106,6 +106,9 @@ def test_an_error_is_two_lines_and_its_own_exit_code(flnb, monkeypatch, error, c
     [
         ("lab.resume('x') goes on", "flnb runs resume x goes on"),
         ("run.pause() and run.wait() first", "flnb runs pause RUN and run.wait() first"),
+        ("run.history shows the names", "flnb ckpt list RUN shows the names"),
+        ("run.replay(…, train=True) trains", "--train trains"),
+        ('older_than="30d"', "--older-than 30d"),
         ("or ask for more with rows=…", "or ask for more with --rows"),
         ("give it longer with timeout_s=…", "give it longer with --timeout"),
     ],

@@ -1,9 +1,16 @@
 """Clients in a terminal: invited, listed, and an invite that is taken back."""
 
 import json
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
 
 import flnb as package
+from flnb.client import Client, ClientEvent
+from flnb.coordinator import ClientRow, clients_of
 from flnb.coordinator.listening import Place
+from flnb.core.errors import AccessRefusedError
 
 
 def test_an_invite_that_was_not_used_is_listed_and_taken_back(flnb, tmp_path):
@@ -20,3 +27,35 @@ def test_an_invite_that_was_not_used_is_listed_and_taken_back(flnb, tmp_path):
     assert flnb("client", "revoke", "hospital-a", *at).code == 0
     assert json.loads(flnb("client", "list", "--json", *at).out) == []
     assert flnb("client", "revoke", "hospital-a", *at).code == 2
+
+
+def test_what_clients_do_is_asked_of_the_process_that_holds_the_lab(flnb, lab, monkeypatch):
+    row = ClientRow("hospital-a", "training", 12, None, "digits", None)
+    there = SimpleNamespace(clients=[row])
+    monkeypatch.setattr("flnb.cli.labs.steered", lambda path, at: nullcontext(there))
+    (told,) = json.loads(flnb("client", "list", "--json").out)
+    assert (told["client"], told["state"]) == ("hospital-a", "training")
+
+
+@pytest.mark.parametrize(("holder", "state"), [(None, "offline"), ("somebody", "unknown")])
+def test_where_nobody_can_be_asked_a_client_is_not_called_offline(holder, state):
+    about = {"revoked_at": None, "last_seen_at": None, "joined_at": None, "about": {}}
+    joined = SimpleNamespace(name="hospital-a", n_examples=12, **about)
+    rows = SimpleNamespace(open_invites=dict, clients=lambda: [joined])
+    lab = SimpleNamespace(store=SimpleNamespace(holder=holder, state=rows))
+    assert [one.state for one in clients_of(lab)] == [state]
+
+
+def test_an_invite_that_is_refused_is_said_once(flnb, monkeypatch):
+    def refuse(self):
+        self._tell(ClientEvent("ended", "the invite was used"))
+        raise AccessRefusedError("the invite was used")
+
+    monkeypatch.setattr(Client, "__init__", _told)
+    monkeypatch.setattr(Client, "run", refuse)
+    shown = flnb("client", "join", "invite", "--task", "flnb.tasks:digits")
+    assert (shown.code, shown.err) == (3, "error: the invite was used\n")
+
+
+def _told(self, *_, on_event, **__):
+    self._tell = on_event

@@ -77,6 +77,22 @@ def test_the_rounds_that_lead_to_a_branch_are_one_line(capsys):
     assert [line.split()[1] for line in said[1:]] == ["4/100", "5/100"]
 
 
+def test_a_round_that_is_done_again_is_written_again_after_what_a_guard_found(capsys):
+    rows = [replace(VIEW.rows[0], round=number, commit="") for number in range(6, 0, -1)]
+    lines, found = Lines(), "round 6, loss > 2"
+    for at in (2, 1):
+        lines.show(replace(VIEW, rows=tuple(rows[at:])))
+    lines.show(replace(VIEW, rows=tuple(rows), noted=found))
+    old = [replace(row, commit="9f3c") for row in rows[2:]]
+    again = [replace(rows[1], seconds=0.5), *old]
+    for there in (old, again):
+        lines.show(replace(VIEW, rows=tuple(there), noted=found, generation=2))
+    said = capsys.readouterr().err.splitlines()[4:]
+    assert [line[:15] for line in said[:2]] == ["round   5/100  ", "round   6/100  "]
+    assert said[2:4] == [f"guard: {found}", "goes on after round 4, as generation 2"]
+    assert [line[:15] for line in said[4:]] == ["round   5/100  "]
+
+
 def test_unused_clients_are_on_the_line_of_their_round(capsys):
     row = replace(VIEW.rows[0], refused=2)
     Lines().show(replace(VIEW, rows=(row,)))

@@ -1,9 +1,15 @@
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
+from flnb.cli import labs
+from flnb.core.errors import GuardError, LabLostError
+from flnb.core.plan import Plan
 from flnb.core.view import RunView, Status
+from flnb.store import Holder
 from tests.cli.standins import VIEW, FakeRun
 
 
@@ -98,3 +104,39 @@ def test_a_run_that_pauses_by_itself_is_a_failure_with_its_reason(flnb, lab):
     assert shown.code == 1
     assert "→ lower plan.need" in shown.err
     assert shown.err.endswith("→ flnb runs resume quiet-otter --lab other\n")
+
+
+def test_a_run_that_goes_on_elsewhere_is_watched_there(flnb, lab):
+    lost = LabLostError("lab", 1, 2, "coordinator (process 4711 on box)")
+    lab.all[:] = [FakeRun(VIEW, replace(VIEW, status=Status.PAUSED, error=str(lost)), why=lost)]
+    state = ("--state", "postgresql://me:secret@host/db")
+    shown = flnb("runs", "resume", "quiet-otter", "--lab", "other", *state)
+    assert shown.code == 3
+    assert "runs resume" not in shown.err
+    last = shown.err.splitlines()[-1]
+    command = "runs watch quiet-otter --lab other --state 'postgresql://me:***@host/db'"
+    assert last == f"quiet-otter goes on elsewhere; watch it with flnb {command}"
+
+
+def test_hints_of_a_pause_name_options_that_are_there(flnb, lab, monkeypatch):
+    monkeypatch.setattr(labs, "_is_served", lambda path: False)
+    why = GuardError(6, "loss > 2", "it says to pause")
+    lab.all[:] = [FakeRun(VIEW, replace(VIEW, status=Status.PAUSED, error=str(why)), why=why)]
+    lab.all[0].plan = Plan(rounds=100)
+    shown = flnb("runs", "resume", "quiet-otter", "--set", "rounds=120")
+    assert lab.changes == {"rounds": 120}
+    assert "run." not in shown.err
+    assert "flnb runs resume quiet-otter --set guards=[…]" in shown.err
+    assert "flnb run rollback quiet-otter --to …" in flnb("runs", "show", "quiet-otter").out
+
+
+def test_who_is_waited_for_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(labs, "_SILENT_S", 0.0)
+    state = SimpleNamespace(leased_for_s=lambda: 9.2)
+    holder = Holder("coordinator", 4711, "vm", datetime.now(UTC))
+    with labs.waiting(SimpleNamespace(store=SimpleNamespace(holder=holder, state=state))) as timer:
+        timer.join()
+    said = (
+        "held by coordinator (process 4711 on vm), which does not answer; free in 9 s if it is gone"
+    )
+    assert capsys.readouterr().err == f"{said}: waiting, ^C ends that\n"

@@ -27,6 +27,8 @@ Start = str | Path | Mapping[str, Any] | Checkpoint
 _MOST = 6
 """Tensors that an error names."""
 _SAFE = ".safetensors"
+_TORCH = (b"PK", b"\x80")
+"""How a file begins that torch has saved: as an archive, or as a pickle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +58,31 @@ def begin_from(lab: Lab, start: Start, layout: Layout) -> Beginning:
     """
     if isinstance(start, Mapping):
         return Beginning(_model_of(start, layout, "the state dict"), "a state dict", "")
-    if isinstance(start, str) and not Path(start).exists() and "@" in start:
-        name, _, which = start.rpartition("@")
-        start = lab.run(name).checkpoint(int(which) if which.isdigit() else which)
+    start = located(lab, start)
     if isinstance(start, Checkpoint):
         source = f"round {start.round} of {start.name}"
         if reason := layout.differs_from(start.layout):
             raise TaskError(f"{source} is not of this task: {reason}")
         return Beginning(start.model(), source, "")
-    path = Path(start)
-    if not path.is_file():
-        raise NotFoundError("file of tensors, or RUN@CKPT,", start)
-    with path.open("rb") as file:
+    with start.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Beginning(_model_of(_tensors_in(path), layout, str(path)), str(path), digest)
+    return Beginning(_model_of(_tensors_in(start), layout, str(start)), str(start), digest)
+
+
+def located(lab: Lab, start: str | Path | Checkpoint) -> Path | Checkpoint:
+    """Look up what a run should start from, and read nothing of it.
+
+    Raises:
+        NotFoundError: There is no such file, run or checkpoint.
+    """
+    if isinstance(start, Checkpoint):
+        return start
+    if isinstance(start, str) and not Path(start).exists() and "@" in start:
+        name, _, which = start.rpartition("@")
+        return lab.run(name).checkpoint(int(which) if which.isdigit() else which)
+    if not Path(start).is_file():
+        raise NotFoundError("file of tensors, or RUN@CKPT,", start)
+    return Path(start)
 
 
 def commit_start(
@@ -153,6 +166,10 @@ def _version(plan: Plan, model: Model) -> Version:
 def _tensors_in(path: Path) -> Mapping[str, Any]:
     import torch
 
+    hint = f"save it with safetensors ({_SAFE}), or with torch.save(module.state_dict(), …)"
+    with path.open("rb") as file:
+        if path.suffix != _SAFE and not file.read(2).startswith(_TORCH):
+            raise DataError(f"{path} is no file of tensors", hint=hint)
     try:
         if path.suffix == _SAFE:
             from safetensors.torch import load_file
@@ -162,8 +179,7 @@ def _tensors_in(path: Path) -> Mapping[str, Any]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a file that is something else leads to
         raise DataError(
-            f"{path} cannot be read as tensors: {str(error).strip().splitlines()[0]}",
-            hint=f"save it with safetensors ({_SAFE}), or with torch.save(module.state_dict(), …)",
+            f"{path} cannot be read as tensors: {str(error).strip().splitlines()[0]}", hint=hint
         ) from error
     if not isinstance(found, Mapping):
         raise DataError(f"{path} holds a {type(found).__name__}, and no state dict")
