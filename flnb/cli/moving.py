@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from flnb.cli import labs, output
+from flnb.cli import addresses, labs, output
 from flnb.cli.checkpoints import which
 from flnb.cli.output import AsJson, At, LabPath, RunName
 
 if TYPE_CHECKING:
+    from flnb.coordinator.history.preview import Preview
     from flnb.coordinator.run import Run
 
+_TRIES = 5
+"""A round may close between a look at a run that goes on and its roll back."""
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; do nothing.")]
 
 
@@ -55,7 +58,7 @@ def branch(
     else:
         output.say(
             f"{facts['branch']} begins after round {facts['at']}; "
-            f"{output.program()} runs resume {facts['branch']}"
+            f"{output.program()} runs resume {facts['branch']}{addresses.options()}"
         )
 
 
@@ -70,27 +73,24 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Take the head of a run back to an earlier round; nothing is deleted."""
-    from flnb.core.errors import PlanError
-
+    _need_reason("a roll back", reason, dry_run=dry_run)
     with labs.steered(lab, at) as there:
-        preview = there.run_of(run).rollback(which(to))
+        handle = there.run_of(run)
+        preview, rounds = handle.rollback(which(to)), handle.plan.rounds
         if not as_json:
             output.say(repr(preview))
         if not dry_run:
-            if not reason:
-                raise PlanError(
-                    "a roll back needs a reason", hint='--reason "…"; --dry-run only looks'
-                )
             if not yes and not as_json and not typer.confirm("roll back?", err=True):
                 raise typer.Abort
-            preview.apply(reason)
+            preview = _moved(handle, preview, reason, tries=_TRIES if yes else 1)
     if as_json:
         output.data({"run": run, **preview.facts(), "rounds": preview.leaves, "done": not dry_run})
     elif not dry_run:
         again = preview.again
         at_round = again[0] - 1 if again else preview.target
         rest = f", from which it comes to round {preview.target} again" if again else ""
-        output.say(f"{run} is at round {at_round}{rest}; {output.program()} runs resume {run}")
+        more = f"; {output.program()} runs resume {run}{addresses.options()}"
+        output.say(f"{run} is at round {at_round}{rest}{more if at_round < rounds else ''}")
 
 
 def replay(
@@ -113,8 +113,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Make a branch in which the rounds after a commit are done again without some clients."""
-    from flnb.core.errors import PlanError
-
+    _need_reason("a replay", reason, dry_run=dry_run)
     with labs.reached(lab, at) as there:
         preview = there.run_of(run).replay(which(from_), exclude=exclude or (), train=train)
         if not as_json:
@@ -122,16 +121,40 @@ def replay(
         preview.check()
         made = f"{run.partition('/')[0]}/{preview.branch}"
         if not dry_run:
-            if not reason:
-                raise PlanError(
-                    "a replay needs a reason", hint='--reason "…"; --dry-run only looks'
-                )
             made = preview.apply(reason).name
     if as_json:
         facts = {"run": run, "branch": made, "rounds": preview.rounds, "missing": preview.missing}
         output.data({**facts, **preview.facts(), "branch": made, "done": not dry_run})
     elif not dry_run:
-        output.say(f"{made} is made; {output.program()} runs resume {made}")
+        option = addresses.options()
+        output.say(f"{made} is made; {output.program()} runs resume {made}{option}")
+
+
+def _need_reason(what: str, reason: str, *, dry_run: bool) -> None:
+    from flnb.core.errors import PlanError
+
+    if not reason.strip() and not dry_run:
+        raise PlanError(f"{what} needs a reason", hint='--reason "…"; --dry-run only looks')
+
+
+def _moved(run: Run, preview: Preview, reason: str, tries: int) -> Preview:
+    """Roll back, with a fresh preview where a round was closed meanwhile; returns the last one.
+
+    Raises:
+        HeadMovedError: The run is too fast.
+    """
+    from flnb.core.errors import HeadMovedError
+
+    for left in reversed(range(tries)):
+        try:
+            preview.apply(reason)
+            break
+        except HeadMovedError as error:
+            if not left or error.preview is None:
+                error.hint = f"{output.program()} runs pause {run.name}{addresses.options()} first"
+                raise
+            preview = cast("Preview", error.preview)
+    return preview
 
 
 def _branch_to_be(

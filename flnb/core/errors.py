@@ -20,6 +20,7 @@ numbers), keeps the numbers as fields and says what to do in `hint`.
     ├── NotFoundError             no run, round or column of that name: a nearest name is offered
     └── StoreError                the lab cannot be read or written
         ├── NameTakenError        something of that name is there: choose another one
+        ├── AddressError          that cannot be the address of a lab or its database: mend it
         ├── DamagedError          what is stored is not what was committed: go on from before it
         ├── LabHeldError          another process holds the lab
         ├── LabLostError          another process took the lab over: look who has it

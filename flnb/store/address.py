@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from flnb.core.errors import StoreError
+from flnb.core.errors import AddressError, StoreError
 from flnb.store.place import HistoryPlace
 
 STATE_VARIABLE = "DATABASE_URL"
@@ -43,7 +43,7 @@ class LabAddress:
         if state is None and not place.local:
             state = os.environ.get(STATE_VARIABLE)
             if not state:
-                raise StoreError(
+                raise AddressError(
                     f"the lab {place} needs a database for its state: S3 has no transactions",
                     hint='flnb.open(…, state="postgresql://user@host/database"), --state, or '
                     f"{STATE_VARIABLE} in the environment",

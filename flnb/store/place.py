@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flnb.core.errors import StoreError
+from flnb.core.errors import AddressError, StoreError
 
 if TYPE_CHECKING:
     from icechunk import Storage
@@ -128,13 +128,13 @@ def region() -> str | None:
 def _bucket_and_prefix(rest: str) -> tuple[str, str]:
     named = urlsplit(f"//{rest}")
     if "@" in named.netloc:
-        raise StoreError(
+        raise AddressError(
             "an address holds no credentials",
             hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
         )
     bucket, _, prefix = rest.partition("/")
     if not _BUCKET.fullmatch(bucket):
-        raise StoreError(
+        raise AddressError(
             f"{bucket!r} cannot be the name of a bucket",
             hint="s3://bucket/prefix: 3 to 63 small letters, digits, dots and hyphens",
         )

@@ -19,7 +19,13 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, TimeoutError
 
 from flnb.core import Clock
-from flnb.core.errors import LabLostError, NotFoundError, StorageUnreachableError, StoreError
+from flnb.core.errors import (
+    AddressError,
+    LabLostError,
+    NotFoundError,
+    StorageUnreachableError,
+    StoreError,
+)
 from flnb.store import schema
 from flnb.store.column_types import Moment, to_json
 from flnb.store.database import BUSY_TIMEOUT_S, Database
@@ -195,11 +201,11 @@ def _parsed(url: str) -> URL:
         "state=postgresql://user@host/database; the password may come from PGPASSWORD or ~/.pgpass"
     )
     if scheme.partition("+")[0] not in _SCHEMES:
-        raise StoreError(f"state is kept in PostgreSQL, not in {scheme}://", hint=hint)
+        raise AddressError(f"state is kept in PostgreSQL, not in {scheme}://", hint=hint)
     try:
         return make_url(f"postgresql+psycopg://{rest}")
     except (ArgumentError, ValueError):  # whose text may hold the password
-        raise StoreError("the address of the state database cannot be read", hint=hint) from None
+        raise AddressError("the address of the state database cannot be read", hint=hint) from None
 
 
 def _engine(url: URL) -> Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.exc import DBAPIError
 
-from flnb.core.errors import StorageFullError, StorageUnreachableError, StoreError
+from flnb.core.errors import AddressError, StorageFullError, StorageUnreachableError, StoreError
 
 _ENDED = ("08", "57P", "25P03", "53300")
 """Connection lost, server shut down, session ended for standing still, too many of them."""
@@ -45,7 +45,7 @@ def explained(error: DBAPIError, name: str) -> StoreError:
         return StorageFullError(name, 0)
     if not state and any(text in said for text in _REFUSED):
         hint = "look at user, password (PGPASSWORD, ~/.pgpass) and name of the database"
-        return StoreError(f"{name} refuses: {said}", hint=hint)
+        return AddressError(f"{name} refuses: {said}", hint=hint)
     # Without a code the server said nothing: it was not reached, or went away.
     if state.startswith(_ENDED) or (not state and _of_connection(error)):
         return StorageUnreachableError(name, said)

@@ -80,6 +80,7 @@ def test_a_plan_needs_no_word_before_it_and_a_mistyped_word_finds_its_command(fl
     [
         (errors.PlanError("bad plan", hint="fix it"), 2),
         (errors.NotFoundError("run", "x", ["y"]), 2),
+        (errors.AddressError("no bucket", hint="s3://bucket/prefix"), 2),
         (errors.LabHeldError("lab", "process 1", "14:02"), 3),
         (errors.StorageFullError("lab", 0), 1),
         (ValueError("boom"), 1),
@@ -151,3 +152,8 @@ def test_a_folder_that_is_no_lab_is_said_and_not_made_one(flnb, tmp_path):
     assert shown.code == 2
     assert "--lab DIR" in shown.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_a_key_is_bad_input(flnb):
+    shown = flnb("verify", "--key", "abcd")
+    assert (shown.code, "64 digits" in shown.err) == (2, True)

@@ -11,6 +11,7 @@ import pytest
 
 import flnb as library
 from flnb.core.clock import SystemClock
+from flnb.core.errors import HeadMovedError
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,8 @@ def test_a_file_is_replaced_if_one_says_so_and_no_folder_is_made(call, tmp_path,
     target.write_text("mine")
     command = ("ckpt", "export", "otter", "2", *look, "--to")
     for path, code, words in (
-        (target, 1, "is there already\n→ --force"),
-        (tmp_path, 1, "is a folder"),
+        (target, 2, "is there already\n→ --force"),
+        (tmp_path, 2, "is a folder"),
         (tmp_path / "no" / "m.safetensors", 2, "no folder"),
     ):
         refused = call(*command, str(path))
@@ -93,14 +94,15 @@ def test_a_branch_begins_where_it_is_told(call):
     for name in ("lr", "main"):
         for look in ((), ("--dry-run",)):
             taken = call("run", "branch", "otter", name, "--from", "2", *look)
-            assert (taken.code, "already" in taken.err) == (1, True)
+            assert (taken.code, "already" in taken.err) == (2, True)
     assert call("run", "branch", "otter", "x", "--set", "ruonds=3").code == 2
 
 
 def test_a_roll_back_shows_what_it_would_do_and_needs_a_reason(call):
     looked = call("run", "rollback", "otter", "--to", "2", "--dry-run")
     assert "rounds 3–4 (2)" in looked.err
-    assert call("run", "rollback", "otter", "--to", "2").code == 2
+    unsaid = call("run", "rollback", "otter", "--to", "2")
+    assert (unsaid.code, "nothing has happened yet" in unsaid.err) == (2, False)
     blocked = call("run", "rollback", "otter", "--to", "2", "--reason", "x", "--yes")
     assert (blocked.code, "@good" in blocked.err) == (3, True)
 
@@ -110,7 +112,8 @@ def test_a_roll_back_is_done_and_undone(call):
     done = json.loads(call("run", "rollback", "otter", "--to", "2", "--reason", "x", "--json").out)
     assert (done["done"], done["rounds"]) == (True, [3, 4])
     undo = ("run", "rollback", "otter", "--to", "before-rollback-1", "--reason", "y", "--yes")
-    assert call(*undo).code == 0
+    undone = call(*undo)
+    assert (undone.code, undone.err.splitlines()[-1]) == (0, "otter is at round 4")
     shown = json.loads(call("runs", "show", "otter", "--json").out)
     assert (shown["round"], shown["generation"]) == (4, 3)
 
@@ -120,6 +123,22 @@ def test_a_roll_back_says_where_the_head_is(call):
     call("run", "branch", "otter", "back", "--from", "4")
     done = call("run", "rollback", "otter/back", "--to", "3", "--reason", "x", "--yes")
     assert "otter/back is at round 2, from which it comes to round 3 again; " in done.err
+
+
+def test_a_roll_back_looks_again_while_rounds_close_and_says_how_to_end_that(call, monkeypatch):
+    from flnb.coordinator.history.preview import RollbackPreview
+
+    tried = []
+
+    def moved(self, asked):
+        tried.append(asked.id)
+        raise HeadMovedError("otter", (1, 3), (1, 4))
+
+    monkeypatch.setattr(RollbackPreview, "_move", moved)
+    back = call("run", "rollback", "otter", "--to", "2", "--reason", "x", "--yes")
+    assert (back.code, len(set(tried))) == (3, 5)
+    assert "→ flnb runs pause otter --lab " in back.err
+    assert back.err.endswith(" first\n")
 
 
 def test_old_commits_go_with_a_reason_and_are_only_looked_at_without(
@@ -196,7 +215,13 @@ def test_a_run_starts_from_a_checkpoint_of_another(flnb, folder, tmp_path):
     text = "task: {use: 'flnb.tasks:digits', with: {clients: 4}}\nsimulate: {workers: 0}\n"
     (tmp_path / "plan.yaml").write_text(f"{text}plan: {{rounds: 1, invite: 4}}\nname: heron\n")
     command = ("run", str(tmp_path / "plan.yaml"), *lab, "--from")
-    assert flnb(*command, "otter@nobody").code == 2
+    for mistake in ("otter@nobody", "nofile"):
+        refused = flnb(*command, mistake)
+        assert (refused.code, "starting" in refused.err) == (2, False)
+    assert "is no file of tensors" in flnb(*command, str(tmp_path / "plan.yaml")).err
     assert flnb(*command, "otter@best").code == 0
     assert "starts from round" in flnb("ckpt", "list", "heron", *lab).out
+    taken = flnb(*command[:-1])
+    assert (taken.code, "starting" in taken.err) == (2, False)
+    assert taken.err.endswith(f"flnb runs show heron {' '.join(lab)} is finished\n")
     assert json.loads(flnb("verify", *lab, "--json").out)["problems"] == []
