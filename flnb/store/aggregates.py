@@ -52,5 +52,6 @@ def aggregates(metrics: Metrics, sql: str, *, rows: int = 10_000, timeout_s: flo
             try:
                 return Table(select(cursor, sql, rows=rows, timeout_s=timeout_s))
             except QueryRefusedError as error:
-                error.hint = error.hint or f"a viewer asks {', '.join(_COPIES)}; operators see more"
+                if not error.hint or error.message.startswith("no table"):
+                    error.hint = f"a viewer asks {', '.join(_COPIES)}; operators see more"
                 raise

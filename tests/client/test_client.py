@@ -253,7 +253,15 @@ def test_run_blocks_until_it_is_stopped_and_can_be_called_again(task, coordinato
         assert client.said("ended") == ["left the coordinator"]
 
 
-@pytest.mark.usefixtures("no_leaks")
+@pytest.fixture
+def interruptible():
+    """A ^C is one, also where it is ignored, such as in a process that another one waits for."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("no_leaks", "interruptible")
 def test_an_interrupt_says_goodbye_before_it_goes_on(task, coordinator, home):
     coordinator.alone = True
     client = FakeClient(coordinator, task, home)

@@ -11,7 +11,7 @@ import pytest
 from flnb.core.errors import StoreError, WorkerDiedError
 from flnb.processes import SharedBlock
 from flnb.store import History, HistoryWriter
-from flnb.store.committing import CommitRequest, credentials, serve
+from flnb.store.committing import CommitRequest, aws_environment, serve
 from flnb.store.place import HistoryPlace
 from flnb.testing.stores import same_bits, sample_groups
 
@@ -99,7 +99,7 @@ def test_credentials_that_the_coordinator_dropped_are_dropped(tmp_path, monkeypa
     with pytest.raises(EOFError):
         serve(channel, ())
     assert channel.send.call_args.args[0][0] == "done"
-    assert credentials() == {"AWS_REGION": "b"}
+    assert aws_environment() == {"AWS_REGION": "b"}
     block.close()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from flnb.core.errors import AccessRefusedError, NotFoundError
 from flnb.transport import (
+    PROTOCOL,
     Claims,
     Identity,
     Limits,
@@ -192,7 +193,7 @@ def identity():
 
 @pytest.fixture
 def hello():
-    return pb.ClientNote(hello=pb.Hello(protocol=1, version="0.1.0", task="digits"))
+    return pb.ClientNote(hello=pb.Hello(protocol=PROTOCOL, version="0.1.0", task="digits"))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from flnb.core.errors import AccessRefusedError, UnreachableError
-from flnb.transport import ControlLink, Limits, Server
+from flnb.transport import PROTOCOL, ControlLink, Limits, Server
 from flnb.transport.v1 import control_pb2 as pb
 
 
@@ -64,7 +64,7 @@ async def test_while_an_order_is_worked_out_its_token_must_hold(wire):
 async def test_a_watch_of_which_nothing_is_heard_is_given_up(wire, monkeypatch):
     monkeypatch.setattr("flnb.transport.answering.Watch._holds", asyncio.Event().wait)
     async with controlled(wire, lease_s=0.2) as (_, link):
-        heard = link.listen("Watch", pb.WatchRequest(protocol=1))
+        heard = link.listen("Watch", pb.WatchRequest(protocol=PROTOCOL))
         assert await anext(heard)
         with pytest.raises(UnreachableError, match=r"nothing came .* for 0\.2 s"):
             await anext(heard)

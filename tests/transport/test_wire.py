@@ -208,12 +208,14 @@ async def test_a_client_that_speaks_another_protocol_hears_both_numbers_and_who_
             await call.write(pb.ChallengeRequest(client="anna").SerializeToString())
             assert "speaks protocol 0" in (await refused_with(call)).details()
         async with raw_call(it, "Session", token=it.hub.token()) as call:
-            await call.write(pb.ClientNote(hello=pb.Hello(protocol=2)).SerializeToString())
-            assert "speaks protocol 2" in (await refused_with(call)).details()
+            await call.write(
+                pb.ClientNote(hello=pb.Hello(protocol=PROTOCOL + 1)).SerializeToString()
+            )
+            assert f"speaks protocol {PROTOCOL + 1}" in (await refused_with(call)).details()
         assert it.hub.asked == []
 
 
-@pytest.mark.parametrize(("theirs", "older"), [(0, "client"), (2, "coordinator")])
+@pytest.mark.parametrize(("theirs", "older"), [(0, "client"), (PROTOCOL + 1, "coordinator")])
 def test_the_older_side_must_upgrade(theirs, older):
     with pytest.raises(FLBaseError, match=f"upgrade flnb at the {older}"):
         check_protocol(theirs)
