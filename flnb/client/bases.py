@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 
 from flnb.core.errors import IntegrityError
 from flnb.core.failpoints import reach
-from flnb.tensors import aligned
+from flnb.tensors import SpareFiles, aligned, mapped
 from flnb.transport.manifest import CHUNK_BYTES, Manifest, chunks_in
 
 Fetch = Callable[[Sequence[int]], AsyncGenerator[bytes, None]]
@@ -42,6 +42,7 @@ class Bases:
     def __init__(self, folder: Path) -> None:
         self._file, self._partial = folder / "base", folder / "base.partial"
         self._kept: _Kept | None = None
+        self._spares = SpareFiles(folder, most=1)
         # One thread, so that a write of a transfer that was given up is over before the next begins.
         self._hands = ThreadPoolExecutor(1, thread_name_prefix="flnb-client-base")
 
@@ -108,8 +109,10 @@ class Bases:
             missing = manifest.differing(_opened(self._partial).manifest)
         else:
             self._partial.parent.mkdir(parents=True, exist_ok=True)
-            with self._partial.open("wb") as file:
-                file.truncate(manifest.n_bytes)
+            self._partial.unlink(missing_ok=True)
+            if not self._spares.take(manifest.n_bytes, self._partial):
+                with self._partial.open("wb") as file:
+                    file.truncate(manifest.n_bytes)
         if self._kept is None or not missing:
             return missing
         elsewhere = set(manifest.differing(self._kept.manifest))
@@ -140,9 +143,10 @@ class Bases:
     def _adopt(self, manifest: Manifest) -> _Kept:
         # Whoever still trains on the version before has its memory, and keeps it. Without a file in
         # its place, the file system has no reason to write the new one out at once.
-        self._file.unlink(missing_ok=True)
+        self._kept = None
+        self._spares.put(self._file)
         self._partial.rename(self._file)
-        return _Kept(manifest, np.memmap(self._file, np.uint8, "r"))
+        return _Kept(manifest, mapped(self._file))
 
 
 def _inline(manifest: Manifest, data: bytes) -> UInt8[np.ndarray, " n"]:
@@ -155,7 +159,7 @@ def _inline(manifest: Manifest, data: bytes) -> UInt8[np.ndarray, " n"]:
 
 
 def _opened(file: Path) -> _Kept:
-    data: np.ndarray = np.memmap(file, np.uint8, "r")
+    data = mapped(file)
     return _Kept(Manifest.of(data.data), data)
 
 

@@ -27,7 +27,7 @@ from google.protobuf.message import DecodeError
 
 from flnb.client.state import sync_folder
 from flnb.core.errors import IntegrityError, StorageFullError
-from flnb.tensors import Update
+from flnb.tensors import SpareFiles, Update, mapped
 from flnb.transport.manifest import CHUNK_BYTES, Manifest
 from flnb.transport.v1 import federation_pb2 as pb
 
@@ -91,6 +91,7 @@ class Outbox:
         self._folder, self._keep = folder, keep
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._held: dict[bytes, Held] = {}
+        self._spares = SpareFiles(folder, most=1)
         for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
             held = _read(path) if path.suffix == _COMPLETE else None
             if held is not None:
@@ -123,8 +124,10 @@ class Outbox:
         """
         name = hashlib.sha256(key_of(assignment)).hexdigest()[:32]
         path, partial = self._folder / (name + _COMPLETE), self._folder / (name + _PARTIAL)
-        with _removed_when_full(partial):
-            with partial.open("wb") as file:
+        n_bytes = update.values.nbytes + update.integers.nbytes
+        spare = self._spares.take(n_bytes, partial)
+        with _removed_when_full(partial, self._spares):
+            with partial.open("r+b" if spare else "wb") as file:
                 file.write(update.values.data)
                 file.write(update.integers.data)
                 file.flush()
@@ -150,7 +153,9 @@ class Outbox:
     def forget(self, assignment: pb.AssignmentId) -> None:
         """Delete an update, if it is kept."""
         if (held := self._held.pop(key_of(assignment), None)) is not None:
-            held.path.unlink(missing_ok=True)
+            path = held.path
+            del held  # it may have been the last to see the file
+            self._spares.put(path)
 
 
 def _read(path: Path) -> Held | None:
@@ -172,13 +177,13 @@ def _read(path: Path) -> Held | None:
         return None
     if manifest.n_bytes != n_bytes:
         return None
-    data = np.memmap(path, np.uint8, "r", shape=(n_bytes,))
+    data = mapped(path)[:n_bytes]
     return Held(path, envelope, signed, foot[:_SIGNATURE_BYTES], manifest, data)
 
 
 def _hashed(path: Path, fd: int) -> Manifest:
     """Hash a file, while what is large of it is on its way to the disk."""
-    data: np.ndarray = np.memmap(path, np.uint8, "r")
+    data = mapped(path)
     if data.size <= CHUNK_BYTES:
         return Manifest.of(data.data)
     with ThreadPoolExecutor(1, thread_name_prefix="flnb-client-sync") as beside:
@@ -189,12 +194,13 @@ def _hashed(path: Path, fd: int) -> Manifest:
 
 
 @contextmanager
-def _removed_when_full(partial: Path) -> Iterator[None]:
+def _removed_when_full(partial: Path, spares: SpareFiles) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         partial.unlink(missing_ok=True)
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            spares.drop()  # for the next try
             free = shutil.disk_usage(partial.parent).free
             raise StorageFullError(str(partial.parent), free) from error
         raise

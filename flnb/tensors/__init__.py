@@ -14,6 +14,7 @@ from flnb.tensors.layout import CHUNK_VALUES, Layout, Slot
 from flnb.tensors.model import Model, Update
 from flnb.tensors.packing import pack, unpack
 from flnb.tensors.reuse import release_unused, unfilled
+from flnb.tensors.spare import SpareFiles, mapped
 from flnb.tensors.spool import Spool
 from flnb.tensors.staging import SpoolFile, Staging
 
@@ -25,6 +26,7 @@ __all__ = [
     "Layout",
     "Model",
     "Slot",
+    "SpareFiles",
     "Spool",
     "SpoolFile",
     "Staging",
@@ -33,6 +35,7 @@ __all__ = [
     "blocks",
     "l2_norm",
     "largest_magnitude",
+    "mapped",
     "pack",
     "release_unused",
     "round_halves",

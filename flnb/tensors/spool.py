@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flnb.core.errors import NotFoundError, StoreError
+from flnb.core.errors import NotFoundError, StorageFullError, StoreError
 from flnb.tensors.layout import Layout
 from flnb.tensors.model import Update
+from flnb.tensors.spare import SpareFiles
 from flnb.tensors.staging import SpoolFile, Staging, described, header, read
 
 _COMPLETE, _PARTIAL = ".update", ".partial"
@@ -44,6 +45,7 @@ class Spool:
         """Held for moments: a file system that is busy keeps nobody from a look."""
         self._moving = threading.Lock()
         """Held while files get and lose their names; always taken before the other."""
+        self._spares = SpareFiles(directory)
         for path in sorted(directory.iterdir()):
             file = read(path) if path.suffix == _COMPLETE else None
             if file:
@@ -108,7 +110,12 @@ class Spool:
             self._reserved_bytes += file.n_bytes
             # Of its own, because the same update may be on its way twice.
             partial = file.path.with_suffix(f".{next(self._numbers)}{_PARTIAL}")
-        return Staging(partial, head, file, keep=self._keep, release=self._release)
+        spare = self._spares.take(file.n_bytes, partial)
+        try:
+            return Staging(partial, head, file, spare=spare, keep=self._keep, release=self._release)
+        except StorageFullError:
+            self._spares.drop()  # for the next try
+            raise
 
     def fits(self, layout: Layout, *, update_id: str = "", note: Mapping[str, Any] = {}) -> bool:
         """Whether there is room now for an update to be received; another may take it first.
@@ -142,7 +149,11 @@ class Spool:
                 if update_id not in self._files:
                     raise NotFoundError("staged update", update_id, self._files)
                 file = self._files.pop(update_id)
-            file.path.unlink(missing_ok=True)
+            self._spares.put(file.path)
+
+    def tidy(self) -> None:
+        """Delete what is only kept to be written over: nothing more comes for a while."""
+        self._spares.drop()
 
     def _planned(
         self, update_id: str, layout: Layout, note: Mapping[str, Any]

@@ -27,6 +27,7 @@ from flnb.core.errors import IntegrityError, StorageFullError, StoreError
 from flnb.tensors.arrays import ALIGNMENT_BYTES, blocks
 from flnb.tensors.layout import Layout
 from flnb.tensors.model import Update
+from flnb.tensors.spare import mapped
 
 _MAGIC = b"flnbspl1"
 _FRONT_BYTES = 16
@@ -61,7 +62,7 @@ class SpoolFile:
                 f"update {self.update_id!r} is of layout {self.layout_hash[:12]}, "
                 f"expected {layout.hash[:12]}"
             )
-        data = np.memmap(self.path, np.uint8, "r")[self.data_start :]
+        data = mapped(self.path)[self.data_start :]
         split = 4 * layout.n_values
         return Update(layout, data[:split].view(np.float32), data[split:].view(np.int64))
 
@@ -84,9 +85,10 @@ class Staging:
     May be used from several threads at once.
 
     Args:
-        partial: Where it is written; must not exist.
+        partial: Where it is written.
         head: The header, as `header` makes it.
         file: What it will be once it is complete.
+        spare: Whether there is a file of this size already, to be written over.
         keep: Takes the complete file in, under its own name.
         release: Gives its room back; called once if it is not taken in.
 
@@ -100,6 +102,7 @@ class Staging:
         head: bytes,
         file: SpoolFile,
         *,
+        spare: bool,
         keep: Callable[[Path, SpoolFile], None],
         release: Callable[[SpoolFile], None],
     ) -> None:
@@ -112,10 +115,11 @@ class Staging:
         self._undo = ExitStack()
         self._undo.callback(release, file)
         with self._ended_by_errors():
-            self._out = partial.open("xb", buffering=0)
+            self._out = partial.open("r+b" if spare else "xb", buffering=0)
             self._undo.callback(partial.unlink, missing_ok=True)
             self._undo.callback(self._out.close)
-            _take_room(self._out.fileno(), file.n_bytes)
+            if not spare:
+                _take_room(self._out.fileno(), file.n_bytes)
             _write_all(self._out.fileno(), memoryview(head), 0)
 
     @property

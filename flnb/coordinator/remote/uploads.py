@@ -41,6 +41,7 @@ class Uploads:
     def close(self) -> None:
         """Let go of the threads."""
         self._hands.close()
+        self._spool.tidy()
 
     def kept(self, run: str, round_number: float = math.inf) -> list[Key]:
         """Updates of a run up to a round that are kept."""
@@ -140,6 +141,7 @@ class Uploads:
         for file in self._spool.files:  # of earlier attempts; some of them are being deleted
             if _run_of(file) == run and _envelope_of(file).assignment.generation < before:
                 self._hands.writing.submit(self._spool.delete, file.update_id)
+        self._hands.writing.submit(self._spool.tidy)
 
     def _make_room(self, work: OpenWork) -> None:
         """Give up what was received for later rounds: it can be asked for again."""
