@@ -142,14 +142,15 @@ class ExactSum:
         result = self._place(over)
         part = np.empty_like(self._wide)
         whole = np.empty(self._wide.size, np.int64)
-        for span in blocks(self._n if self._limbs else 0):
+        limbs = list(self.limbs.items())
+        for span in blocks(self._n if limbs else 0):
             size = span.stop - span.start
             total = self._wide[:size]
-            total[:] = 0.0
-            for bucket, (terms, limb) in self.limbs.items():
+            for place, (bucket, (terms, limb)) in enumerate(limbs):
                 np.subtract(limb[span], _wrapped(terms * _MAGIC_BITS), out=whole[:size])
-                np.multiply(whole[:size], _quantum(bucket), out=part[:size])
-                total += part[:size]
+                np.multiply(whole[:size], _quantum(bucket), out=part[:size] if place else total)
+                if place:
+                    total += part[:size]
             np.divide(total, divisor, out=result[span], casting="same_kind")
         if over:
             self._limbs, self._terms = {}, {}
