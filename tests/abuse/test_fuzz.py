@@ -199,7 +199,7 @@ async def insider(where):
         await one.leave()
 
 
-@sizes(300, 30_000)
+@sizes(400, 30_000)
 async def test_wrong_notes_in_a_session_end_it_or_are_passed_over(bait, n):
     chance = random.Random(2)
     async with unharmed(bait, n) as at, insider(bait) as one:

@@ -51,7 +51,7 @@ def test_a_client_that_is_invited_again_shows_both(coordinator):
     for name in ("b", "a"):
         join(coordinator.invite(name).text, Identity.create())
     again = coordinator.invite("b")
-    rows = clients_of(coordinator.lab)
+    rows = clients_of(coordinator.lab, {})
     assert [(row.client, row.state) for row in rows] == [("a", "offline"), ("b", "offline")]
     assert [row.invite_ends_at for row in rows] == [None, again.expires_at]
     assert coordinator.clients.df()["invite_ends_at"].notna().tolist() == [False, True]

@@ -7,7 +7,13 @@ import pytest
 
 import flnb
 from flnb.cli import main
-from flnb.core.errors import LabVersionError, NotFoundError, StorageUnreachableError, StoreError
+from flnb.core.errors import (
+    AddressError,
+    LabVersionError,
+    NotFoundError,
+    StorageUnreachableError,
+    StoreError,
+)
 from flnb.store import LabStore, StateStore
 from flnb.store.address import LabAddress
 from flnb.testing.stores import sample_run
@@ -29,11 +35,15 @@ def test_addresses_that_lead_nowhere_are_told_apart(postgres):
     there = f"127.0.0.1:{postgres.port}"
     said = refused(f"postgresql://flnb:{PASSWORD}@127.0.0.1:1/postgres", StorageUnreachableError)
     assert "does not answer" in said
-    assert "authentication failed" in refused(f"postgresql://flnb:wrong@{there}/postgres")
-    assert "PGPASSWORD" in refused(f"postgresql://flnb@{there}/postgres")
-    assert '"nodb" does not exist' in refused(f"postgresql://flnb:{PASSWORD}@{there}/nodb")
-    assert "not in mysql://" in refused("mysql://root@localhost/flnb")
-    assert "cannot be read" in refused(f"postgresql://flnb:{PASSWORD}@host:port/x")
+    assert "authentication failed" in refused(
+        f"postgresql://flnb:wrong@{there}/postgres", AddressError
+    )
+    assert "PGPASSWORD" in refused(f"postgresql://flnb@{there}/postgres", AddressError)
+    assert '"nodb" does not exist' in refused(
+        f"postgresql://flnb:{PASSWORD}@{there}/nodb", AddressError
+    )
+    assert "not in mysql://" in refused("mysql://root@localhost/flnb", AddressError)
+    assert "cannot be read" in refused(f"postgresql://flnb:{PASSWORD}@host:port/x", AddressError)
     assert "no such schema" in refused(f"{postgres.url}&options=-csearch_path%3Dnowhere")
 
 
