@@ -27,7 +27,7 @@ CHUNK_BYTES = 256 * 1024
 """Part of the protocol: both sides cut alike, or the hashes would not be comparable."""
 
 BUNDLE_CHUNKS = 4
-"""Chunks that a message of a transfer holds at most: one for each costs half as much again."""
+"""Chunks that a message of a transfer holds at most: one for each costs a fifth to two fifths more."""
 
 HASH_BYTES = 32
 _LARGE_BYTES = 8 * 1024 * 1024
