@@ -1,0 +1,5 @@
+"""Pages that show runs live and let people act on them: Panel, in a process beside the coordinator.
+
+A page holds the same `Run` as a notebook does, here or elsewhere, so it works in a cell, too. No
+logic of its own: what a button does is a method of `coordinator`. HTTP for programs is in `service`.
+"""
