@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _LINK = re.compile(r"\n\s*(?:\|->|`->)\s")
 """Between an error of Icechunk and its causes, the first of which says the same again."""
-_CODE = re.compile(r'unhandled error \(([^)]+)\)|Error \{ code: "([^"]+)".*|([A-Z]\w+)(?:: .*)?')
+_CODE = re.compile(
+    r'unhandled error \(([^)]+)\)|Error \{ code: "([^"]+)".*|([A-Z]\w+)(?::(?: .*)?)?'
+)
 _QUOTED = re.compile(r'`[^`]*`|"[^"]*"|\S*/\S*')
 _NO_FILE = re.compile(
     r"Object at location .* not found: (No such file or directory \(os error 2\)|is directory)"

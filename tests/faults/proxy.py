@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-PIECE_BYTES = 64 * 1024
+from tests.relay import PIECE_BYTES, Ends, Relay, end, until_one_ends
+
 BULK_BYTES = 8 * 1024
 """A piece of at least this size carries chunks of a model, not notes."""
 
@@ -99,7 +99,7 @@ class _Weather:
     clear: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Proxy:
+class Proxy(Relay):
     """Forwards connections to a port of this machine, in a thread of its own.
 
     Args:
@@ -108,11 +108,11 @@ class Proxy:
     """
 
     def __init__(self, port: int, *, only_bulk: bool = False) -> None:
-        self._to, self._only_bulk = port, only_bulk
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
-        self._thread.start()
-        self.port: int = self._do(self._open())
+        self._only_bulk = only_bulk
+        self._weather = {"up": _Weather(), "down": _Weather()}
+        self._playing: set[asyncio.Task] = set()
+        self._chance = random.Random(0)
+        super().__init__(port, "proxy")
 
     def play(self, faults: Sequence[Fault], chance: random.Random) -> None:
         """Let faults happen, each at its time from now; returns at once."""
@@ -122,39 +122,14 @@ class Proxy:
         """End every fault, whatever the schedule says."""
         self._do(self._heal())
 
-    def close(self) -> None:
-        self._do(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _do(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
     # --- on the loop
 
-    async def _open(self) -> int:
-        self._weather = {"up": _Weather(), "down": _Weather()}
-        self._links: set[asyncio.Task] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._cutting = 0
-        self._playing: set[asyncio.Task] = set()
-        self._chance = random.Random(0)
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
-        return self._server.sockets[0].getsockname()[1]
-
     async def _close(self) -> None:
-        self._server.close()
-        self._tear()
-        tasks = {*self._links, *self._playing}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await super()._close()
+        await self._heal()
 
     async def _heal(self) -> None:
-        for task in tuple(self._playing):
-            task.cancel()
-        await asyncio.gather(*self._playing, return_exceptions=True)
+        await end(self._playing)
 
     def _begin(self, faults: Sequence[Fault], chance: random.Random) -> None:
         self._chance = chance
@@ -192,8 +167,8 @@ class Proxy:
 
         match fault.kind:
             case "cut":
-                self._tear()
-                return more("_cutting", self)
+                self._tear(self._writers)
+                return more("torn", self)
             case "delay":
                 return change("delay_s", fault.amount, 0.0)
             case "throttle":
@@ -205,39 +180,11 @@ class Proxy:
             case "corrupt":
                 return change("to_corrupt", int(fault.amount), 0)
 
-    def _tear(self, writers: set[asyncio.StreamWriter] | None = None) -> None:
-        for writer in tuple(self._writers if writers is None else writers):
-            writer.transport.abort()
-
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        self._links.add(task)
-        self._writers.add(writer)
-        try:
-            if not self._cutting:
-                await self._link(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass  # torn: that is what it is for
-        finally:
-            writer.transport.abort()
-            self._writers.discard(writer)
-            self._links.discard(task)
-
-    async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._to)
-        self._writers.add(there_writer)
-        pumps = [
-            asyncio.create_task(self._pump(reader, there_writer, self._weather["up"])),
-            asyncio.create_task(self._pump(there_reader, writer, self._weather["down"])),
-        ]
-        try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-            there_writer.transport.abort()
-            self._writers.discard(there_writer)
+    async def _link(self, here: Ends, there: Ends) -> None:
+        await until_one_ends(
+            self._pump(here[0], there[1], self._weather["up"]),
+            self._pump(there[0], here[1], self._weather["down"]),
+        )
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, weather: _Weather

@@ -1,4 +1,4 @@
-"""The way to an S3 server, with faults: an HTTP proxy that is cut, loses an answer, or drops headers.
+"""The way to an S3 server, with faults: an HTTP proxy that is cut, loses answers, gives its own, or drops headers.
 
 The requests of clients pass it unchanged otherwise, so what answers is a real server.
 """
@@ -6,28 +6,44 @@ The requests of clients pass it unchanged otherwise, so what answers is a real s
 from __future__ import annotations
 
 import asyncio
-import threading
+from dataclasses import dataclass, field
 
-HEAD_BYTES = 64 * 1024
-PIECE_BYTES = 64 * 1024
+from tests.relay import PIECE_BYTES, Ends, Relay, until_one_ends
+
 CONDITIONS = (b"if-match:", b"if-none-match:")
+FOR_EVER = 1 << 30
 
 
-class Line:
-    """Forwards requests to a server on a port of this machine, in a thread of its own.
+@dataclass
+class Refusal:
+    """What the line says in place of the server, to so many requests."""
+
+    status: str
+    """Code and reason; empty says nothing at all, and keeps the connection."""
+    body: bytes = b""
+    left: int = FOR_EVER
+    sign: bytes = b""
+    """Only to requests whose first line holds this."""
+    said: int = field(default=0, init=False)
+    """To how many it was."""
+
+    def meets(self, first_line: bytes) -> bool:
+        """Whether it is the answer to this request."""
+        return self.said < self.left and self.sign in first_line
+
+
+class Line(Relay):
+    """Forwards requests to a server on a port of this machine, and counts them.
 
     `deaf`: whether conditions are taken out of requests, as by a server that does not know them.
     """
 
     def __init__(self, port: int) -> None:
-        self._to, self.deaf = port, False
-        self._cut, self._lost = False, b""
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._links: set[asyncio.Task] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="line", daemon=True)
-        self._thread.start()
-        self.port: int = self._do(self._open())
+        self.deaf, self._lost = False, b""
+        self._refusal: Refusal | None = None
+        self.requests: list[bytes] = []
+        """First line of each request that was forwarded."""
+        super().__init__(port, "line")
 
     @property
     def url(self) -> str:
@@ -35,104 +51,82 @@ class Line:
 
     def cut(self) -> None:
         """Tear every connection, and each new one."""
-        self._do(self._set_cut(True))
+        self._do(self._set_torn(1))
 
     def mend(self) -> None:
-        """Let connections through again."""
-        self._do(self._set_cut(False))
+        """Let connections and requests through again."""
+        self._refusal = None
+        self._do(self._set_torn(0))
 
     def lose_answer(self, sign: bytes) -> None:
         """Forward the next request whose first line holds this, and tear instead of answering."""
         self._lost = sign
+
+    def refuse(self, refusal: Refusal) -> Refusal:
+        """Answer requests with this from now on, and forward none of those."""
+        self._refusal = refusal
+        return refusal
 
     @property
     def waits_for_loss(self) -> bool:
         """Whether the request whose answer is to be lost has not come yet."""
         return bool(self._lost)
 
-    def close(self) -> None:
-        self._do(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _do(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
     # --- on the loop
 
-    async def _open(self) -> int:
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0, limit=HEAD_BYTES)
-        return self._server.sockets[0].getsockname()[1]
+    async def _set_torn(self, torn: int) -> None:
+        self.torn = torn
+        self._tear(self._writers if torn else ())
 
-    async def _close(self) -> None:
-        self._server.close()
-        await self._set_cut(True)
-        links = tuple(self._links)
-        for link in links:
-            link.cancel()
-        await asyncio.gather(*links, return_exceptions=True)
-
-    async def _set_cut(self, cut: bool) -> None:
-        self._cut = cut
-        for writer in tuple(self._writers) if cut else ():
-            writer.transport.abort()
-
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        self._links.add(task)
-        self._writers.add(writer)
-        try:
-            if not self._cut:
-                await self._link(reader, writer)
-        except (OSError, EOFError, asyncio.CancelledError):
-            pass  # one of both sides is done, or torn: that is what it is for
-        finally:
-            writer.transport.abort()
-            self._writers.discard(writer)
-            self._links.discard(task)
-
-    async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answers, there = await asyncio.open_connection("127.0.0.1", self._to)
+    async def _link(self, here: Ends, there: Ends) -> None:
         doomed = asyncio.Event()
-        pumps = [
-            asyncio.create_task(self._requests(reader, writer, there, doomed)),
-            asyncio.create_task(_answers(answers, writer, doomed)),
-        ]
-        try:
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            await asyncio.gather(*pumps, return_exceptions=True)
-            there.transport.abort()
+        await until_one_ends(
+            self._requests(here, there[1], doomed), _answers(there[0], here[1], doomed)
+        )
 
     async def _requests(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        there: asyncio.StreamWriter,
-        doomed: asyncio.Event,
+        self, here: Ends, there: asyncio.StreamWriter, doomed: asyncio.Event
     ) -> None:
+        reader, writer = here
         while True:
             head = (await reader.readuntil(b"\r\n\r\n"))[:-4].split(b"\r\n")
             fields = {line.lower().partition(b":")[0]: line.partition(b":")[2] for line in head[1:]}
             if b"expect" in fields:
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            dropped = (b"expect:", *(CONDITIONS if self.deaf else ()))
+            n_bytes = int(fields.get(b"content-length", 0))
+            if self._refusal is not None and self._refusal.meets(head[0]):
+                await _body(reader, n_bytes, None)
+                _say(self._refusal, writer)
+                continue
+            self.requests.append(head[0])
             if self._lost and self._lost in head[0]:
                 self._lost = b""
                 doomed.set()
+            dropped = (b"expect:", *(CONDITIONS if self.deaf else ()))
             passed = [line for line in head if not line.lower().startswith(dropped)]
             there.write(b"\r\n".join(passed) + b"\r\n\r\n")
-            left = int(fields.get(b"content-length", 0))
-            while left:
-                piece = await reader.read(min(left, PIECE_BYTES))
-                if not piece:
-                    return
-                there.write(piece)
-                await there.drain()
-                left -= len(piece)
+            await _body(reader, n_bytes, there)
+
+
+def _say(refusal: Refusal, writer: asyncio.StreamWriter) -> None:
+    refusal.said += 1
+    if refusal.status:
+        head = f"HTTP/1.1 {refusal.status}\r\ncontent-length: {len(refusal.body)}\r\n\r\n"
+        writer.write(head.encode() + refusal.body)
+
+
+async def _body(
+    reader: asyncio.StreamReader, n_bytes: int, there: asyncio.StreamWriter | None
+) -> None:
+    """Take the body of a request, and forward it if anybody wants it."""
+    while n_bytes:
+        piece = await reader.read(min(n_bytes, PIECE_BYTES))
+        if not piece:
+            raise EOFError
+        if there is not None:
+            there.write(piece)
+            await there.drain()
+        n_bytes -= len(piece)
 
 
 async def _answers(

@@ -61,6 +61,12 @@ def test_an_object_that_is_missing_or_too_short_is_damage(code):
     assert is_damage(of_icechunk("I/O error", "Data corruption detected"))
 
 
+def test_a_server_that_says_nothing_beside_its_code_is_understood():
+    missing = of_icechunk("service error", "NoSuchKey:", "NoSuchKey:")  # as Ceph's answer reads
+    assert codes(missing) == ["NoSuchKey", "NoSuchKey"]
+    assert is_damage(missing)
+
+
 @pytest.mark.parametrize("code", ["RequestTimeTooSkewed", "AuthorizationHeaderMalformed", "Error"])
 def test_whatever_may_pass_is_no_damage(code):
     assert not is_damage(of_s3(code))
