@@ -2,4 +2,7 @@
 
 A page holds the same `Run` as a notebook does, here or elsewhere, so it works in a cell, too. No
 logic of its own: what a button does is a method of `coordinator`. HTTP for programs is in `service`.
+Read `feed.py` first.
 """
+
+__all__: list[str] = []
