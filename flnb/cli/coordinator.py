@@ -51,6 +51,30 @@ def serve(
             help="Let in only clients with a certificate of the authority.",
         ),
     ] = None,
+    http_port: Annotated[
+        int | None,
+        typer.Option(
+            "--http-port",
+            metavar="PORT",
+            help="Serve REST and events there, too; 0 takes a free one.",
+        ),
+    ] = None,
+    http_host: Annotated[
+        str, typer.Option("--http-host", metavar="HOST", help="Address of that port.")
+    ] = "127.0.0.1",
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN",
+            help="A page's origin that may call, http://localhost:5173; repeat it.",
+        ),
+    ] = None,
+    token_in_url: Annotated[
+        bool,
+        typer.Option(
+            "--token-in-url", help="Take a WebSocket's token from its address, where others see it."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Hold a lab and listen for remote clients until ^C or SIGTERM.
@@ -66,11 +90,22 @@ def serve(
 
     with Coordinator(labs.opened(lab)) as coordinator:
         address = coordinator.listen(
-            host, port, tls_dir=tls_dir, mutual_tls=mutual_tls, public_address=public_address
+            host,
+            port,
+            tls_dir=tls_dir,
+            mutual_tls=mutual_tls,
+            public_address=public_address,
+            http_port=http_port,
+            http_host=http_host,
+            cors=cors or (),
+            token_in_url=token_in_url,
         )
+        http = coordinator.http
         if as_json:
-            output.line({"address": address, "lab": coordinator.lab.address})
+            output.line({"address": address, "lab": coordinator.lab.address, "http": http})
         else:
+            if http is not None:
+                output.say(f"http at {http}, docs at /docs")
             output.say(f"listening at {address}; ^C saves and stops")
         resumed = coordinator.carry_on()
         for name in resumed:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.client_list import ClientList, clients_of
 from flnb.coordinator.invitations import Invitation, invitation
 from flnb.coordinator.listening import Desk, Place, open_desk
+from flnb.coordinator.serving import HttpPlace, Served
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import RoundStateError
 from flnb.core.ids import ClientId
@@ -25,6 +26,7 @@ class Inviting:
 
     lab: Lab
     _desk: Desk | None = None
+    _served: Served | None = None
 
     def _thread(self) -> LoopThread:
         raise NotImplementedError
@@ -44,6 +46,11 @@ class Inviting:
         """Where remote clients reach this coordinator; None until it listens."""
         return self._desk.place.address if self._desk is not None else None
 
+    @property
+    def http(self) -> str | None:
+        """Where people's programs find its REST; None until it serves that."""
+        return self._served.place.url if self._served is not None else None
+
     def listen(
         self,
         host: str | None = None,
@@ -53,6 +60,10 @@ class Inviting:
         tls_dir: Path | str | None = None,
         mutual_tls: bool | None = None,
         public_address: str | None = None,
+        http_port: int | None = None,
+        http_host: str = "127.0.0.1",
+        cors: Sequence[str] = (),
+        token_in_url: bool = False,
     ) -> str:
         """Open a port for remote clients; one that is open stays, so the cell can be run again.
 
@@ -69,6 +80,12 @@ class Inviting:
                 then come with a file to hand over.
             public_address: Under which host clients reach it, where that is another one: with
                 `0.0.0.0` it listens at every address of the machine, which nobody can connect to.
+            http_port: Serve REST and events there as well, for people's programs; 0 is any free
+                port. By default nothing is served, and what is served already stays.
+            http_host: The address of that port; where it is not loopback, the certificate of the
+                coordinator is shown there.
+            cors: Origins of pages elsewhere that may call, such as `http://localhost:5173`.
+            token_in_url: Let a WebSocket's token stand in its address, where others may see it.
 
         Returns:
             The address that clients connect to.
@@ -79,6 +96,9 @@ class Inviting:
             StoreError: A certificate is missing or no longer good.
             RoundStateError: It listens already, elsewhere or in another way.
         """
+        asked = None
+        if http_port is not None:
+            asked = HttpPlace(http_port, http_host, tuple(cors), token_in_url)
         desk = self._desk
         before = Place.of(self.lab.path) if desk is None else desk.place
         place = before.asked(
@@ -100,7 +120,19 @@ class Inviting:
                 f"the coordinator listens already, at {desk.place}, and was asked for {place}",
                 hint="coord.stop(), coord.start(), then listen before you invite",
             )
+        if asked is not None:
+            self._serve(asked, desk.place)
         return desk.place.address
+
+    def _serve(self, asked: HttpPlace, place: Place) -> None:
+        if self._served is None:
+            self._served = Served(self.lab.store, place, asked)
+        elif not asked.is_met_by(self._served.place):
+            raise RoundStateError(
+                f"the coordinator serves HTTP already, at {self._served.place.url}, and was asked "
+                "for something else",
+                hint="coord.stop(), coord.start(), then listen in the other way",
+            )
 
     def invite(self, client: str, *, expires: str = "2h") -> Invitation:
         """Let a remote client join, once, under a name; listens on loopback if nothing does.
@@ -139,10 +171,10 @@ class Inviting:
     @property
     def clients(self) -> ClientList:
         """The remote clients of this lab, what they are doing, and who is invited."""
-        return ClientList(clients_of(self.lab, self._states()))
+        return ClientList(clients_of(self.lab, self.present()))
 
-    def _states(self) -> Mapping[ClientId, str]:
-        """What remote clients do, as their own loop sees it."""
+    def present(self) -> Mapping[ClientId, str]:
+        """What remote clients do that are here, as their own loop sees it."""
         desk = self._desk
         if desk is None:
             return {}
@@ -155,7 +187,10 @@ class Inviting:
         return thread.call(states())
 
     def _close_desk(self) -> None:
-        """Say goodbye to clients and free the port."""
+        """Say goodbye to clients and free the ports."""
+        served, self._served = self._served, None
+        if served is not None:
+            served.close()
         desk, self._desk = self._desk, None
         if desk is not None:
 

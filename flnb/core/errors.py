@@ -15,8 +15,10 @@ numbers), keeps the numbers as fields and says what to do in `hint`.
     ├── IntegrityError            an update that must not be folded in: that client is refused
     ├── WorkerDiedError           a worker process died and its work could not be done again
     ├── AccessRefusedError        who asks may not do that: ask for another invite or role
-    │   └── TokenExpiredError     the token is too old: sign in again
+    │   ├── TokenExpiredError     the token is too old: sign in again
+    │   └── UnknownTokenError     the token is none of this lab, or was taken back: sign in again
     ├── UnreachableError          nobody answers at that address: look whether it runs
+    │   └── TooManyCallsError     more calls than one may make: wait, then go on
     ├── NotFoundError             no run, round or column of that name: a nearest name is offered
     └── StoreError                the lab cannot be read or written
         ├── NameTakenError        something of that name is there: choose another one
@@ -32,7 +34,7 @@ numbers), keeps the numbers as fields and says what to do in `hint`.
         └── QueryRefusedError     SQL that is not one read-only SELECT, or went over its limits
 
 `exit_code` is what the command line returns for the class (0 ok, 1 failed, 2 bad input,
-3 refused, 4 unreachable).
+3 refused, 4 unreachable), `http_status` what the service answers.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ class FLBaseError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -67,18 +70,21 @@ class PlanError(FLBaseError):
     """The plan cannot be read or cannot work."""
 
     exit_code = 2
+    http_status = 422
 
 
 class TaskError(FLBaseError):
     """The model, the data or the loss of a task is wrong."""
 
     exit_code = 2
+    http_status = 422
 
 
 class FingerprintError(TaskError):
     """The task is not the one that the run was started with."""
 
     exit_code = 3
+    http_status = 409
 
     def __init__(self, run: str, differs: Mapping[str, tuple[str, str]]) -> None:
         parts = "; ".join(f"{part}: was {was}, is {now}" for part, (was, now) in differs.items())
@@ -93,12 +99,14 @@ class DataError(FLBaseError):
     """A data file or a split is missing or malformed."""
 
     exit_code = 2
+    http_status = 422
 
 
 class RoundStateError(FLBaseError):
     """A command that does not fit what the run is doing."""
 
     exit_code = 3
+    http_status = 409
 
 
 class HeadMovedError(RoundStateError):
@@ -118,6 +126,8 @@ class HeadMovedError(RoundStateError):
 class GuardError(FLBaseError):
     """A guard of the plan held, and the run pauses."""
 
+    http_status = 409
+
     def __init__(self, round_number: int, words: str, why: str) -> None:
         super().__init__(
             f"a guard held in round {round_number}: {words}; {why}",
@@ -129,6 +139,8 @@ class GuardError(FLBaseError):
 
 class InsufficientClientsError(FLBaseError):
     """Fewer usable updates than the plan needs; the run pauses and can be resumed."""
+
+    http_status = 409
 
     def __init__(
         self,
@@ -154,6 +166,7 @@ class IntegrityError(FLBaseError):
     """An update that must not be folded in: wrong shape, not finite, out of range."""
 
     exit_code = 3
+    http_status = 422
 
 
 class WorkerDiedError(FLBaseError):
@@ -164,22 +177,39 @@ class AccessRefusedError(FLBaseError):
     """Who asks is not known, or may not do that."""
 
     exit_code = 3
+    http_status = 403
 
 
 class TokenExpiredError(AccessRefusedError):
     """A token or an invite is too old."""
+
+    http_status = 401
+
+
+class UnknownTokenError(AccessRefusedError):
+    """A token is none of this lab, or was taken back."""
+
+    http_status = 401
 
 
 class UnreachableError(FLBaseError):
     """Nobody answers at an address."""
 
     exit_code = 4
+    http_status = 503
+
+
+class TooManyCallsError(UnreachableError):
+    """Somebody calls more often than one may; what was asked was not done."""
+
+    http_status = 429
 
 
 class NotFoundError(FLBaseError):
     """Nothing of that name; the nearest known name is offered."""
 
     exit_code = 2
+    http_status = 404
 
     def __init__(self, kind: str, name: object, known: Iterable[object] = ()) -> None:
         names = [str(item) for item in known]
@@ -195,12 +225,14 @@ class NameTakenError(StoreError):
     """Something of that name is there already, and stays."""
 
     exit_code = 2
+    http_status = 409
 
 
 class AddressError(StoreError):
     """A lab or its database is named by what cannot be an address."""
 
     exit_code = 2
+    http_status = 422
 
 
 class DamagedError(StoreError):
@@ -211,6 +243,7 @@ class LabHeldError(StoreError):
     """Another process holds the lab."""
 
     exit_code = 3
+    http_status = 409
 
     def __init__(self, lab: str, holder: str, since: str) -> None:
         super().__init__(
@@ -225,6 +258,7 @@ class LabLostError(StoreError):
     """Another process took the lab over while this one stood still; nothing was written since."""
 
     exit_code = 3
+    http_status = 503
 
     def __init__(self, lab: str, epoch: int, now: int, holder: str) -> None:
         super().__init__(
@@ -239,6 +273,7 @@ class CommitConflictError(StoreError):
     """Another process moved a branch while a commit on it was written; that commit is void."""
 
     exit_code = 3
+    http_status = 409
 
     def __init__(self, branch: str) -> None:
         super().__init__(
@@ -265,6 +300,7 @@ class LabVersionError(StoreError):
     """The lab was written by a newer flnb."""
 
     exit_code = 3
+    http_status = 409
 
     def __init__(self, lab: str, found: int, supported: int) -> None:
         super().__init__(
@@ -276,6 +312,8 @@ class LabVersionError(StoreError):
 
 class StorageFullError(StoreError):
     """No space is left where the lab lies; the run pauses and nothing is torn."""
+
+    http_status = 507
 
     def __init__(self, where: str, free_bytes: int) -> None:
         super().__init__(
@@ -289,6 +327,7 @@ class StorageUnreachableError(StoreError):
     """A database or a bucket does not answer; the run pauses and nothing is torn."""
 
     exit_code = 4
+    http_status = 503
 
     def __init__(self, where: str, reason: str, *, hint: str = "") -> None:
         super().__init__(
@@ -302,6 +341,7 @@ class QueryRefusedError(StoreError):
     """SQL that is not one read-only SELECT, or that went over its limits."""
 
     exit_code = 3
+    http_status = 422
 
 
 _MOST_NAMES = 12

@@ -27,6 +27,7 @@ from flnb.core.errors import (
     QueryRefusedError,
     StorageFullError,
     StoreError,
+    TooManyCallsError,
     UnreachableError,
 )
 from flnb.transport.convert import Call, Context, broken, refusal
@@ -81,7 +82,7 @@ class Answering:
 
         Raises:
             AccessRefusedError: No token that is good here, or its role is not enough.
-            UnreachableError: Too many calls.
+            TooManyCallsError: Too many calls.
         """
         claims = await read_token(call.token)
         call.claims = claims
@@ -91,7 +92,7 @@ class Answering:
                 hint=_WHO_GIVES[needed],
             )
         if (early_s := self._requests.spend(claims.name)) > 0:
-            raise UnreachableError(
+            raise TooManyCallsError(
                 f"more than {self.limits.requests_per_s:g} calls a second from {claims.name}",
                 hint=f"try again in {early_s:.1f} s",
             )

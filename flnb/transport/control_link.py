@@ -18,7 +18,7 @@ from flnb import __version__
 from flnb.transport.certs import Certified
 from flnb.transport.control import SERVICE
 from flnb.transport.convert import PROTOCOL, decoded
-from flnb.transport.ending import Ending, bearer, open_channel
+from flnb.transport.ending import Ending, Headers, bearer, open_channel
 from flnb.transport.limits import Limits
 from flnb.transport.v1 import control_pb2 as pb
 
@@ -40,7 +40,7 @@ class ControlLink:
         address: `host:port`.
         certificate: The authority that signs the coordinator's certificate (PEM). Only on
             loopback may there be none.
-        token: Gives the access token of each call.
+        token: Gives the access token of each call that brings none of its own.
         limits: Bounds of what the coordinator may send.
         own: The caller's own certificate, for coordinators that ask for one.
 
@@ -52,7 +52,7 @@ class ControlLink:
         self,
         address: str,
         certificate: bytes | None,
-        token: Callable[[], str],
+        token: Callable[[], str] | None,
         *,
         limits: Limits | None = None,
         own: Certified | None = None,
@@ -60,8 +60,11 @@ class ControlLink:
         self.address, self._token, self._limits = address, token, limits or Limits()
         self._channel = open_channel(address, certificate, self._limits, own)
 
-    async def status(self) -> pb.StatusReply:
+    async def status(self, *, token: str | None = None) -> pb.StatusReply:
         """Ask who answers, and compare versions.
+
+        Args:
+            token: Who asks, if not the owner of the link.
 
         Raises:
             AccessRefusedError: The token is not good.
@@ -69,10 +72,16 @@ class ControlLink:
             UnreachableError: Nobody answers.
         """
         request = pb.StatusRequest(protocol=PROTOCOL, version=__version__)
-        return await self.ask("Status", request, pb.StatusReply, within_s=_GREETING_S)
+        return await self.ask("Status", request, pb.StatusReply, within_s=_GREETING_S, token=token)
 
     async def ask(
-        self, method: str, request: Message, kind: type[Anything], *, within_s: float = _ANSWER_S
+        self,
+        method: str,
+        request: Message,
+        kind: type[Anything],
+        *,
+        within_s: float = _ANSWER_S,
+        token: str | None = None,
     ) -> Anything:
         """Ask for one message.
 
@@ -81,6 +90,7 @@ class ControlLink:
             request: What is asked.
             kind: What is answered.
             within_s: How long that may take.
+            token: Who asks, if not the owner of the link.
 
         Raises:
             FLBaseError: What the coordinator raised.
@@ -89,12 +99,19 @@ class ControlLink:
         await self._ready()
         ask: Asking = self._channel.unary_unary(f"/{SERVICE}/{method}")
         raw = request.SerializeToString()
-        call = ask(raw, timeout=within_s, metadata=bearer(self._token()))
+        call = ask(raw, timeout=within_s, metadata=self._who(token))
         async with Ending(call, self.address).in_our_words():
             return decoded(kind, await call)
 
-    async def listen(self, method: str, request: Message) -> AsyncGenerator[bytes, None]:
+    async def listen(
+        self, method: str, request: Message, *, token: str | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """Ask for a stream of raw messages.
+
+        Args:
+            method: A name in `METHODS`.
+            request: What is asked.
+            token: Who asks, if not the owner of the link.
 
         Yields:
             Each of them.
@@ -105,7 +122,7 @@ class ControlLink:
         """
         await self._ready()
         start: Starting = self._channel.unary_stream(f"/{SERVICE}/{method}")
-        call = start(request.SerializeToString(), metadata=bearer(self._token()))
+        call = start(request.SerializeToString(), metadata=self._who(token))
         ending, within_s = Ending(call, self.address), _ANSWER_S
         try:
             while True:
@@ -118,14 +135,20 @@ class ControlLink:
         finally:
             call.cancel()
 
-    async def whole(self, method: str, request: Message) -> bytes:
+    async def whole(self, method: str, request: Message, *, token: str | None = None) -> bytes:
         """Ask for raw chunks, and put them together.
 
         Raises:
             FLBaseError: What the coordinator raised.
             UnreachableError: Nobody answers, or the connection broke.
         """
-        return b"".join([chunk async for chunk in self.listen(method, request)])
+        return b"".join([chunk async for chunk in self.listen(method, request, token=token)])
+
+    def _who(self, token: str | None) -> Headers:
+        if token is None:
+            assert self._token is not None, "a link without an owner is told who asks"
+            token = self._token()
+        return bearer(token)
 
     async def _ready(self) -> None:
         """Give a connection that is just coming back a moment; gRPC alone would fail at once."""

@@ -35,6 +35,8 @@ from flnb.core.errors import (
     StorageFullError,
     TaskError,
     TokenExpiredError,
+    TooManyCallsError,
+    UnknownTokenError,
     UnreachableError,
 )
 from flnb.transport.limits import Allowance, Limits
@@ -54,11 +56,13 @@ REASON_KEY = "flnb-error-bin"
 
 _CODES: dict[type[FLBaseError], grpc.StatusCode] = {
     TokenExpiredError: grpc.StatusCode.UNAUTHENTICATED,
+    UnknownTokenError: grpc.StatusCode.UNAUTHENTICATED,
     AccessRefusedError: grpc.StatusCode.PERMISSION_DENIED,
     IntegrityError: grpc.StatusCode.INVALID_ARGUMENT,
     NotFoundError: grpc.StatusCode.NOT_FOUND,
     StorageFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     UnreachableError: grpc.StatusCode.UNAVAILABLE,
+    TooManyCallsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     PlanError: grpc.StatusCode.FAILED_PRECONDITION,
     QueryRefusedError: grpc.StatusCode.FAILED_PRECONDITION,
     TaskError: grpc.StatusCode.FAILED_PRECONDITION,

@@ -21,7 +21,7 @@ from jwt.exceptions import InvalidJTIError, InvalidSubjectError
 from jwt.types import Options
 
 from flnb.core.clock import SYSTEM_CLOCK, Clock
-from flnb.core.errors import AccessRefusedError, PlanError, TokenExpiredError, did_you_mean
+from flnb.core.errors import PlanError, TokenExpiredError, UnknownTokenError, did_you_mean
 
 _ALGORITHM = "HS256"
 KEY_BYTES = 32
@@ -147,7 +147,7 @@ class TokenIssuer:
 
         Raises:
             TokenExpiredError: It was good once, and is too old.
-            AccessRefusedError: It is not a token of this lab; the words say why, without it.
+            UnknownTokenError: It is not a token of this lab; the words say why, without it.
         """
         try:
             key_id = self._key_id(token)
@@ -245,8 +245,8 @@ def _reason(error: jwt.InvalidTokenError) -> str:
             return "it cannot be read"
 
 
-def _refused(reason: str) -> AccessRefusedError:
-    return AccessRefusedError(f"the access token is refused: {reason}", hint=_SIGN_IN_AGAIN)
+def _refused(reason: str) -> UnknownTokenError:
+    return UnknownTokenError(f"the access token is refused: {reason}", hint=_SIGN_IN_AGAIN)
 
 
 def _clip(value: object) -> str:

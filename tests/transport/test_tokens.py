@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flnb.core.errors import AccessRefusedError, PlanError, TokenExpiredError
+from flnb.core.errors import AccessRefusedError, PlanError, TokenExpiredError, UnknownTokenError
 from flnb.core.seeds import SecretRoot
 from flnb.transport.identity import key_pem
 from flnb.transport.signing import signing_keys
@@ -180,7 +180,7 @@ REFUSED = [
 def test_what_is_no_token_of_this_lab_is_refused_with_the_reason(issuer, reason, token):
     with pytest.raises(AccessRefusedError, match=re.escape(reason)) as refused:
         issuer.verify(token)
-    assert type(refused.value) is AccessRefusedError
+    assert type(refused.value) is UnknownTokenError
     assert not any(len(part) > 4 and part in str(refused.value) for part in token.split("."))
     assert len(str(refused.value)) < 200
 

@@ -1,0 +1,115 @@
+"""Asks the coordinator, each time with the token of whoever asked here.
+
+Who may do what is decided there, by `flnb.transport.control.METHODS`; nothing here looks at a role.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from flnb.core.errors import TooManyCallsError
+from flnb.service.settings import ServiceSettings
+from flnb.transport import Certified, ControlLink
+from flnb.transport.certified_file import read_certified
+from flnb.transport.v1 import control_pb2 as pb
+
+Anything = TypeVar("Anything", bound=Message)
+
+
+class Gateway:
+    """The way to one coordinator; made and used on one running loop.
+
+    A coordinator takes sixteen calls at once on a connection. So what answers at once has one, and
+    what goes on for as long as its reader likes another: eight slow downloads keep nobody waiting.
+
+    Args:
+        settings: Whom to ask, and the service's own tokens.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.viewer, self.operator = settings.viewer, settings.operator
+        """The service's own tokens, the newest ones."""
+        certificate = settings.certificate.encode() or None
+        own = read_certified(Path(settings.own), Certified) if settings.own else None
+        self._asking, self._streaming = (
+            ControlLink(settings.address, certificate, None, own=own) for _ in range(2)
+        )
+        self._downloads = asyncio.Semaphore(settings.downloads)
+
+    async def ask(
+        self, token: str, method: str, request: Message, kind: type[Anything]
+    ) -> Anything:
+        """Ask for one message; see `ControlLink.ask`.
+
+        Args:
+            token: Of whoever asks.
+            method: A name in `METHODS`.
+            request: What is asked.
+            kind: What is answered.
+
+        Raises:
+            FLBaseError: What the coordinator raised.
+            UnreachableError: It is gone.
+        """
+        return await self._asking.ask(method, request, kind, token=token)
+
+    async def whole(self, token: str, method: str, request: Message) -> bytes:
+        """Ask for raw chunks, and put them together; see `ControlLink.whole`.
+
+        Raises:
+            FLBaseError: What the coordinator raised.
+            UnreachableError: It is gone.
+        """
+        return await self._asking.whole(method, request, token=token)
+
+    async def listen(
+        self, token: str, method: str, request: Message
+    ) -> AsyncGenerator[bytes, None]:
+        """Ask for a stream that goes on for long; see `ControlLink.listen`.
+
+        Yields:
+            Raw messages.
+
+        Raises:
+            FLBaseError: What the coordinator raised.
+            UnreachableError: It is gone.
+        """
+        async with contextlib.aclosing(
+            self._streaming.listen(method, request, token=token)
+        ) as parts:
+            async for part in parts:
+                yield part
+
+    @contextlib.asynccontextmanager
+    async def download(self) -> AsyncIterator[None]:
+        """Take one of the places for downloads.
+
+        Raises:
+            TooManyCallsError: None is free.
+        """
+        if self._downloads.locked():
+            raise TooManyCallsError(
+                "too many models are being downloaded", hint="try again when one of them is done"
+            )
+        async with self._downloads:
+            yield
+
+    async def status(self) -> pb.StatusReply:
+        """Ask whether the coordinator is there, and how it stands, as a viewer.
+
+        Raises:
+            FLBaseError: It refuses.
+            UnreachableError: It is gone.
+        """
+        return await self._asking.status(token=self.viewer)
+
+    async def close(self) -> None:
+        """End everything that is asked."""
+        await self._asking.close()
+        await self._streaming.close()

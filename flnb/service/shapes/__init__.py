@@ -1,0 +1,1 @@
+"""What travels, as pydantic models; one file a noun."""
