@@ -148,9 +148,9 @@ def place_of(lab: Lab) -> Place:
     return place
 
 
-def own_token(store: LabStore) -> tuple[str, TokenRecord]:
-    """Sign an admin's token for oneself: whoever may read a lab's secret is its admin anyway."""
-    return written_token(store, f"local-{getpass.getuser()}", "admin", _OWN_LIFETIME)
+def own_token(store: LabStore, role: str = "admin") -> tuple[str, TokenRecord]:
+    """Sign a token for oneself: whoever may read a lab's secret is its admin anyway."""
+    return written_token(store, f"local-{getpass.getuser()}", role, _OWN_LIFETIME)
 
 
 class Granting:

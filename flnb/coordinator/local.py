@@ -145,11 +145,15 @@ class LocalRun:
 
     # --- looking things up ----------------------------------------------------------------------
 
+    @property
+    def line(self) -> str:
+        """See `RunSource`."""
+        return self._lab.store.state.rows_of_line(self.id)
+
     def table(self, name: str, order: str) -> Table:
         """See `RunSource`."""
-        where = self._lab.store.state.rows_of_line(self.id)
         return self._lab.sql(
-            f"SELECT * FROM {name} WHERE {where} ORDER BY {order}",  # noqa: S608  # names of runs and branches are checked when they are made
+            f"SELECT * FROM {name} WHERE {self.line} ORDER BY {order}",  # noqa: S608  # names of runs and branches are checked when they are made
             rows=10_000_000,
             timeout_s=60.0,
         )

@@ -75,6 +75,11 @@ class RunList(Sequence["Run"]):
     def __iter__(self) -> Iterator[Run]:
         return (self._owner.run_of(record.id) for record in self._records)
 
+    @property
+    def ids(self) -> tuple[RunId, ...]:
+        """Their identities, from memory."""
+        return tuple(record.id for record in self._records)
+
     def df(self) -> pd.DataFrame:
         """The table `runs`, as a DataFrame."""
         return self._owner.sql("SELECT * FROM runs ORDER BY created_at DESC").df()

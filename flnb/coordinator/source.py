@@ -75,6 +75,11 @@ class RunSource(Protocol):
         """
         ...
 
+    @property
+    def line(self) -> str:
+        """An SQL condition for the rows of `lab.sql` that lead to its head."""
+        ...
+
     def table(self, name: str, order: str) -> Table:
         """The rows of a table that are about this run."""
         ...

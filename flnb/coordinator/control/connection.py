@@ -19,7 +19,7 @@ from flnb.coordinator.population import Simulation
 from flnb.coordinator.run import Run
 from flnb.coordinator.run_list import RunList
 from flnb.coordinator.standing import Card, Standing
-from flnb.core.errors import TaskError
+from flnb.core.errors import FLBaseError, TaskError
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
 from flnb.core.view import Status
@@ -192,6 +192,16 @@ class Connection:
         return self._wire.ask("RevokeToken", request, pb.RevokeTokenReply).count
 
     # --- looks ----------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Whether the coordinator is being heard."""
+        return self._wire.connected
+
+    @property
+    def ended(self) -> FLBaseError | None:
+        """Why nothing more will be heard; None while it is, or is tried again."""
+        return self._wire.ended
 
     @property
     def standing(self) -> Standing:

@@ -95,10 +95,14 @@ class DistantRun:
         self._wire.held("Resume", request)
         return self
 
+    @property
+    def line(self) -> str:
+        """See `RunSource`."""
+        return self._wire.ask("Run", pb.RunRequest(run=self.id), pb.RunReply).rows
+
     def table(self, name: str, order: str) -> Table:
         """See `RunSource`."""
-        told = self._wire.ask("Run", pb.RunRequest(run=self.id), pb.RunReply)
-        query = f"SELECT * FROM {name} WHERE {told.rows} ORDER BY {order}"  # noqa: S608  # the service's own words
+        query = f"SELECT * FROM {name} WHERE {self.line} ORDER BY {order}"  # noqa: S608  # the service's own words
         request = pb.SqlRequest(query=query, rows=_MOST_ROWS, timeout_s=_TABLE_S)
         return Table.from_ipc(self._wire.whole("Sql", request))
 
