@@ -1,0 +1,65 @@
+"""The process of the pages: `python -m flnb.dashboards TARGET`; `flnb ui` starts it.
+
+Prints one line of JSON with the address, and with the ticket that signs a browser in once; ends
+with its standard input when it was started with `--until-eof`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+
+
+def main() -> int:
+    """Serve until SIGINT or SIGTERM."""
+    os.environ.setdefault("BOKEH_RESOURCES", "server")  # nothing from outside; read at import
+    parser = argparse.ArgumentParser(prog="python -m flnb.dashboards")
+    parser.add_argument("target", help="a lab, a pass or its file; - is FLNB_PASS or FLNB_LAB")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--origin", default="")
+    parser.add_argument("--prefix", default="")
+    parser.add_argument("--until-eof", action="store_true")
+    said = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    from flnb.core.errors import FLBaseError  # after the resources are settled
+
+    try:
+        return _serve(said)
+    except FLBaseError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+
+
+def _serve(said: argparse.Namespace) -> int:
+    from flnb.dashboards.serving import Pages, Settings
+    from flnb.dashboards.sources import target_of
+
+    settings = Settings(said.host, said.port, said.origin, said.prefix.rstrip("/"))
+    pages = Pages(target_of(said.target), settings)
+    address = pages.start()
+    loop = pages.loop
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: loop.add_callback_from_signal(loop.stop))
+    if said.until_eof:
+        threading.Thread(target=_stop_at_eof, args=(loop,), daemon=True).start()
+    sys.stdout.write(json.dumps({"address": address, "ticket": pages.doorman.ticket()}) + "\n")
+    sys.stdout.flush()
+    pages.serve()
+    return 0
+
+
+def _stop_at_eof(loop: object) -> None:
+    """Whoever started this process is gone."""
+    while os.read(0, 4096):  # past sys.stdin, whose lock would be held when the process ends
+        pass
+    loop.add_callback(loop.stop)  # type: ignore[attr-defined]  # of tornado
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Panes: the parts of a page that are built once, filled again and again, and fail alone."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from collections.abc import Callable
+
+import panel as pn
+
+from flnb.core.cards import Html, escape
+from flnb.core.errors import FLBaseError
+from flnb.dashboards import theme
+
+log = logging.getLogger(__name__)
+
+
+def html(markup: str = "", **options: object) -> pn.pane.HTML:
+    """A pane of our own HTML, with the styles of all pages."""
+    style = options.pop("css", "")
+    return pn.pane.HTML(
+        markup,
+        stylesheets=[theme.CSS + str(style)],
+        sizing_mode="stretch_width",
+        margin=0,
+        **options,
+    )
+
+
+class Pane:
+    """A part of a page behind a boundary: what it raises is shown in its own place.
+
+    Args:
+        title: What it shows, for its heading and its error card; empty for none.
+        content: What is shown, built once.
+        fill: Brings the content up to date; called in the session, must not block.
+        height: Kept free from the start, so that nothing jumps.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        content: pn.viewable.Viewable,
+        fill: Callable[[], None],
+        *,
+        height: int | None = None,
+    ) -> None:
+        self.title, self._content, self._fill = title, content, fill
+        self._error = html(visible=False)
+        self._retry = pn.widgets.Button(name="Retry", visible=False, margin=(8, 0, 0, 0), width=96)
+        self._retry.on_click(lambda _: self.fill())
+        heading = [html(f"<h2>{escape(title)}</h2>")] if title else []
+        self.view = pn.Column(
+            *heading,
+            content,
+            self._error,
+            self._retry,
+            sizing_mode="stretch_width",
+            min_height=height,
+            margin=0,
+            css_classes=["flnb-pane"],
+        )
+
+    def fill(self) -> None:
+        """Bring it up to date, or show why that cannot be done."""
+        try:
+            self._fill()
+        except Exception as error:  # the boundary: its neighbours live on
+            self._show(error)
+        else:
+            if self._error.visible:
+                self._error.visible = self._retry.visible = False
+                self._content.visible = True
+
+    def _show(self, error: Exception) -> None:
+        number = secrets.token_hex(4)
+        if not self._error.visible:  # once, not with every round
+            log.error("error %s in %r", number, self.title, exc_info=error)
+            self._error.object = error_card(self.title, error, number)
+        self._content.visible = False
+        self._error.visible = self._retry.visible = True
+
+
+def error_card(title: str, error: Exception, number: str) -> Html:
+    """What went wrong, with a number that the log has too, and details to copy."""
+    known = isinstance(error, FLBaseError)
+    what = str(error) if known else f"{type(error).__name__}: {error}"
+    details = f"error {number} in {title!r}\n" + "".join(traceback.format_exception(error))
+    return Html(
+        f'<div class="note bad" role="alert"><p><b>{escape(title or "This part")} cannot be shown.</b> '
+        f'{escape(what)}</p><p class="quiet">Error {number}; the rest of the page goes on.</p>'
+        f"<details><summary>Details to copy</summary><pre>{escape(details)}</pre></details></div>"
+    )

@@ -1,0 +1,172 @@
+"""The doors of the pages in HTTP: signing in and out, and who a request comes from.
+
+A page and its socket are opened only for a browser that shows the cookie of somebody who is signed
+in, under a name of this server: a page elsewhere that makes browsers ask for another name gets
+nothing. Bokeh checks the origin of sockets itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from bokeh.server.auth_provider import AuthProvider
+from tornado.web import RequestHandler
+
+from flnb.core.errors import FLBaseError
+from flnb.dashboards.access import Doorman, Person
+from flnb.dashboards.sign_in import sign_in_page
+
+_SAFE = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Gate(AuthProvider):
+    """Asks a doorman who somebody is.
+
+    Args:
+        doorman: Knows who is signed in.
+        hosts: Names, with ports, under which this server is asked.
+        cookie: What the cookie is called; browsers do not tell ports of one host apart.
+        secure: Whether it is sent over HTTPS only.
+        prefix: Path under which the pages lie.
+    """
+
+    def __init__(
+        self,
+        doorman: Doorman,
+        hosts: Sequence[str],
+        *,
+        cookie: str,
+        secure: bool = False,
+        prefix: str = "",
+    ) -> None:
+        self.doorman, self.hosts, self.cookie = doorman, frozenset(hosts), cookie
+        self.secure, self.prefix = secure, prefix
+        super().__init__()
+
+    def person(self, cookies: Any) -> Person | None:
+        """Who shows these cookies."""
+        stay = cookies.get(self.cookie)
+        return self.doorman.person(getattr(stay, "value", stay)) if stay else None
+
+    def speaks_to_us(self, request: Any) -> bool:
+        """Whether a request names this server, and comes from a page of it if it says where from."""
+        origin = request.headers.get("Origin")
+        return request.host in self.hosts and (
+            origin is None or urlsplit(origin).netloc in self.hosts
+        )
+
+    @property
+    def get_user(self) -> Callable[[Any], str | None]:  # type: ignore[override]  # of bokeh, untyped there
+        """Who a request comes from, by name."""
+
+        def user(handler: Any) -> str | None:
+            if handler.request.host not in self.hosts:
+                return None
+            person = self.person(handler.request.cookies)
+            return person.name if person is not None else None
+
+        return user
+
+    @property
+    def login_url(self) -> str:
+        """Where people sign in."""
+        return "/sign-in"
+
+    @property
+    def login_handler(self) -> type[RequestHandler]:
+        """Signs people in."""
+        return cast("type[RequestHandler]", type("SignInHere", (SignIn,), {"gate": self}))
+
+    @property
+    def logout_url(self) -> str:
+        """Where people sign out."""
+        return "/sign-out"
+
+    @property
+    def logout_handler(self) -> type[RequestHandler]:
+        """Signs people out."""
+        return cast("type[RequestHandler]", type("SignOutHere", (SignOut,), {"gate": self}))
+
+
+class _Door(RequestHandler):
+    gate: Gate
+
+    def prepare(self) -> None:
+        """Answer nobody who takes this server for another one."""
+        if not self.gate.speaks_to_us(self.request):
+            self.set_status(403)
+            self.finish("403: this server is not called by that name\n")
+
+    def set_default_headers(self) -> None:
+        """Keep what is shown here to this browser and this page."""
+        for name, value in _SAFE.items():
+            self.set_header(name, value)
+
+    def _let_in(self, stay: str) -> None:
+        gate = self.gate
+        self.set_cookie(
+            gate.cookie, stay, httponly=True, samesite="Lax", secure=gate.secure, path="/"
+        )
+        self.redirect(gate.prefix + _within(self.get_argument("next", "/")))
+
+
+class SignIn(_Door):
+    """Shows a form for a token, or lets somebody in who has a ticket."""
+
+    async def get(self) -> None:
+        """Show the form, unless there is a ticket that is good."""
+        ticket = self.get_argument("ticket", "")
+        if not ticket:
+            self._show()
+            return
+        await self._admit(self.gate.doorman.admit_by_ticket, ticket)
+
+    async def post(self) -> None:
+        """Let somebody in by a token or a pass."""
+        token = self.get_body_argument("token", "").strip()
+        if not token:
+            self._show("paste a token or a pass", 422)
+            return
+        await self._admit(self.gate.doorman.admit, token)
+
+    async def _admit(self, admit: Callable[[str], str], word: str) -> None:
+        try:
+            stay = await asyncio.to_thread(admit, word)
+        except FLBaseError as error:
+            self._show(str(error), 403)
+            return
+        self._let_in(stay)
+
+    def _show(self, problem: str = "", status: int = 200) -> None:
+        self.set_status(status)
+        action = f"{self.gate.prefix}{self.gate.login_url}"
+        after = _within(self.get_argument("next", "/"))
+        self.finish(sign_in_page(escape(action), escape(after, quote=True), escape(problem)))
+
+
+class SignOut(_Door):
+    """Forgets a browser."""
+
+    def get(self) -> None:
+        """Forget it, and show the form."""
+        if stay := self.get_cookie(self.gate.cookie):
+            self.gate.doorman.leave(stay)
+        self.clear_cookie(self.gate.cookie)
+        self.redirect(f"{self.gate.prefix}{self.gate.login_url}")
+
+
+def _within(path: str) -> str:
+    """A path of this server, whatever was asked for."""
+    parts = urlsplit(path)
+    inside = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc
+    return path if inside and path.isprintable() else "/"

@@ -1,0 +1,76 @@
+"""The closed rounds of a run as frames: grown once a commit, for all sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from flnb.core.ids import RunId
+from flnb.core.view import RunView
+from flnb.dashboards import queries
+from flnb.dashboards.sources import Source
+
+EVENTS = 200
+"""The newest ones are kept."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """What was closed of a run, until one round."""
+
+    run: RunId
+    branch: str
+    generation: int
+    round: int
+    """The last closed one."""
+    rounds: pd.DataFrame
+    """As `run.rounds.df()`."""
+    metrics: pd.DataFrame
+    """As `run.metrics.df()`."""
+    band: pd.DataFrame
+    """Quantiles over clients by round: `metric round low mid high n`; empty for viewers."""
+    events: pd.DataFrame
+    """The newest ones, oldest first."""
+
+    @classmethod
+    def after(
+        cls, known: Frames | None, source: Source, run: RunId, view: RunView, *, clients: bool
+    ) -> Frames:
+        """The frames of a run as it stands now.
+
+        Args:
+            known: Its frames of before; given back if nothing was closed since.
+            source: Whom to ask.
+            run: The run.
+            view: Its present picture.
+            clients: Whether single clients may be asked about.
+
+        Raises:
+            FLBaseError: Nobody can tell now.
+        """
+        stands = (view.branch, view.generation)
+        if known is not None and (known.branch, known.generation) != stands:
+            known = None  # its head was moved: other rounds lead to it
+        if known is not None and known.round == view.round:
+            return known
+        after = known.round if known is not None else 0
+        line = queries.line(source, run)
+        new = queries.rounds(source, line, after)
+        parts = {
+            "rounds": new,
+            "metrics": queries.metrics(source, line, after),
+            "band": queries.band(source, line, after) if clients else queries.no_band(),
+            "events": queries.events(source, line, after, EVENTS),
+        }
+        if known is not None:
+            parts = {name: _joined(getattr(known, name), part) for name, part in parts.items()}
+        parts["events"] = parts["events"].tail(EVENTS)
+        last = int(parts["rounds"]["round"].max()) if len(parts["rounds"]) else 0
+        return cls(run, *stands, last, **parts)
+
+
+def _joined(before: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    if not len(before):
+        return new
+    return pd.concat([before, new], ignore_index=True) if len(new) else before

@@ -1,0 +1,158 @@
+"""What a page is: state that its address holds, panes that are built once and filled again.
+
+A page is usable alone, also in a notebook. To write one: give it `title`, `path`, `needs` and
+`of_a_run`, keep its state in `param`s named in `address`, make its panes in `build`, and bring
+them up to date in the functions that the panes were given. `fill` is called in the session when
+what the page shows has changed, at most four times a second; it reads `self.sight.now` and
+`self.frames`, which are in memory, and must not block. What blocks goes through `self.later`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import panel as pn
+import param
+
+from flnb.core.errors import FLBaseError
+from flnb.core.ids import RunId
+from flnb.core.view import RunView
+from flnb.dashboards.access import Person
+from flnb.dashboards.components.panes import Pane
+from flnb.dashboards.feed import Sight, Snapshot
+from flnb.dashboards.frames import Frames
+from flnb.dashboards.orders import Orders
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Page(pn.viewable.Viewer):  # type: ignore[misc]  # panel is untyped
+    """One page.
+
+    Args:
+        sight: What the person sees.
+        person: Who looks.
+        orders: Gives his orders to the coordinator.
+        **state: The page's own state, as its address says.
+    """
+
+    title: ClassVar[str]
+    path: ClassVar[str]
+    """Below the root; empty for the first page."""
+    needs: ClassVar[str] = "viewer"
+    """The least role that it is for."""
+    in_menu: ClassVar[bool] = True
+    of_a_run: ClassVar[bool] = True
+    """Whether the run picker belongs to it."""
+    address: ClassVar[dict[str, str]] = {"run": "run"}
+    """Names of state to names in the address."""
+
+    run = param.String(default="", doc="Name of the run")
+
+    def __init__(self, sight: Sight, person: Person, orders: Orders, **state: Any) -> None:
+        super().__init__(**state)
+        self.sight, self.person, self.orders = sight, person, orders
+        self.toast: Callable[[str, str], None] = lambda text, kind: None
+        """Says something in passing; kinds are `info`, `success`, `warning` and `error`."""
+        self.panes: list[Pane] = []
+        self._layout = self.build()
+
+    def build(self) -> pn.viewable.Viewable:
+        """Make the panes, each once, and lay them out."""
+        raise NotImplementedError
+
+    def pane(
+        self,
+        title: str,
+        content: pn.viewable.Viewable,
+        fill: Callable[[], None],
+        *,
+        height: int | None = None,
+    ) -> pn.Column:
+        """Make a pane, and return what to put into the layout; see `Pane`."""
+        made = Pane(title, content, fill, height=height)
+        self.panes.append(made)
+        return made.view
+
+    def fill(self) -> None:
+        """Bring everything up to date."""
+        for pane in self.panes:
+            pane.fill()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
+    # --- what there is to show ------------------------------------------------------------------
+
+    @property
+    def now(self) -> Snapshot:
+        """What the feed knows."""
+        return self.sight.now
+
+    @property
+    def run_id(self) -> RunId | None:
+        """The run that is shown; None while there is none of that name."""
+        return self.now.run_named(self.run)
+
+    @property
+    def view(self) -> RunView | None:
+        """Its picture."""
+        run = self.run_id
+        return self.now.views.get(run) if run is not None else None
+
+    @property
+    def frames(self) -> Frames | None:
+        """Its closed rounds; None before they are there."""
+        run = self.run_id
+        return self.sight.frames(run) if run is not None else None
+
+    @property
+    def link(self) -> str:
+        """The address of what is shown now, with every state that is not the usual one."""
+        from urllib.parse import urlencode
+
+        said = {
+            name: value
+            for state, name in self.address.items()
+            if (value := getattr(self, state)) != self.param[state].default
+        }
+        return f"{self.path or './'}{'?' + urlencode(said) if said else ''}"
+
+    # --- doing ----------------------------------------------------------------------------------
+
+    def later(
+        self,
+        work: Callable[[], T],
+        then: Callable[[T], None],
+        *,
+        also: Callable[[], None] | None = None,
+    ) -> Callable[[], Awaitable[None]]:
+        """Do blocking work in a thread, then show what came of it in the session.
+
+        Args:
+            work: Blocks.
+            then: Gets its result.
+            also: Called at the end, whatever happened.
+
+        Returns:
+            What a button or `pn.state.execute` calls; an error of ours becomes a toast.
+        """
+
+        async def do(*_: Any) -> None:
+            try:
+                then(await asyncio.to_thread(work))
+            except FLBaseError as error:
+                self.toast(str(error), "error")
+            finally:
+                if also is not None:
+                    also()
+
+        return do
+
+    def names(self) -> Sequence[str]:
+        """All runs by name, newest first."""
+        return [view.name for view in self.now.views.values()]

@@ -1,0 +1,1 @@
+"""The pages, one file each; `routes.py` of the room lists them."""

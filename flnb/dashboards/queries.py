@@ -1,0 +1,88 @@
+"""What pages ask, as plain functions: a source in, a DataFrame out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from flnb.core.ids import RunId
+
+if TYPE_CHECKING:
+    from flnb.dashboards.sources import Source
+
+_MOST_ROWS, _TABLE_S = 10_000_000, 60.0
+_BAND = {"metric": "object", "round": "int64", "low": float, "mid": float, "high": float, "n": int}
+
+
+def line(source: Source, run: RunId) -> str:
+    """An SQL condition for the rounds that lead to the head of a run."""
+    return source.run(run).source.line
+
+
+def rounds(source: Source, line: str, after: int = 0) -> pd.DataFrame:
+    """Closed rounds, oldest first."""
+    return _table(source, "rounds", line, after, "round")
+
+
+def metrics(source: Source, line: str, after: int = 0) -> pd.DataFrame:
+    """Tidy metrics, in the order of `run.metrics`."""
+    return _table(source, "metrics", line, after, "round, scope, metric")
+
+
+def events(source: Source, line: str, after: int, most: int) -> pd.DataFrame:
+    """The newest events, oldest first."""
+    query = (
+        f"SELECT * FROM (SELECT * FROM events WHERE {line} AND round > {after} "  # noqa: S608  # our own words
+        f"ORDER BY round DESC, position DESC LIMIT {most}) ORDER BY round, position"
+    )
+    return _asked(source, query)
+
+
+def band(source: Source, line: str, after: int = 0) -> pd.DataFrame:
+    """5 %, 50 % and 95 % of the clients' training loss, by round."""
+    query = (
+        "SELECT 'train_loss' AS metric, round, quantile_cont(loss, .05) AS low, "  # noqa: S608  # our own words
+        "quantile_cont(loss, .5) AS mid, quantile_cont(loss, .95) AS high, count(*) AS n "
+        f"FROM updates WHERE {line} AND round > {after} AND accepted AND isfinite(loss) "
+        "GROUP BY round ORDER BY round"
+    )
+    return _asked(source, query)
+
+
+def no_band() -> pd.DataFrame:
+    """The same without a row."""
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _BAND.items()})
+
+
+def operations(source: Source, most: int = 200) -> pd.DataFrame:
+    """The operations log, newest first."""
+    query = f"SELECT * FROM operations ORDER BY position DESC LIMIT {most}"  # noqa: S608  # a number of ours
+    return _asked(source, query)
+
+
+def series(metrics: pd.DataFrame, name: str) -> pd.DataFrame:
+    """One metric by round: `round value`. `train_loss` is the loss of training."""
+    scope, metric = ("training", "loss") if name == "train_loss" else ("central", name)
+    chosen = metrics[(metrics["scope"] == scope) & (metrics["metric"] == metric)]
+    return chosen[["round", "value"]].reset_index(drop=True)
+
+
+def names(metrics: pd.DataFrame) -> list[str]:
+    """The metrics that were measured, those of one's own choice first."""
+    pairs = metrics[["scope", "metric"]].drop_duplicates().itertuples(index=False)
+    found = [
+        "train_loss" if one.scope == "training" else one.metric
+        for one in pairs
+        if one.scope == "central" or (one.scope == "training" and one.metric == "loss")
+    ]
+    return sorted(dict.fromkeys(found), key=lambda name: (name in {"loss", "train_loss"}, name))
+
+
+def _table(source: Source, name: str, line: str, after: int, order: str) -> pd.DataFrame:
+    query = f"SELECT * FROM {name} WHERE {line} AND round > {after} ORDER BY {order}"  # noqa: S608  # our own words
+    return _asked(source, query)
+
+
+def _asked(source: Source, query: str) -> pd.DataFrame:
+    return source.ask(query, rows=_MOST_ROWS, timeout_s=_TABLE_S).df()

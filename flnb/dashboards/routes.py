@@ -1,0 +1,14 @@
+"""Which pages there are, in the order of the menu."""
+
+from __future__ import annotations
+
+from flnb.dashboards.page import Page
+from flnb.dashboards.pages.overview import Overview
+
+PAGES: tuple[type[Page], ...] = (Overview,)
+"""A page whose room does not exist is not here; nothing is promised that is not there."""
+
+
+def page_at(path: str) -> type[Page]:
+    """The page of a path."""
+    return {page.path: page for page in PAGES}[path]

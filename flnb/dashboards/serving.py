@@ -1,0 +1,162 @@
+"""The server of the pages: one feed, every page, sign-in; on loopback unless somebody says more."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.io.server import get_server
+
+from flnb.core.errors import PlanError
+from flnb.dashboards.access import Doorman
+from flnb.dashboards.doors import Gate
+from flnb.dashboards.feed import Feed
+from flnb.dashboards.orders import Orders
+from flnb.dashboards.page import Page
+from flnb.dashboards.routes import PAGES
+from flnb.dashboards.shell import Shell
+from flnb.dashboards.sources import Target
+
+log = logging.getLogger(__name__)
+
+_UNUSED_MS, _CHECK_MS = 15_000, 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the pages are served."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    origin: str = ""
+    """Address that people type, such as `https://flnb.example.org`; needed beyond loopback."""
+    prefix: str = ""
+    """Path below which the pages lie, such as JupyterLab's for its proxy."""
+
+    def __post_init__(self) -> None:
+        if not _is_loopback(self.host) and not self.origin.startswith("https://"):
+            raise PlanError(
+                f"pages at {self.host} would send tokens over a line that others can hear",
+                hint="put a proxy with TLS before it and say --origin https://NAME; or leave --host out",
+            )
+
+    def hosts(self, port: int) -> list[str]:
+        """Names with ports under which the server is asked."""
+        if self.origin:
+            return [urlsplit(self.origin).netloc]
+        return [f"{name}:{port}" for name in ("localhost", "127.0.0.1")]
+
+
+class Pages:
+    """A server of pages.
+
+    Args:
+        target: What they show.
+        settings: Where.
+    """
+
+    def __init__(self, target: Target, settings: Settings) -> None:
+        self.feed, self.orders = Feed(target), Orders(target)
+        self.doorman = Doorman(target.person, target.own)
+        self._settings = settings
+        self._server: Any = None
+
+    def start(self) -> str:
+        """Open the port; returns the address of the first page."""
+        prepare()
+        settings = self._settings
+        socket = _bound(settings.host, settings.port)
+        port = socket.getsockname()[1]
+        gate = Gate(
+            self.doorman,
+            settings.hosts(port),
+            cookie=f"flnb-{port}",
+            secure=bool(settings.origin),
+            prefix=settings.prefix,
+        )
+        socket.close()
+        self._server = get_server(
+            {f"/{page.path}": self._session(page, gate) for page in PAGES},
+            port=port,
+            address=settings.host,
+            websocket_origin=settings.hosts(port),
+            auth_provider=gate,
+            prefix=settings.prefix,
+            unused_session_lifetime_milliseconds=_UNUSED_MS,
+            check_unused_sessions_milliseconds=_CHECK_MS,
+            use_xheaders=bool(settings.origin),
+        )
+        self._server.start()
+        return f"{settings.origin or f'http://localhost:{port}'}{settings.prefix}/"
+
+    def _session(self, page: type[Page], gate: Gate) -> Callable[[], pmui.Page]:
+        def session() -> pmui.Page:
+            cookies: Mapping[str, str] = dict(pn.state.cookies or {})
+            person = gate.person(cookies)
+            assert person is not None, "the gate lets nobody in whom it does not know"
+            shell = Shell(
+                self.feed, self.orders, person, page, lambda: gate.person(cookies) is not None
+            )
+            pn.state.on_session_destroyed(lambda _: shell.close())
+            return shell.build()
+
+        return session
+
+    @property
+    def loop(self) -> Any:
+        """The loop that answers."""
+        return self._server.io_loop
+
+    def serve(self) -> None:
+        """Answer until the loop is stopped."""
+        try:
+            self._server.io_loop.start()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let everything go."""
+        self.feed.close()
+        self.orders.close()
+
+
+def prepare() -> None:
+    """Tell Panel how pages are: no resources from outside, no busy bar, toasts, coming back."""
+    pn.extension(
+        defer_load=False,
+        loading_indicator=False,
+        notifications=True,
+        reconnect=True,
+        throttled=True,
+    )
+
+
+def _bound(host: str, port: int) -> Any:
+    import socket
+
+    one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        one.bind((host, port))
+    except OSError as error:
+        one.close()
+        raise PlanError(
+            f"port {port} of {host} cannot be opened: {error.strerror}",
+            hint="--port 0 takes a free one",
+        ) from error
+    return one
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

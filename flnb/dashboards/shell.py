@@ -1,0 +1,241 @@
+"""What is around every page: header, menu, run picker, banner, boundary, address, toasts.
+
+One `Shell` a session. It hears of changes on the feed's thread, and fills its page in the session,
+at most once for all that happened meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from flnb.core.cards import Html, escape
+from flnb.dashboards import theme, words
+from flnb.dashboards.access import Person
+from flnb.dashboards.components import states
+from flnb.dashboards.components.panes import error_card, html
+from flnb.dashboards.feed import Feed, Standing
+from flnb.dashboards.head import TEMPLATE
+from flnb.dashboards.orders import Orders
+from flnb.dashboards.page import Page
+from flnb.dashboards.routes import PAGES
+
+log = logging.getLogger(__name__)
+
+_HEAD_CSS = """
+:host { flex: 1 1 auto; min-width: 0; }
+.head { display: flex; align-items: center; gap: 16px; min-width: 0; }
+.head a.brand { color: inherit; font-size: 18px; font-weight: 700; letter-spacing: -.01em; }
+.head .where { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; min-width: 0; }
+.head .who { margin-left: auto; white-space: nowrap; }
+@media (max-width: 700px) { .head .lab, .head .out, .head .branch { display: none; } .head { gap: 8px; } }
+"""
+_MENU_CSS = """
+nav { display: flex; flex-direction: column; gap: 4px; padding: 8px; }
+nav a { color: var(--ink); padding: 8px 16px; border-radius: 8px; font-weight: 550; }
+nav a:hover { background: color-mix(in srgb, currentColor 7%, transparent); text-decoration: none; }
+nav a[aria-current] { color: var(--accent); background: color-mix(in srgb, var(--accent) 12%, transparent); }
+"""
+
+
+class Shell:
+    """A session's page and all that is around it.
+
+    Args:
+        feed: What the server knows.
+        orders: Gives orders to the coordinator.
+        person: Who looks.
+        kind: Which page.
+        still: Whether the person may still look; asked with every change.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        orders: Orders,
+        person: Person,
+        kind: type[Page],
+        still: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._feed, self._orders, self._person, self._kind = feed, orders, person, kind
+        self._still, self._sight = still, feed.sight(person)
+        self._stop: Callable[[], None] = lambda: None
+        self._waiting, self._lock = False, threading.Lock()
+        self._page: Page | None = None
+        self._head, self._menu, self._banner = html(css=_HEAD_CSS), html(css=_MENU_CSS), html()
+        self._title = html(f"<h1>{escape(kind.title)}</h1>")
+        self._body = pn.Column(sizing_mode="stretch_width", margin=0)
+        self._doc = pn.state.curdoc
+
+    def build(self) -> pmui.Page:
+        """Make everything, and begin to listen."""
+        self._make_page()
+        self._hear()
+        shown = pmui.Page(
+            title="",
+            header=[self._head],
+            sidebar=[self._menu],
+            main=[
+                pn.Column(
+                    self._title,
+                    self._banner,
+                    self._body,
+                    sizing_mode="stretch_width",
+                    margin=0,
+                    styles={"padding": "16px 24px 32px", "gap": "16px", "box-sizing": "border-box"},
+                )
+            ],
+            sidebar_open=False,
+            sidebar_variant="temporary",
+            sidebar_resizable=False,
+            sidebar_width=240,
+            busy_indicator=None,
+            dark_theme=_dark(pn.state.cookies or {}),
+            theme_config=theme.THEME,
+            template=TEMPLATE,
+            meta_title=self._doc_title,
+            main_width=1520,
+        )
+        self._fill()
+        return shown
+
+    @property
+    def _doc_title(self) -> str:
+        run = f"{self._page.run} · " if self._page is not None and self._page.run else ""
+        return f"{run}{self._kind.title} · {self._feed.target.name} · flnb"
+
+    def _make_page(self) -> None:
+        """The page, or why it is not shown: an error here must not leave the browser blank."""
+        if not self._person.may(self._kind.needs):
+            self._body.objects = [html(states.denied(f"{self._kind.title}", self._kind.needs))]
+            return
+        try:
+            self._page = self._kind(self._sight, self._person, self._orders)
+            self._page.toast = self._toast
+            self._sync(self._page)
+            self._body.objects = [self._page]
+        except Exception as error:  # the boundary of a whole page
+            number = secrets.token_hex(4)
+            log.exception("error %s in page %s", number, self._kind.title)
+            self._page = None
+            self._body.objects = [html(error_card(self._kind.title, error, number))]
+
+    # --- address --------------------------------------------------------------------------------
+
+    def _sync(self, page: Page) -> None:
+        location = pn.state.location
+        if location is None:  # a notebook
+            return
+        asked = dict(location.query_params)
+        known = set(page.address.values())
+        for name in sorted(set(asked) - known - {"next"}):
+            log.debug("the address says %s, which this page does not know", name)
+        location.sync(page, dict(page.address), on_error=self._bad_address)
+
+    def _bad_address(self, values: Mapping[str, Any]) -> None:
+        said = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        self._toast(f"the address has a value that does not fit and is left out: {said}", "warning")
+
+    # --- changes --------------------------------------------------------------------------------
+
+    def _hear(self) -> None:
+        run = self._page.run if self._page is not None and self._page.of_a_run else None
+        self._stop()
+        self._stop = self._sight.on_change(self._news, run or None)
+
+    def _news(self) -> None:
+        """Something changed; on the feed's thread."""
+        with self._lock:
+            if self._waiting:
+                return
+            self._waiting = True
+        if self._doc is None:
+            self._fill()
+        else:
+            self._doc.add_next_tick_callback(self._fill)
+
+    def _fill(self) -> None:
+        with self._lock:
+            self._waiting = False
+        if not self._still():
+            self.close()
+            self._body.objects = [html(states.signed_out())]
+            return
+        with pn.io.hold():
+            self._set(self._banner, banner(self._sight.now.standing))
+            self._set(self._head, self._head_markup())
+            self._set(self._menu, self._menu_markup())
+            if self._page is not None:
+                self._page.fill()
+
+    def _set(self, pane: pn.pane.HTML, markup: str) -> None:
+        if pane.object != markup:
+            pane.object = markup
+
+    def close(self) -> None:
+        """Listen no more: the session is over."""
+        self._stop()
+
+    def _toast(self, text: str, kind: str = "info") -> None:
+        notifications = pn.state.notifications
+        if notifications is not None:
+            getattr(notifications, kind)(text, duration=8000)
+
+    # --- words ----------------------------------------------------------------------------------
+
+    def _head_markup(self) -> Html:
+        lab = escape(self._feed.target.name)
+        where = f'<span class="lab quiet">{lab}</span>'
+        view = self._page.view if self._page is not None and self._page.of_a_run else None
+        if view is not None:
+            where += (
+                f' <b>{escape(view.name)}</b> <span class="branch quiet">{escape(view.branch)}</span>'
+                f" {words.status(view)} {view.round}/{view.rounds}"
+            )
+        who = f"{escape(self._person.role)}: {escape(self._person.name)}"
+        return Html(
+            f'<div class="head"><a class="brand" href="./">flnb</a><span class="where">{where}</span>'
+            f'<span class="who"><span class="chip">{who}</span> <a class="out" href="sign-out">Sign out</a></span></div>'
+        )
+
+    def _menu_markup(self) -> Html:
+        run = self._page.run if self._page is not None else ""
+        links = "".join(_menu_link(page, self._kind, run) for page in PAGES if page.in_menu)
+        return Html(f'<nav aria-label="Pages">{links}</nav>')
+
+
+def _menu_link(page: type[Page], shown: type[Page], run: str) -> str:
+    from urllib.parse import urlencode
+
+    query = f"?{urlencode({'run': run})}" if run and "run" in page.address else ""
+    current = ' aria-current="page"' if page is shown else ""
+    return f'<a href="{page.path or "./"}{escape(query)}"{current}>{escape(page.title)}</a>'
+
+
+def banner(standing: Standing) -> str:
+    """The line above a page that says how fresh it is; empty while a coordinator answers."""
+    match standing.kind:
+        case "store":
+            when = f", last write {words.clock(standing.last_write)}" if standing.last_write else ""
+            return states.note(
+                f"Read from the store{when}. No coordinator answers; this page looks for one.",
+                "busy",
+            )
+        case "offline":
+            when = f" since {words.clock(standing.heard_at)}" if standing.heard_at else ""
+            return states.note(
+                f"Offline{when}: {standing.why or 'nobody answers'}. Trying again; what is shown is old.",
+                "bad",
+            )
+        case _:
+            return ""
+
+
+def _dark(cookies: Mapping[str, str]) -> bool:
+    return cookies.get("flnb-theme") == "dark"
