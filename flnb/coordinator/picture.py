@@ -60,7 +60,17 @@ class Picture:
         self, state: RoundsState, open_round: OpenRound | None, awaited: int = 0, here: int = 0
     ) -> None:
         """The machine took a step; a round may wait for so many clients, of whom so many are here."""
-        waits = replace(self.view, awaited=awaited, here=here)
+        status = state.status
+        if awaited and status is Status.RUNNING:
+            status = Status.WAITING
+        shown = replace(
+            self.view,
+            awaited=awaited,
+            here=here,
+            phase=state.phase,
+            status=status,
+            open_round=open_round.round if open_round is not None else 0,
+        )
         if open_round is None:
             self.show(replace(waits, phase=state.phase, status=state.status))
             return
@@ -96,7 +106,11 @@ class Picture:
 
     def on_status(self, status: Status, error: FLBaseError | None = None) -> None:
         """The run began, rests or is over."""
-        self.show(replace(self.view, status=status, error=str(error or "")))
+        self.show(
+            replace(
+                self.view, status=status, error=str(error or ""), awaited=0, here=0, open_round=0
+            )
+        )
 
     def begin_again(self, view: RunView) -> None:
         """Forget all rounds: they are done again."""

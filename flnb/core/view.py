@@ -75,6 +75,8 @@ class RunView:
     phase: Phase = Phase.WAITING
     invited: int = 0
     """Clients of the open round, and what became of them so far."""
+    open_round: int = 0
+    """The round that is open; 0 when none is. Others may be closed and not durable yet."""
     accepted: int = 0
     refused: int = 0
     lost: int = 0

@@ -7,6 +7,7 @@ first, then `state.py` (with its parts, from `runs.py` to `epochs.py`), `records
 """
 
 from flnb.store.aggregates import HIDDEN, aggregates
+from flnb.store.cursor import Cursor
 from flnb.store.expiry import DAMAGED, EXPIRED, FREED, in_spans, in_words
 from flnb.store.exporting import export_tables
 from flnb.store.generations import Request
@@ -21,6 +22,7 @@ from flnb.store.records import (
     Closing,
     Command,
     FailedAttempt,
+    Forgotten,
     Head,
     InviteRecord,
     JournalRecord,
@@ -35,6 +37,7 @@ from flnb.store.signing import LogKey, is_signed
 from flnb.store.state import StateStore
 from flnb.store.table import Table
 from flnb.store.tables import TABLES, Column, TableSpec
+from flnb.store.tail import Glimpse, Happened
 from flnb.store.writer import HistoryWriter, Ticket
 
 __all__ = [
@@ -48,9 +51,13 @@ __all__ = [
     "Closing",
     "Column",
     "Command",
+    "Cursor",
     "FailedAttempt",
+    "Forgotten",
     "Freed",
     "Generation",
+    "Glimpse",
+    "Happened",
     "Head",
     "History",
     "HistoryWriter",

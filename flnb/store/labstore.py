@@ -27,6 +27,7 @@ from typing import Self
 import duckdb
 
 from flnb.core import SYSTEM_CLOCK, Clock, SecretRoot, failpoints
+from flnb.core.durations import Durations
 from flnb.core.errors import LabLostError, StoreError
 from flnb.processes import ForkServer
 from flnb.store.address import LabAddress
@@ -83,6 +84,8 @@ class LabStore:
         self._writer: HistoryWriter | None = None
         self._waiting: list[Closing] = []
         self._next_projection_s = 0.0
+        self.closing_s = Durations()
+        """How long closing transactions of this process took."""
         self._lock = threading.RLock()
         state.sign_log_with(lambda: self.log_key)
 
@@ -282,6 +285,7 @@ class LabStore:
         """
         closing = self.state.close_round(closing)
         with self._lock:
+        self.closing_s.add(self._clock.monotonic_s() - began_s)
             self._waiting.append(closing)
             if self._clock.monotonic_s() >= self._next_projection_s:
                 self._project()

@@ -32,7 +32,10 @@ from flnb.store.sqlite import SqliteDatabase
 from flnb.store.tokens import Tokens
 
 
-class StateStore(Runs, Requests, Registry, Tokens, Generations, Names, Expiry, Epochs):
+from flnb.store.tail import Tail
+class StateStore(
+    Runs, Requests, Registry, Tokens, Generations, Names, Expiry, Epochs, Tail, Pages, Quarantines
+):
     """The state database of a lab.
 
     Every method that writes raises `StorageFullError` when the disk is full, and nothing is written

@@ -34,6 +34,9 @@ METHODS = {
     "Runs": Method(Role.VIEWER, pb.RunsRequest),
     "Run": Method(Role.VIEWER, pb.RunRequest),
     "Watch": Method(Role.VIEWER, pb.WatchRequest),
+    "Events": Method(Role.VIEWER, pb.EventsRequest),
+    "Known": Method(Role.VIEWER, pb.KnownRequest),
+    "Vitals": Method(Role.VIEWER, pb.VitalsRequest),
     "Round": Method(Role.VIEWER, pb.RoundRequest),
     "Sql": Method(Role.VIEWER, pb.SqlRequest),
     "History": Method(Role.VIEWER, pb.HistoryRequest),
@@ -119,7 +122,7 @@ class Control:
         method = METHODS[name]
         claims = await self._answering.known(call, self._controls.claims, method.role)
         request = await call.first(method.request)
-        if isinstance(request, pb.StatusRequest | pb.WatchRequest):
+        if isinstance(request, pb.StatusRequest | pb.WatchRequest | pb.EventsRequest):
             check_protocol(request.protocol, request.version)
         async with Watch(self._controls.claims, call) as watch:
             watch.at_work()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,13 @@ from google.protobuf.message import Message
 
 from flnb.coordinator.acting import ACTOR
 from flnb.coordinator.control.admission import Admission
+from flnb.coordinator.control.events import Events
 from flnb.coordinator.control.looks import Looks
 from flnb.coordinator.control.orders import Orders
 from flnb.coordinator.control.past import Past
+from flnb.coordinator.control.upkeep import Upkeep
 from flnb.coordinator.control.watch import Watch
-from flnb.core.errors import AccessRefusedError, TokenExpiredError, UnreachableError
+from flnb.core.errors import TokenExpiredError, UnknownTokenError, UnreachableError
 from flnb.transport import CHUNK_BYTES, Claims, TokenIssuer
 from flnb.transport.tokens import Role
 from flnb.transport.v1 import control_pb2 as pb
@@ -31,7 +33,18 @@ if TYPE_CHECKING:
 _ASK = "ask an admin of the lab for another: flnb token NAME --role ROLE"
 _AT_ONCE = 4
 _QUESTIONS = frozenset(
-    ["Round", "Sql", "Model", "History", "Checkpoint", "Diff", "Export", "Aliases", "Preview"]
+    [
+        "Round",
+        "Sql",
+        "Model",
+        "History",
+        "Checkpoint",
+        "Diff",
+        "Export",
+        "Aliases",
+        "Preview",
+        "Vitals",
+    ]
 )
 """What changes nothing and may take long."""
 
@@ -52,13 +65,16 @@ class ControlService:
     def __init__(self, coordinator: Coordinator, issuer: TokenIssuer) -> None:
         self._issuer, self._state = issuer, coordinator.lab.store.state
         looks = Looks(coordinator)
+        self._upkeep = Upkeep(coordinator, self._waiting)
         self._answers: dict[str, Answer] = {
             **looks.answers,
             **Orders(coordinator, looks).answers,
             **Past(coordinator, looks).answers,
             **Admission(coordinator).answers,
+            **self._upkeep.answers,
         }
         self._watch = Watch(coordinator, looks, self._in_thread)
+        self._events = Events(coordinator, looks, self._in_thread)
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="flnb-control")
         # A question may take a minute, and there may be many: who acts does not wait for them.
         self._questions = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="flnb-questions")
@@ -76,10 +92,10 @@ class ControlService:
             return claims  # its role is enough for nothing here
         record = await _done(self._tokens, self._state.find_token, claims.token_id)
         if record is None:
-            raise AccessRefusedError(f"the token of {claims.name} is not known here", hint=_ASK)
+            raise UnknownTokenError(f"the token of {claims.name} is not known here", hint=_ASK)
         if record.revoked_at is not None:
             when = f"{record.revoked_at:%Y-%m-%d %H:%M:%S} UTC"
-            raise AccessRefusedError(f"the token of {claims.name} was revoked at {when}", hint=_ASK)
+            raise UnknownTokenError(f"the token of {claims.name} was revoked at {when}", hint=_ASK)
         return claims
 
     async def answer(self, claims: Claims, method: str, request: Message) -> AsyncIterator[Part]:
@@ -87,6 +103,10 @@ class ControlService:
         if isinstance(request, pb.WatchRequest):
             async for note in self._watch.notes(claims, request):
                 yield note
+            return
+        if isinstance(request, pb.EventsRequest):
+            async for event in self._events.notes(claims, request):
+                yield event
             return
         threads = self._questions if method in _QUESTIONS else self._threads
         found = await _done(threads, self._act, claims, method, request)
@@ -100,6 +120,8 @@ class ControlService:
     async def close(self) -> None:
         """End all watches; see `Controls.close`."""
         self._watch.close()
+        self._events.close()
+        self._upkeep.close()
         for threads in (self._threads, self._questions):
             threads.shutdown(wait=False, cancel_futures=True)
         self._tokens.shutdown(wait=False)
@@ -107,6 +129,11 @@ class ControlService:
     def _act(self, claims: Claims, method: str, request: Message) -> Whole | Iterable[Whole]:
         with _for(claims.name):
             return self._answers[method](claims, request)
+
+    def _waiting(self) -> Mapping[str, int]:
+        """How much waits for a thread, by what the threads do."""
+        pools = {"orders": self._threads, "questions": self._questions, "tokens": self._tokens}
+        return {name: pool._work_queue.qsize() for name, pool in pools.items()}
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await _done(self._threads, work, *arguments)

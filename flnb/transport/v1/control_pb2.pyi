@@ -35,16 +35,18 @@ class RunsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class RunSummary(_message.Message):
-    __slots__ = ("id", "name", "status", "task")
+    __slots__ = ("id", "name", "status", "task", "waits_for")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     status: str
     task: str
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[str] = ..., task: _Optional[str] = ...) -> None: ...
+    waits_for: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[str] = ..., task: _Optional[str] = ..., waits_for: _Optional[str] = ...) -> None: ...
 
 class RunsReply(_message.Message):
     __slots__ = ("runs",)
@@ -101,6 +103,50 @@ class WatchNote(_message.Message):
     state: str
     at: int
     def __init__(self, run: _Optional[str] = ..., view: _Optional[str] = ..., error: _Optional[str] = ..., state: _Optional[str] = ..., at: _Optional[int] = ...) -> None: ...
+
+class EventsRequest(_message.Message):
+    __slots__ = ("protocol", "version", "after")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    version: str
+    after: str
+    def __init__(self, protocol: _Optional[int] = ..., version: _Optional[str] = ..., after: _Optional[str] = ...) -> None: ...
+
+class EventNote(_message.Message):
+    __slots__ = ("type", "cursor", "run", "data")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    type: str
+    cursor: str
+    run: str
+    data: str
+    def __init__(self, type: _Optional[str] = ..., cursor: _Optional[str] = ..., run: _Optional[str] = ..., data: _Optional[str] = ...) -> None: ...
+
+class KnownRequest(_message.Message):
+    __slots__ = ("tokens",)
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    tokens: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, tokens: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class KnownReply(_message.Message):
+    __slots__ = ("gone",)
+    GONE_FIELD_NUMBER: _ClassVar[int]
+    gone: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, gone: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class VitalsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class VitalsReply(_message.Message):
+    __slots__ = ("vitals",)
+    VITALS_FIELD_NUMBER: _ClassVar[int]
+    vitals: str
+    def __init__(self, vitals: _Optional[str] = ...) -> None: ...
 
 class RoundRequest(_message.Message):
     __slots__ = ("run", "round")
