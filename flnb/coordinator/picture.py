@@ -60,17 +60,8 @@ class Picture:
         self, state: RoundsState, open_round: OpenRound | None, awaited: int = 0, here: int = 0
     ) -> None:
         """The machine took a step; a round may wait for so many clients, of whom so many are here."""
-        status = state.status
-        if awaited and status is Status.RUNNING:
-            status = Status.WAITING
-        shown = replace(
-            self.view,
-            awaited=awaited,
-            here=here,
-            phase=state.phase,
-            status=status,
-            open_round=open_round.round if open_round is not None else 0,
-        )
+        number = open_round.round if open_round is not None else 0
+        waits = replace(self.view, awaited=awaited, here=here, open_round=number)
         if open_round is None:
             self.show(replace(waits, phase=state.phase, status=state.status))
             return
@@ -106,11 +97,7 @@ class Picture:
 
     def on_status(self, status: Status, error: FLBaseError | None = None) -> None:
         """The run began, rests or is over."""
-        self.show(
-            replace(
-                self.view, status=status, error=str(error or ""), awaited=0, here=0, open_round=0
-            )
-        )
+        self.show(replace(self.view, status=status, error=str(error or ""), open_round=0))
 
     def begin_again(self, view: RunView) -> None:
         """Forget all rounds: they are done again."""

@@ -99,18 +99,13 @@ def page(connection: Connection, run: str | None, after: int) -> list[Closing]:
     return [from_row(row) for row in rows]
 
 
-def find(connection: Connection, key: RoundKey) -> Closing | None:
 def summaries_after(connection: Connection, after: int, most: int) -> list[Closing]:
     """The next closings of all runs after a position, without what grows with the number of clients."""
     query = select(*_SUMMARY).where(_table.c.position > after).order_by(_table.c.position)
     return [from_row(row) for row in connection.execute(query.limit(most))]
 
 
-def summary_query() -> Select[Any]:
-    """Closings without what grows with the number of clients; `from_row` reads what it finds."""
-    return select(*_SUMMARY)
-
-
+def find(connection: Connection, key: RoundKey) -> Closing | None:
     """The closing of one round of one generation."""
     row = connection.execute(select(_table).where(_is_key(key))).first()
     return None if row is None else from_row(row)

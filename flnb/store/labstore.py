@@ -283,9 +283,10 @@ class LabStore:
         Raises:
             StorageFullError: The disk is full; the round is not closed.
         """
+        began_s = self._clock.monotonic_s()
         closing = self.state.close_round(closing)
-        with self._lock:
         self.closing_s.add(self._clock.monotonic_s() - began_s)
+        with self._lock:
             self._waiting.append(closing)
             if self._clock.monotonic_s() >= self._next_projection_s:
                 self._project()

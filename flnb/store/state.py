@@ -29,13 +29,11 @@ from flnb.store.registry import Registry
 from flnb.store.requests import Requests
 from flnb.store.runs import Runs
 from flnb.store.sqlite import SqliteDatabase
+from flnb.store.tail import Tail
 from flnb.store.tokens import Tokens
 
 
-from flnb.store.tail import Tail
-class StateStore(
-    Runs, Requests, Registry, Tokens, Generations, Names, Expiry, Epochs, Tail, Pages, Quarantines
-):
+class StateStore(Runs, Requests, Registry, Tokens, Generations, Names, Expiry, Epochs, Tail):
     """The state database of a lab.
 
     Every method that writes raises `StorageFullError` when the disk is full, and nothing is written
