@@ -79,6 +79,8 @@ def facts(view: RunView) -> dict[str, object]:
         "branch": view.branch,
         "generation": view.generation,
         "status": str(view.status),
+        "awaited": view.awaited,
+        "here": view.here,
         "round": view.round,
         "rounds": view.rounds,
         "metrics": dict(view.rows[0].metrics) if view.rows else {},

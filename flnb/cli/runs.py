@@ -160,8 +160,7 @@ def _asked(name: str, what: str, *, as_json: bool) -> None:
 def _state(view: RunView) -> str:
     from flnb.core import glance
 
-    state = glance.mark(view.status)
-    return f"{state.shape} {state.word}"
+    return f"{glance.mark(view.status).shape} {glance.state(view)}"
 
 
 def _latest(view: RunView) -> str:

@@ -26,7 +26,7 @@ from flnb.coordinator.local import LocalRun
 from flnb.coordinator.loop import LoopThread
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.run import Run
-from flnb.coordinator.standing import Standing
+from flnb.coordinator.standing import Standing, going
 from flnb.coordinator.steering import Steering
 from flnb.core.check import unknown_names
 from flnb.core.clock import SYSTEM_CLOCK
@@ -51,6 +51,7 @@ class Coordinator(Hosting, Granting, Steering):
 
     Args:
         lab: Where everything goes; held by this coordinator alone while it runs.
+        http_port: Serve REST there once it runs; see `listen`, which has more settings.
 
     Examples:
         coord = flnb.Coordinator(lab).start()
@@ -58,8 +59,9 @@ class Coordinator(Hosting, Granting, Steering):
         run = coord.run(plan, task)
     """
 
-    def __init__(self, lab: Lab | str | Path) -> None:
+    def __init__(self, lab: Lab | str | Path, *, http_port: int | None = None) -> None:
         super().__init__()
+        self._http_port = http_port
         self.lab = lab if isinstance(lab, Lab) else Lab.open(lab)
         self._loop: LoopThread | None = None
         self._io: ThreadPoolExecutor | None = None
@@ -92,9 +94,19 @@ class Coordinator(Hosting, Granting, Steering):
                 if self._lost is not None:  # this process stood still meanwhile
                     self.stop()
                     raise self._lost
+                self._open_http()
                 return self
         running._note = f"already running since {running._started_at:%H:%M:%S}"
         return running
+
+    def _open_http(self) -> None:
+        if self._http_port is None:
+            return
+        try:
+            self.listen(http_port=self._http_port)
+        except BaseException:
+            self.stop()
+            raise
 
     def _take(self) -> None:
         self._lost = None
@@ -296,7 +308,6 @@ class Coordinator(Hosting, Granting, Steering):
     @property
     def standing(self) -> Standing:
         """How it stands now, from memory."""
-        going = [d.picture.view for d in self._drives.values() if not d.picture.view.status.over]
         return Standing(
             name=self.lab.name,
             folder=self.lab.address,
@@ -304,8 +315,9 @@ class Coordinator(Hosting, Granting, Steering):
             n_runs=len(self._drives),
             clients=", ".join(f"{len(p.clients)} of {p.task.name}" for p in self._populations)
             or "none yet: coord.simulate(task)",
-            going=", ".join(f"{v.name} (round {v.round}/{v.rounds})" for v in going) or "none",
+            going=going(drive.picture.view for drive in self._drives.values()),
             note=self._note,
+            http=self.http or "",
         )
 
     def _controls(self, issuer: TokenIssuer) -> Controls:

@@ -8,14 +8,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-from flnb.coordinator.guarding import Fired, go_back
+from flnb.coordinator.guarding import Fired, go_back, pause_too
 from flnb.coordinator.job import Job
 from flnb.coordinator.picture import Picture
+from flnb.coordinator.rows import OpenRound
 from flnb.coordinator.runner import Runner
+from flnb.coordinator.waiting import Waiting, Waits
 from flnb.core.errors import FLBaseError, LabLostError, StoreError
 from flnb.core.failpoints import reach
 from flnb.core.view import Status
-from flnb.rounds import Fact, PauseAsked, ResumeAsked, StopAsked
+from flnb.rounds import Fact, PauseAsked, ResumeAsked, RoundsState, StopAsked
 from flnb.store import LabStore
 
 log = logging.getLogger(__name__)
@@ -47,16 +49,21 @@ class Drive:
         """Resolves when the run rests, with what a person should know about it."""
         self._record, self._store, self._io = job.record, store, io
         self._job = job
+        self._waiting = Waiting(self._write_waits)
         self._runner: Runner | None = self._made(job)
         self._asked: list[Fact] | None = None
         """Commands that wait until a guard has moved the head back; None when none does."""
         self._resting = False
 
     def _made(self, job: Job) -> Runner:
-        shown = self.picture
-        return Runner(
-            job, self._store, self._io, on_state=shown.on_state, on_closed=shown.on_closed
-        )
+        shown = self.picture.on_closed
+        return Runner(job, self._store, self._io, on_state=self._show, on_closed=shown)
+
+    def _show(
+        self, state: RoundsState, open_round: OpenRound | None, awaited: int, here: int
+    ) -> None:
+        self.picture.on_state(state, open_round, awaited, here)
+        self._waiting.look(self.picture.view)
 
     @property
     def over(self) -> bool:
@@ -109,7 +116,10 @@ class Drive:
         while (fired := self._runner.fired) is not None and not self._resting:
             self._asked = list(self._runner.left())
             if _rests(self._asked):
-                break  # first what people want; the guard is looked at again when it goes on
+                # First what people want: a guard that would go back is looked at again when it goes on.
+                if not _stops(self._asked):
+                    error = await asyncio.to_thread(pause_too, self._store, self._job, fired)
+                break
             self._asked.clear()
             self._runner.fired = None
             status, error = await self._go_back(fired)
@@ -140,6 +150,7 @@ class Drive:
         """Write down why the run rests; returns what its holder is to know of it."""
         if status in {Status.FINISHED, Status.STOPPED}:
             self.population.ended(self._record.id)
+        await self._waiting.end()
         reach("rest-reached")
         try:
             await self._write(status, str(error) if error else None)
@@ -151,10 +162,16 @@ class Drive:
         reach("rest-noted")
         return error
 
-    async def _write(self, status: Status, error: str | None = None) -> None:
+    async def _write_waits(self, status: Status, waits: Waits) -> None:
+        try:
+            await self._write(status, waits=waits)
+        except FLBaseError as error:  # the run finds out by itself with what it writes next
+            log.warning("what %s waits for could not be written: %s", self._record.name, error)
+
+    async def _write(self, status: Status, error: str | None = None, waits: Waits = None) -> None:
         write = self._store.state.set_status
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._io, write, self._record.id, status, error)
+        await loop.run_in_executor(self._io, write, self._record.id, status, error, waits)
 
 
 def _stops(asked: Sequence[Fact]) -> bool:

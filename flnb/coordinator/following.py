@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flnb.coordinator.picture import Picture
@@ -42,8 +43,7 @@ class Following:
         self.done: Future[FLBaseError | None] = Future()
         """Resolves when the run rests, with what a person should know about it."""
         self._lab, self._record = lab, record
-        start = (record.plan_hash, record.generation)
-        self._course: tuple[str, int] = before._course if before else start
+        self._course: tuple[str, int] | None = before._course if before else None
         self._position: int = before._position if before else 0
         self._over = threading.Event()
         if before is not None:
@@ -85,16 +85,17 @@ class Following:
         if (course := (record.plan_hash, record.generation)) != self._course:
             # With another plan, rounds that were never saved are done again; a head that was moved
             # has other rounds before it.
-            positions = (closing.position for closing in state.summaries(record.id))
-            self._course, self._position = course, max(positions, default=0)
-            self.picture.become(self._lab.picture(record))
+            fresh = self._lab.picture(record)
+            self._course, self._position = course, fresh.position
+            self.picture.become(fresh)
         for closing in state.summaries(record.id, after=self._position):
             self._position = closing.position
             self.picture.on_closed(closing)
-        status = self._lab.first_view(record).status
+        status = (stands := self._lab.first_view(record)).status
         error = why_it_rests(record)
         if self.picture.view.status is not status:
             self.picture.on_status(status, error)
+        self.picture.show(replace(self.picture.view, awaited=stands.awaited, here=stands.here))
         if status.over and not self.done.done():
             self.done.set_result(error)
 

@@ -148,6 +148,16 @@ def go_back(store: LabStore, job: Job, fired: Fired) -> Job:
     return resumed_job(store, state.run(run), task, (), None, {}, lambda *_: people)
 
 
+def pause_too(store: LabStore, job: Job, fired: Fired) -> GuardError | None:
+    """Let a guard that says to pause have its say where a person paused the run as well; blocks.
+
+    Returns:
+        What whoever waits for the run is told; None of a guard that goes back when the run goes on.
+    """
+    why = _why_pause(store, job, fired)
+    return _pause(store, job, fired, why) if why else None
+
+
 def _why_pause(store: LabStore, job: Job, fired: Fired) -> str:
     """Why a guard pauses the run, empty if it goes back."""
     if fired.guard.then == "pause":

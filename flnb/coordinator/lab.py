@@ -15,7 +15,8 @@ from flnb.coordinator.here import coordinator_of
 from flnb.coordinator.history.expiring import KEEP, ExpiryPreview
 from flnb.coordinator.invitations import duration
 from flnb.coordinator.local import LocalRun
-from flnb.coordinator.picture import Picture
+from flnb.coordinator.operations import operations
+from flnb.coordinator.picture import ROWS, Picture
 from flnb.coordinator.run_list import RunList
 from flnb.core import cards
 from flnb.core.errors import LabHeldError, RoundStateError
@@ -168,7 +169,7 @@ class Lab:
         return True
 
     def sql(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
-        """Ask the tables `runs clients rounds assignments updates metrics events`.
+        """Ask the tables `runs clients operations rounds assignments updates metrics events`.
 
         Args:
             query: Exactly one SELECT.
@@ -180,6 +181,11 @@ class Lab:
         """
         with self._metrics() as metrics:
             return metrics.query(query, rows=rows, timeout_s=timeout_s)
+
+    @property
+    def operations(self) -> Table:
+        """The operations log: who did what to which branch, when and why; the newest last."""
+        return operations(self.sql)
 
     @contextmanager
     def _metrics(self) -> Iterator[Metrics]:
@@ -235,14 +241,14 @@ class Lab:
 
     def picture(self, record: RunRecord) -> Picture:
         """The present picture of a run, from its row and its closed rounds."""
-        closings = {closing.round: closing for closing in self.store.state.summaries(record.id)}
-        return Picture(self.first_view(record), (closings[key] for key in sorted(closings)))
+        return Picture.of(self.first_view(record), self.store.state.course(record.id, ROWS))
 
     def first_view(self, record: RunRecord) -> RunView:
         """The picture of a run before any of its rounds."""
         status = Status(record.status)
         if not status.over and self.store.holder is None:
             status = Status.INTERRUPTED  # whoever drove it is gone
+        waits = record.waits if status is Status.WAITING else None
         return RunView(
             name=record.name,
             branch=record.branch,
@@ -252,6 +258,7 @@ class Lab:
             started_at=record.created_at,
             error=record.error or "",
             lab=self.address,
+            **(waits or {}),
         )
 
     def __repr__(self) -> str:

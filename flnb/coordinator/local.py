@@ -158,6 +158,10 @@ class LocalRun:
             timeout_s=60.0,
         )
 
+    def ask(self, query: str, *, rows: int, timeout_s: float) -> Table:
+        """See `RunSource`."""
+        return self._lab.sql(query, rows=rows, timeout_s=timeout_s)
+
     def closing(self, number: int) -> Closing | FailedAttempt:
         """See `RunSource`."""
         state = self._lab.store.state

@@ -7,9 +7,10 @@ thread always reads a whole one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from statistics import median
+from typing import Self
 
 from flnb.coordinator.rows import OpenRound
 from flnb.core.errors import FLBaseError
@@ -17,6 +18,7 @@ from flnb.core.messages import Outcome
 from flnb.core.view import Phase, RoundRow, RunView, Status
 from flnb.rounds import RoundsState
 from flnb.store import Closing
+from flnb.store.course import Course
 
 ROWS = 8
 CURVE_POINTS = 200
@@ -38,8 +40,22 @@ class Picture:
         self.view = view
         self._watchers: list[Watcher] = []
         self._seen = 0
+        self.position = 0
+        """Place of the newest of its rounds in the lab's sequence of closings, as it was made."""
         for closing in closings:
             self._add(closing)
+
+    @classmethod
+    def of(cls, view: RunView, course: Course) -> Self:
+        """The picture of a run after all its rounds; as if each had been shown, and much sooner."""
+        picture, drawing = cls(view), Drawing()
+        for number, measured in course.measured():
+            drawing = drawing.with_round(number, _metrics(measured))
+        if course.newest:
+            rows = tuple(map(row_of, reversed(course.newest)))
+            picture._seen, picture.position = course.rounds[-1], course.position
+            picture.view = replace(_closed(view, rows, drawing), bytes_up=course.bytes_up)
+        return picture
 
     @property
     def watched(self) -> bool:
@@ -60,17 +76,24 @@ class Picture:
         self, state: RoundsState, open_round: OpenRound | None, awaited: int = 0, here: int = 0
     ) -> None:
         """The machine took a step; a round may wait for so many clients, of whom so many are here."""
-        number = open_round.round if open_round is not None else 0
-        waits = replace(self.view, awaited=awaited, here=here, open_round=number)
+        status = state.status
+        if awaited and status is Status.RUNNING:
+            status = Status.WAITING
+        shown = replace(
+            self.view,
+            awaited=awaited,
+            here=here,
+            phase=state.phase,
+            status=status,
+            open_round=open_round.round if open_round is not None else 0,
+        )
         if open_round is None:
-            self.show(replace(waits, phase=state.phase, status=state.status))
+            self.show(shown)
             return
         outcomes = {outcome: open_round.count(outcome) for outcome in Outcome}
         self.show(
             replace(
-                waits,
-                status=state.status,
-                phase=state.phase,
+                shown,
                 invited=len(open_round.clients),
                 accepted=outcomes[Outcome.ACCEPTED],
                 refused=outcomes[Outcome.REFUSED] + outcomes[Outcome.FAILED],
@@ -97,7 +120,11 @@ class Picture:
 
     def on_status(self, status: Status, error: FLBaseError | None = None) -> None:
         """The run began, rests or is over."""
-        self.show(replace(self.view, status=status, error=str(error or ""), open_round=0))
+        self.show(
+            replace(
+                self.view, status=status, error=str(error or ""), awaited=0, here=0, open_round=0
+            )
+        )
 
     def begin_again(self, view: RunView) -> None:
         """Forget all rounds: they are done again."""
@@ -127,42 +154,45 @@ class Picture:
     def _add(self, closing: Closing) -> None:
         self._seen = max(self._seen, closing.round)
         row = row_of(closing)
-        rows = (row, *self.view.rows)[:ROWS]
-        headline, curve = self.view.headline, self.view.curve
-        if headline in FALLBACKS and (better := _headline(row)) not in FALLBACKS:
-            headline, curve = better, ()  # the first rounds were not measured centrally
-        headline = headline or _headline(row)
-        if headline in row.metrics:
-            curve = _thin((*curve, (closing.round, row.metrics[headline])))
+        drawing = Drawing(self.view.headline, self.view.curve)
         kinds = zip(closing.events.get("kind", ()), closing.events.get("detail", ()), strict=True)
         found = [f"round {closing.round}, {detail}" for kind, detail in kinds if kind == "guard"]
         self.view = replace(
-            self.view,
+            _closed(
+                self.view,
+                (row, *self.view.rows)[:ROWS],
+                drawing.with_round(row.round, row.metrics),
+            ),
             noted="; ".join(found) or self.view.noted,
-            round=closing.round,
-            phase=Phase.COMPLETE,
             bytes_up=self.view.bytes_up + closing.bytes_up,
-            seconds_a_round=median(row.seconds for row in rows),
-            rows=rows,
-            headline=headline,
-            curve=curve,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The metric that is drawn, and its curve."""
+
+    headline: str = ""
+    curve: tuple[tuple[int, float], ...] = ()
+
+    def with_round(self, number: int, metrics: Mapping[str, float]) -> Drawing:
+        """The same after one more round."""
+        headline, curve = self.headline, self.curve
+        if headline in FALLBACKS and (better := _headline(metrics)) not in FALLBACKS:
+            headline, curve = better, ()  # the first rounds were not measured centrally
+        headline = headline or _headline(metrics)
+        if headline in metrics:
+            curve = _thin((*curve, (number, metrics[headline])))
+        return Drawing(headline, curve)
 
 
 def row_of(closing: Closing) -> RoundRow:
     """A closed round as one line of a table."""
     columns = closing.metrics
-    metrics = {}
-    for scope, name, value in zip(
-        columns["scope"], columns["metric"], columns["value"], strict=True
-    ):
-        if scope == "central":
-            metrics[str(name)] = float(value)
-        elif scope == "training" and name == "loss":
-            metrics["train_loss"] = float(value)
+    rows = zip(columns["scope"], columns["metric"], columns["value"], strict=True)
     return RoundRow(
         round=closing.round,
-        metrics=metrics,
+        metrics=_metrics(rows),
         accepted=closing.accepted,
         invited=closing.invited,
         refused=closing.refused + closing.failed,
@@ -172,10 +202,34 @@ def row_of(closing: Closing) -> RoundRow:
     )
 
 
-def _headline(row: RoundRow) -> str:
+def _metrics(rows: Iterable[tuple[str, str, float]]) -> dict[str, float]:
+    """What a round shows of its measurements: central ones, and the loss of the training."""
+    metrics = {}
+    for scope, name, value in rows:
+        if scope == "central":
+            metrics[str(name)] = float(value)
+        elif scope == "training" and name == "loss":
+            metrics["train_loss"] = float(value)
+    return metrics
+
+
+def _closed(view: RunView, rows: tuple[RoundRow, ...], drawing: Drawing) -> RunView:
+    """A picture after a round, the first of these rows."""
+    return replace(
+        view,
+        round=rows[0].round,
+        phase=Phase.COMPLETE,
+        seconds_a_round=median(row.seconds for row in rows),
+        rows=rows,
+        headline=drawing.headline,
+        curve=drawing.curve,
+    )
+
+
+def _headline(metrics: Mapping[str, float]) -> str:
     """What to draw: the first metric of one's own choice, else a loss."""
-    names = [name for name in row.metrics if name not in FALLBACKS]
-    return next(iter([*names, *row.metrics]), "")
+    names = [name for name in metrics if name not in FALLBACKS]
+    return next(iter([*names, *metrics]), "")
 
 
 def _thin(curve: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:

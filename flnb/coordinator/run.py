@@ -11,8 +11,9 @@ from typing import Any, Self
 
 from flnb.coordinator.details import AttemptDetails, RoundDetails
 from flnb.coordinator.history.rewinding import Rewinding
+from flnb.coordinator.operations import operations
 from flnb.coordinator.source import RunSource
-from flnb.core import cards, progress
+from flnb.core import cards, glance, progress
 from flnb.core.errors import FLBaseError
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
@@ -194,8 +195,13 @@ class Run(Rewinding):
 
     @property
     def events(self) -> Table:
-        """What happened in each round, in order."""
-        return self.source.table("events", "round, position")
+        """What happened in each round, in order; a look at it shows the newest."""
+        return self.source.table("events", "round, position").ending()
+
+    @property
+    def operations(self) -> Table:
+        """Who did what to it, when and why; the newest last. See `Lab.operations`."""
+        return operations(self.source.ask, self.name)
 
     @property
     def rounds(self) -> Table:
@@ -228,7 +234,7 @@ class Run(Rewinding):
 
     @property
     def _doing(self) -> str:
-        """What it does, or was asked to do."""
+        """What it does, or was asked to do, in a word."""
         status = self.status
         return self._asked if self._asked and not status.over else str(status)
 
@@ -237,11 +243,14 @@ class Run(Rewinding):
         view = self.view
         newest = view.rows[0].metrics.get(view.headline) if view.rows else None
         score = f", {view.headline} {newest:.3f}" if newest is not None else ""
-        return f"Run({view.name!r}, {self._doing}, round {view.round}/{view.rounds}{score})"
+        doing = glance.state(view) if view.awaits and not self._asked else self._doing
+        return f"Run({view.name!r}, {doing}, round {view.round}/{view.rounds}{score})"
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
         view = self.view
         facts = {"rounds": f"{view.round} of {view.rounds}", "lab": view.lab}
+        if view.awaits:
+            facts["waits for"] = glance.awaited(view.awaited, view.here)
         if view.rows:
             newest = view.rows[0].metrics
             facts |= {name: f"{value:.4g}" for name, value in newest.items()}

@@ -39,6 +39,11 @@ class RunSummary(Protocol):
         """What it learns."""
         ...
 
+    @property
+    def waits_for(self) -> str:
+        """What a waiting one waits for, in words; empty of any other."""
+        ...
+
 
 class RunOwner(Protocol):
     """Whoever has the runs: a lab, or a service elsewhere."""
@@ -86,13 +91,21 @@ class RunList(Sequence["Run"]):
 
     def __repr__(self) -> str:
         """Names and states of the first eight, from memory."""
-        lines = [f"{record.name}  {record.status}" for record in self._records[:8]]
+        lines = [f"{record.name}  {record.status}{_waits(record)}" for record in self._records[:8]]
         return "\n".join([f"{len(self)} runs", *lines])
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
         rows = [
-            (record.name, cards.badge(record.status), record.task_name)
+            (
+                record.name,
+                cards.Html(cards.badge(record.status) + cards.escape(_waits(record))),
+                record.task_name,
+            )
             for record in self._records[:8]
         ]
         table = cards.table(("run", "status", "task"), rows, left=3)
         return cards.bundle(repr(self), cards.framed(cards.quiet(f"{len(self)} runs"), table))
+
+
+def _waits(record: RunSummary) -> str:
+    return f" for {record.waits_for}" if record.waits_for else ""

@@ -84,6 +84,10 @@ class RunSource(Protocol):
         """The rows of a table that are about this run."""
         ...
 
+    def ask(self, query: str, *, rows: int, timeout_s: float) -> Table:
+        """Answer one SELECT over the tables of its lab."""
+        ...
+
     def closing(self, number: int) -> Closing | FailedAttempt:
         """A closed round, or the last failed attempt of one that is open.
 

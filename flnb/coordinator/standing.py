@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from flnb.core import cards
+from flnb.core import cards, glance
+from flnb.core.view import RunView
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Standing:
     going: str
     """Runs that go on."""
     note: str = ""
+    http: str = ""
+    """Where people's programs find its REST."""
 
     @property
     def line(self) -> str:
@@ -42,10 +45,22 @@ class Standing:
             "clients": self.clients,
             "runs": self.going,
         } | more
+        if self.http:
+            facts["http"] = f"{self.http} · {self.http}/docs"
         if self.note:
             facts["note"] = self.note
         status = "running" if self.since else "stopped"
         return cards.bundle(self.line, cards.card("Coordinator", facts, status=status))
+
+
+def going(views: Iterable[RunView]) -> str:
+    """Say which of these runs go on, how far they are, and what they wait for."""
+    return ", ".join(map(_going, (view for view in views if not view.status.over))) or "none"
+
+
+def _going(view: RunView) -> str:
+    waits = f", {glance.state(view)}" if view.awaits else ""
+    return f"{view.name} (round {view.round}/{view.rounds}{waits})"
 
 
 @dataclass(frozen=True, slots=True)

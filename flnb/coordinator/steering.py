@@ -55,6 +55,11 @@ class Steering:
         """Ask the lab; see `Lab.sql`."""
         return self.lab.sql(query, rows=rows, timeout_s=timeout_s)
 
+    @property
+    def operations(self) -> Table:
+        """The operations log of the lab; see `Lab.operations`."""
+        return self.lab.operations
+
     # --- telling them things --------------------------------------------------------------------
 
     def _takes(self, drive: Drive, fact: Fact) -> bool:

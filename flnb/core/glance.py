@@ -29,6 +29,7 @@ _MARKS = {
     mark.word: mark
     for mark in (
         Mark("●", "running", "#2b8a3e"),
+        Mark("◔", "waiting", "#b06a00"),
         Mark("◐", "pausing", "#b06a00"),
         Mark("◐", "paused", "#b06a00"),
         Mark("▲", "late", "#b06a00"),
@@ -200,6 +201,22 @@ def pace(view: RunView) -> str:
     return speed if view.status.over else f"{speed} · {seconds(view.left_s)} left"
 
 
+def awaited(awaited: int, here: int) -> str:
+    """Write how many clients a run waits for, and how many of them are here.
+
+    Examples:
+        >>> awaited(3, 1)
+        '3 clients, 1 here'
+    """
+    return f"{count(awaited, 'client')}, {here} here"
+
+
+def state(view: RunView) -> str:
+    """What a run is doing in words, and what it waits for."""
+    word = mark(view.status).word
+    return f"{word} for {awaited(view.awaited, view.here)}" if view.awaits else word
+
+
 def clients(view: RunView) -> str:
     """What became of the clients of the open round, or for how many the next one waits."""
     if view.status.over or not (view.invited or view.awaited):
@@ -215,9 +232,8 @@ def clients(view: RunView) -> str:
 
 def headline(view: RunView) -> str:
     """The run in one line, as a repr and as the plain text of a frame."""
-    state = mark(view.status)
     parts = [
-        f"{view.name} · {view.branch} · {state.shape} {state.word}",
+        f"{view.name} · {view.branch} · {mark(view.status).shape} {state(view)}",
         f"round {view.round}/{view.rounds}",
     ]
     if view.curve and view.headline:

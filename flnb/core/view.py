@@ -16,6 +16,8 @@ class Status(StrEnum):
     """What a run is doing."""
 
     RUNNING = "running"
+    WAITING = "waiting"
+    """Goes on as soon as enough clients are here."""
     PAUSING = "pausing"
     """Asked to pause; finishes the open round first."""
     PAUSED = "paused"
@@ -29,7 +31,7 @@ class Status(StrEnum):
     @property
     def over(self) -> bool:
         """Whether nothing more happens without a command."""
-        return self not in {Status.RUNNING, Status.PAUSING}
+        return self not in {Status.RUNNING, Status.WAITING, Status.PAUSING}
 
 
 class Phase(StrEnum):
@@ -73,10 +75,10 @@ class RunView:
     round: int = 0
     """The last closed round; 0 before the first."""
     phase: Phase = Phase.WAITING
-    invited: int = 0
-    """Clients of the open round, and what became of them so far."""
     open_round: int = 0
     """The round that is open; 0 when none is. Others may be closed and not durable yet."""
+    invited: int = 0
+    """Clients of the open round, and what became of them so far."""
     accepted: int = 0
     refused: int = 0
     lost: int = 0
@@ -100,6 +102,11 @@ class RunView:
     noted: str = ""
     """What a guard found last, since somebody looks."""
     lab: str = ""
+
+    @property
+    def awaits(self) -> bool:
+        """Whether it waits for clients."""
+        return self.status is Status.WAITING and self.awaited > 0
 
     @property
     def left_s(self) -> float:

@@ -144,16 +144,20 @@ def last_commit(connection: Connection, segment: Segment) -> Closing | None:
     return None if row is None else from_row(row)
 
 
-def of_line(connection: Connection, line: Line, after: int = 0) -> Iterator[Closing]:
+def of_line(
+    connection: Connection, line: Line, *, after: int = 0, from_round: int = 1
+) -> Iterator[Closing]:
     """Closings of a line by round, without what grows with the number of clients.
 
     Args:
         connection: To read them.
         line: Which.
         after: Only those with a higher position.
+        from_round: Only this round and later ones.
     """
     for segment in line.segments:
-        wanted = and_(of_segment(segment), _table.c.position > after)
+        columns = _table.c
+        wanted = and_(of_segment(segment), columns.position > after, columns.round >= from_round)
         query = select(*_SUMMARY).where(wanted).order_by(_table.c.round)
         yield from map(from_row, connection.execute(query))
 

@@ -65,6 +65,8 @@ class Metrics:
         self._done: dict[_Key, int] = {}
         self._runs: list[RunRecord] = []
         self._clients: list[ClientRecord] | None = None
+        self._noted = 0
+        """Place of the newest operation in the tables."""
         self._lock = threading.RLock()
 
     def apply(self, closings: Sequence[Closing]) -> None:
@@ -207,16 +209,19 @@ class Metrics:
         return late > 0 and self._path is not None
 
     def _reading(self) -> duckdb.DuckDBPyConnection:
-        """A cursor for one query, with the runs and the clients as they are now."""
+        """A cursor for one query, with runs, clients and operations as they are now."""
         with self._lock:
             connection = self._open()
-            clients = self._state.clients()
-            if self._runs != self._state.runs() or self._clients != clients:
+            clients, operations = self._state.clients(), self._state.operations_after(self._noted)
+            if operations or self._runs != self._state.runs() or self._clients != clients:
                 with self._writing() as cursor:
                     self._put_runs(cursor)
                     projection.replace(cursor, "clients", projection.client_table(clients))
+                    noted = projection.operation_table(operations, self._runs)
+                    projection.append(cursor, "operations", noted)
                     cursor.execute("COMMIT")
                 self._clients = clients
+                self._noted = operations[-1][0] if operations else self._noted
             return connection.cursor()
 
     def _names(self, cursor: duckdb.DuckDBPyConnection, needed: set[str]) -> dict[str, str]:
@@ -281,8 +286,10 @@ class Metrics:
                 cursor.execute("INSERT INTO flnb.stamp VALUES ($1)", [self._stamp])
                 cursor.execute("COMMIT")
             rows = cursor.execute("SELECT * FROM flnb.done").fetchall()
+            newest = cursor.execute("SELECT max(position) FROM operations").fetchone()
         self._done = {tuple(key): position for *key, position in rows}
         self._runs, self._clients = [], None
+        self._noted = (newest[0] or 0) if newest else 0
         return connection
 
     def _set_aside(self) -> None:

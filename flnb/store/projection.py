@@ -9,9 +9,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from flnb.core import RunId
 from flnb.store.columns import repeated, to_table
-from flnb.store.records import ClientRecord, Closing, RunRecord
-from flnb.store.tables import BODIES, CLIENTS, KEY, ROUNDS, RUNS, TABLES, TableSpec
+from flnb.store.records import ClientRecord, Closing, Operation, RunRecord
+from flnb.store.tables import BODIES, CLIENTS, KEY, OPERATIONS, ROUNDS, RUNS, TABLES, TableSpec
 
 _BATCH_ROWS = 50_000
 _BATCH_CLOSINGS = 500
@@ -33,6 +34,15 @@ def run_table(runs: Iterable[RunRecord]) -> pa.Table:
 def client_table(clients: Iterable[ClientRecord]) -> pa.Table:
     """Rows of the table `clients`; keys stay where they are."""
     return _table(CLIENTS, [_client_row(client) for client in clients])
+
+
+def operation_table(
+    operations: Iterable[tuple[int, Operation]], runs: Iterable[RunRecord]
+) -> pa.Table:
+    """Rows of the table `operations`, each with its place in the log."""
+    known = {run.id: run for run in runs}
+    rows = [_operation_row(*one, known.get(one[1].run or RunId(""))) for one in operations]
+    return _table(OPERATIONS, rows)
 
 
 def round_table(closings: Iterable[Closing], names: Mapping[str, str]) -> pa.Table:
@@ -140,6 +150,7 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
         "run": run.trunk_name,
         "id": run.id,
         "status": str(run.status),
+        "waits_for": run.waits_for,
         "branch": run.branch,
         "generation": run.generation,
         "task": run.task_name,
@@ -164,6 +175,19 @@ def _client_row(client: ClientRecord) -> dict[str, Any]:
         "n_examples": client.n_examples,
         "task": _text(client.about["task"]) if "task" in client.about else None,
         "version": _text(client.about["version"]) if "version" in client.about else None,
+    }
+
+
+def _operation_row(position: int, done: Operation, run: RunRecord | None) -> dict[str, Any]:
+    return {
+        "position": position,
+        "at": done.at,
+        "actor": done.actor,
+        "verb": done.verb,
+        "run": run.trunk_name if run else None,
+        "branch": run.branch if run else None,
+        "reason": done.reason,
+        "details": json.dumps(dict(done.details)),
     }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from flnb.core import RunId, Status
+from flnb.core import RunId, Status, glance
 from flnb.store.lineage import RoundKey
 
 Columns = Mapping[str, Any]
@@ -47,6 +47,8 @@ class RunRecord:
     """Raised by each roll back, so that late updates can be told."""
     error: str | None = None
     """Why the run is paused or failed, with its hint."""
+    waits: Any = None
+    """JSON: how many clients a run waits for (`awaited`) and how many of them are `here`."""
     protected: bool = False
     """Whether its head may not be moved back."""
     start: Any = None
@@ -57,6 +59,11 @@ class RunRecord:
     def trunk_name(self) -> str:
         """Name that all branches of a run share: what is before the `/` of a branch's own."""
         return self.name.partition("/")[0]
+
+    @property
+    def waits_for(self) -> str:
+        """What a waiting run waits for, in words; empty of any other."""
+        return glance.awaited(**self.waits) if self.waits else ""
 
     def kept_name(self, generation: int) -> str:
         """What the head of a generation is called that a roll back leaves behind.

@@ -67,6 +67,15 @@ class Requests:
         with self._database.reading() as connection:
             return [_operation(row) for row in connection.execute(query.order_by(table.c.position))]
 
+    def operations_after(self, position: int) -> list[tuple[int, Operation]]:
+        """What was done after a place of the log, each with its own place, oldest first."""
+        table = schema.operations
+        names = ("position", *(field.name for field in fields(Operation)))
+        query = select(*(table.c[name] for name in names)).where(table.c.position > position)
+        with self._database.reading() as connection:
+            found = connection.execute(query.order_by(table.c.position)).all()
+        return [(row.position, _operation(row)) for row in found]
+
     def enqueue_command(
         self, run: RunId, verb: str, arguments: Mapping[str, Any] | None = None
     ) -> Command:
@@ -124,7 +133,8 @@ class Requests:
 
 
 def _operation(row: Row[Any]) -> Operation:
-    return Operation(**{**row._mapping, "details": row.details or {}})
+    found = {field.name: row._mapping[field.name] for field in fields(Operation)}
+    return Operation(**found | {"details": row.details or {}})
 
 
 def _command(row: Row[Any]) -> Command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -57,13 +58,26 @@ class Runs:
         with self._database.reading() as connection:
             return [_run_record(row) for row in connection.execute(query)]
 
-    def set_status(self, run: RunId, status: Status, error: str | None = None) -> None:
+    def set_status(
+        self,
+        run: RunId,
+        status: Status,
+        error: str | None = None,
+        waits: Mapping[str, int] | None = None,
+    ) -> None:
         """Write what a run is doing, and why if it cannot go on.
+
+        Args:
+            run: The run.
+            status: What it is doing.
+            error: Why it cannot go on.
+            waits: How many clients a waiting one waits for, and how many of them are here.
 
         Raises:
             NotFoundError: There is no such run.
         """
-        change = {"status": status, "error": error, "updated_at": self._clock.now()}
+        now = self._clock.now()
+        change = {"status": status, "error": error, "waits": waits, "updated_at": now}
         statement = update(schema.runs).where(schema.runs.c.id == run).values(change)
         with self._database.writing() as connection:
             if not connection.execute(statement).rowcount:
@@ -98,7 +112,8 @@ class Runs:
     def interrupted(self) -> None:
         """Say of every run that was going on that its process has died; for a new lease holder."""
         going_on = schema.runs.c.status.in_([status for status in Status if not status.over])
-        change = {"status": Status.INTERRUPTED, "updated_at": self._clock.now()}
+        now = self._clock.now()
+        change = {"status": Status.INTERRUPTED, "waits": None, "updated_at": now}
         with self._database.writing() as connection:
             connection.execute(update(schema.runs).where(going_on).values(change))
 

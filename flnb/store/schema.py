@@ -90,7 +90,7 @@ runs = Table(
     _moment("updated_at"),
     Column("error", Words),
     Column("protected", Flag),
-    _json("start"),
+    *map(_json, ("start", "waits")),
 )
 
 closings = Table(

@@ -17,7 +17,8 @@ from sqlalchemy import Row, insert, select
 
 from flnb.core import SYSTEM_CLOCK, Clock, RunId, failpoints
 from flnb.core.errors import LabLostError
-from flnb.store import closing_rows, generations, schema
+from flnb.store import closing_rows, course, generations, schema
+from flnb.store.course import Course
 from flnb.store.database import Database, upsert
 from flnb.store.epochs import Epochs
 from flnb.store.expiry import Expiry
@@ -203,7 +204,17 @@ class StateStore(Runs, Requests, Registry, Tokens, Generations, Names, Expiry, E
         """
         with self._database.reading() as connection:
             present = generations.line(connection, run)
-            return list(closing_rows.of_line(connection, present, after))
+            return list(closing_rows.of_line(connection, present, after=after))
+
+    def course(self, run: RunId, newest: int) -> Course:
+        """What was measured in all rounds that lead to the head of a run's branch.
+
+        Args:
+            run: The branch.
+            newest: Of so many rounds, the last ones, all of a summary is read.
+        """
+        with self._database.reading() as connection:
+            return course.read(connection, generations.line(connection, run), newest)
 
     def rounds_of(self, runs: Sequence[RunId]) -> list[tuple[RoundKey, str | None, datetime]]:
         """Every closed round of some branches, on a line or not, in order of closing.

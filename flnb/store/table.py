@@ -1,4 +1,4 @@
-"""Answers as tables: an Arrow table that shows its first rows and turns into a DataFrame."""
+"""Answers as tables: an Arrow table that shows some of its rows and turns into a DataFrame."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Table:
     """
 
     def __init__(self, arrow: pa.Table) -> None:
-        self._arrow = arrow
+        self._arrow, self._from_end = arrow, False
 
     @classmethod
     def of(cls, columns: Mapping[str, Any]) -> Self:
@@ -49,6 +49,12 @@ class Table:
             writer.write_table(self._arrow)
         data: bytes = sink.getvalue().to_pybytes()
         return data
+
+    def ending(self) -> Self:
+        """The same table, which shows its last rows in place of its first."""
+        table = type(self)(self._arrow)
+        table._from_end = True
+        return table
 
     @property
     def columns(self) -> list[str]:
@@ -72,24 +78,26 @@ class Table:
             yield from batch.to_pylist()
 
     def __repr__(self) -> str:
-        """The first rows and a count."""
-        lines = [self.columns, *self._first_rows()]
+        """Its first rows, or its last ones, and a count."""
+        lines = [self.columns, *self._shown_rows()]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         shown = ["  ".join(map(str.rjust, line, widths)) for line in lines]
         return "\n".join([*shown, self._count()])
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
-        table = cards.table(self.columns, self._first_rows())
+        table = cards.table(self.columns, self._shown_rows())
         return cards.bundle(repr(self), cards.framed(table, cards.quiet(self._count())))
 
-    def _first_rows(self) -> list[list[str]]:
-        rows = self._arrow.slice(0, _SHOWN_ROWS)
+    def _shown_rows(self) -> list[list[str]]:
+        first = max(0, len(self) - _SHOWN_ROWS) if self._from_end else 0
+        rows = self._arrow.slice(first, _SHOWN_ROWS)
         columns = [[_shown(value) for value in column.to_pylist()] for column in rows.columns]
         return [list(row) for row in zip(*columns, strict=True)]
 
     def _count(self) -> str:
         count = f"{len(self):,} row{'' if len(self) == 1 else 's'}"
-        return f"{count}, the first {_SHOWN_ROWS} shown" if len(self) > _SHOWN_ROWS else count
+        which = "last" if self._from_end else "first"
+        return f"{count}, the {which} {_SHOWN_ROWS} shown" if len(self) > _SHOWN_ROWS else count
 
 
 def _shown(value: Any) -> str:

@@ -72,7 +72,8 @@ RUNS = TableSpec(
     (
         Column("run", _TEXT, "Name of the run; its branches share it"),
         Column("id", _TEXT, "Identity of the run, unique for ever"),
-        Column("status", _TEXT, "What the run is doing: running, paused, finished …"),
+        Column("status", _TEXT, "What the run is doing: running, waiting, paused, finished …"),
+        Column("waits_for", _TEXT, "What a run waits for that does; empty otherwise"),
         Column("branch", _TEXT, "Branch that the run is on"),
         Column("generation", _COUNT, "Rises each time the run is rolled back"),
         Column("task", _TEXT, "Name of the task"),
@@ -99,6 +100,21 @@ CLIENTS = TableSpec(
         Column("n_examples", _COUNT, "Examples that it had when it came last"),
         Column("task", _TEXT, "Task that it came with last; NULL if it never came"),
         Column("version", _TEXT, "Its version of flnb then; NULL if it never came"),
+    ),
+)
+
+OPERATIONS = TableSpec(
+    "operations",
+    "One row for each thing that somebody did; none is ever changed",
+    (
+        Column("position", _COUNT, "Place in the log, from 1"),
+        Column("at", _MOMENT, "When it was done"),
+        Column("actor", _TEXT, "Who did it; guard where a condition of the plan held"),
+        Column("verb", _TEXT, "What was done, such as start, rollback or alias"),
+        Column("run", _TEXT, "Name of the run; NULL for what is about the whole lab"),
+        Column("branch", _TEXT, "Branch of the run"),
+        Column("reason", _TEXT, "Why, in the words of who did it"),
+        Column("details", _TEXT, "What exactly was done, as JSON"),
     ),
 )
 
@@ -178,5 +194,5 @@ EVENTS = TableSpec(
 
 BODIES = (METRICS, ASSIGNMENTS, UPDATES, EVENTS)
 """Tables whose rows come inside closings, each under the closing's field of the same name."""
-TABLES = (RUNS, CLIENTS, ROUNDS, *BODIES)
+TABLES = (RUNS, CLIENTS, OPERATIONS, ROUNDS, *BODIES)
 """Every table of `lab.sql`."""

@@ -150,6 +150,25 @@ def test_a_pause_asked_in_the_round_in_which_a_guard_holds_comes_first(
     assert run.view.generation == 2
 
 
+def test_a_pause_asked_in_the_round_in_which_a_guard_pauses_says_what_held(
+    guarded, coord, monkeypatch
+):
+    look = Watch.look
+
+    def asked(watch, closing):
+        coord.tell(closing.run, PauseAsked())
+        return look(watch, closing)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Watch, "look", asked)
+        run = guarded(flnb.Guard("training.loss < 9"), rounds=2)
+        with pytest.raises(GuardError, match="a guard held in round 1"):
+            run.wait(60)
+    assert ("guard", "pause") in log_of(run, coord)
+    with pytest.raises(GuardError, match="a guard held in round 2"):
+        run.resume().wait(60)  # what held in round 1 was answered
+
+
 def test_a_stop_asked_while_guards_are_looked_at_ends_the_run(guarded, coord, monkeypatch):
     look = Watch.look
 

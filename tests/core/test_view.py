@@ -27,7 +27,7 @@ def test_nothing_is_left_of_a_run_that_went_further_than_planned():
 
 @pytest.mark.parametrize("status", list(Status))
 def test_a_run_is_over_unless_it_moves_by_itself(status):
-    assert status.over == (status not in {Status.RUNNING, Status.PAUSING})
+    assert status.over == (status not in {Status.RUNNING, Status.WAITING, Status.PAUSING})
 
 
 def test_a_view_is_replaced_and_never_changed():

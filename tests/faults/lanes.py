@@ -74,7 +74,7 @@ class Lane:
     def _waits_for_clients(self, run: flnb.Run) -> bool:
         """Whether it says that the next round waits for clients; that it may do for ever."""
         view = run.view
-        return view.status is Status.RUNNING and (view.awaited, view.here) == (len(NAMES), 0)
+        return view.status is Status.WAITING and (view.awaited, view.here) == (len(NAMES), 0)
 
     def _said(self) -> str:
         logs = (path.read_text().splitlines()[-12:] for path in sorted(self.logs.glob("*.log")))

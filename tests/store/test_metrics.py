@@ -10,7 +10,7 @@ import pytest
 
 from flnb.core import Status
 from flnb.core.errors import QueryRefusedError, StorageFullError, StoreError
-from flnb.store import TABLES, Metrics, StateStore
+from flnb.store import TABLES, Metrics, Operation, StateStore
 from flnb.testing.stores import sample_closing, sample_run
 
 
@@ -63,11 +63,27 @@ def test_closings_are_applied_once_in_any_mixture(state, metrics):
 
 def test_tables_speak_of_runs_by_name(state, metrics):
     metrics.apply([state.close_round(sample_closing(1))])
-    of_runs = [spec for spec in TABLES if spec.name != "clients"]
+    of_runs = [spec for spec in TABLES if spec.name not in {"clients", "operations"}]
     for spec in of_runs:
         assert {row["run"] for row in metrics.query(f"SELECT run FROM {spec.name}")} == {
             "quiet-otter"
         }
+
+
+def test_operations_are_in_the_tables_once_also_of_a_file_that_was_there(state, metrics, path):
+    moment = state.run("quiet-otter").created_at
+    state.append_operation(Operation(moment, "ada", "pause", "run001", "lunch", {"a": 1}))
+    state.append_operation(Operation(moment, "ada", "freed"))
+    query = "SELECT position, actor, verb, run, branch, reason, details FROM operations"
+    assert [tuple(row.values()) for row in metrics.query(query)] == [
+        (1, "ada", "pause", "quiet-otter", "main", "lunch", '{"a": 1}'),
+        (2, "ada", "freed", None, None, "", "{}"),
+    ]
+    metrics.close()
+    state.append_operation(Operation(moment, "eve", "resume", "run001"))
+    again = Metrics(state, path)
+    assert again.query("SELECT position FROM operations").df()["position"].tolist() == [1, 2, 3]
+    again.close()
 
 
 def test_a_snapshot_that_comes_later_is_filled_in(state, metrics):

@@ -12,6 +12,14 @@ def test_a_long_table_shows_its_first_rows_and_a_count():
     assert shown.endswith("1,000 rows, the first 8 shown")
 
 
+def test_a_table_whose_newest_rows_stand_last_can_show_those():
+    table = Table.of({"round": list(range(1000))}).ending()
+    lines = repr(table).splitlines()
+    assert (lines[1].strip(), lines[8].strip()) == ("992", "999")
+    assert lines[-1] == "1,000 rows, the last 8 shown"
+    assert repr(Table.of({"round": [1]}).ending()).splitlines()[-1] == "1 row"
+
+
 def test_an_empty_table_shows_its_columns():
     assert repr(Table.of({"round": [], "loss": []})).split() == ["round", "loss", "0", "rows"]
 

@@ -15,6 +15,7 @@ from flnb.coordinator.control.plain import known
 from flnb.coordinator.control.wire import Wire
 from flnb.coordinator.granting import Grant, TokenList
 from flnb.coordinator.invitations import Invitation
+from flnb.coordinator.operations import operations
 from flnb.coordinator.population import Simulation
 from flnb.coordinator.run import Run
 from flnb.coordinator.run_list import RunList
@@ -38,6 +39,7 @@ class _Summary:
     name: str
     status: Status
     task_name: str
+    waits_for: str
 
 
 class Connection:
@@ -133,9 +135,11 @@ class Connection:
     def runs(self) -> RunList:
         """Every run of the lab, newest first."""
         told = self._wire.ask("Runs", pb.RunsRequest(), pb.RunsReply).runs
-        return RunList(
-            self, [_Summary(RunId(one.id), one.name, Status(one.status), one.task) for one in told]
-        )
+        runs = [
+            _Summary(RunId(one.id), one.name, Status(one.status), one.task, one.waits_for)
+            for one in told
+        ]
+        return RunList(self, runs)
 
     def run_of(self, name: str) -> Run:
         """The run of a name or an identity, as it stands now."""
@@ -145,6 +149,11 @@ class Connection:
         """Ask the lab; see `Lab.sql`. Viewers ask `runs rounds metrics events`."""
         request = pb.SqlRequest(query=query, rows=rows, timeout_s=timeout_s)
         return Table.from_ipc(self._wire.whole("Sql", request))
+
+    @property
+    def operations(self) -> Table:
+        """The operations log of the lab, for operators; see `Lab.operations`."""
+        return operations(self.sql)
 
     def _run(self, method: str, request: Any) -> Run:
         return Run(DistantRun(self._wire, self._wire.held(method, request)))

@@ -103,7 +103,11 @@ class DistantRun:
     def table(self, name: str, order: str) -> Table:
         """See `RunSource`."""
         query = f"SELECT * FROM {name} WHERE {self.line} ORDER BY {order}"  # noqa: S608  # the service's own words
-        request = pb.SqlRequest(query=query, rows=_MOST_ROWS, timeout_s=_TABLE_S)
+        return self.ask(query, rows=_MOST_ROWS, timeout_s=_TABLE_S)
+
+    def ask(self, query: str, *, rows: int, timeout_s: float) -> Table:
+        """See `RunSource`."""
+        request = pb.SqlRequest(query=query, rows=rows, timeout_s=timeout_s)
         return Table.from_ipc(self._wire.whole("Sql", request))
 
     def closing(self, number: int) -> Closing | FailedAttempt:

@@ -90,7 +90,13 @@ class Looks:
         records = self._coordinator.lab.store.state.runs()
         return pb.RunsReply(
             runs=[
-                pb.RunSummary(id=one.id, name=one.name, status=one.status, task=one.task_name)
+                pb.RunSummary(
+                    id=one.id,
+                    name=one.name,
+                    status=one.status,
+                    task=one.task_name,
+                    waits_for=one.waits_for,
+                )
                 for one in records
             ]
         )
