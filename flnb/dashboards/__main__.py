@@ -38,7 +38,7 @@ def main() -> int:
 
 def _serve(said: argparse.Namespace) -> int:
     from flnb.dashboards.serving import Pages, Settings
-    from flnb.dashboards.sources import target_of
+    from flnb.dashboards.targets import target_of
 
     settings = Settings(said.host, said.port, said.origin, said.prefix.rstrip("/"))
     pages = Pages(target_of(said.target), settings)

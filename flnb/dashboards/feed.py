@@ -20,7 +20,8 @@ from flnb.core.ids import RunId
 from flnb.core.view import RunView
 from flnb.dashboards.access import Person, sees_clients
 from flnb.dashboards.frames import Frames
-from flnb.dashboards.sources import Live, Source, Target
+from flnb.dashboards.sources import Live, Source
+from flnb.dashboards.targets import Target
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -32,6 +32,8 @@ class Frames:
     """Quantiles over clients by round: `metric round low mid high n`; empty for viewers."""
     events: pd.DataFrame
     """The newest ones, oldest first."""
+    unused: pd.DataFrame
+    """Who could not be used in the newest round; empty for viewers."""
 
     @classmethod
     def after(
@@ -56,18 +58,30 @@ class Frames:
             return known
         after = known.round if known is not None else 0
         line = queries.line(source, run)
-        new = queries.rounds(source, line, after)
-        parts = {
-            "rounds": new,
-            "metrics": queries.metrics(source, line, after),
-            "band": queries.band(source, line, after) if clients else queries.no_band(),
-            "events": queries.events(source, line, after, EVENTS),
-        }
-        if known is not None:
-            parts = {name: _joined(getattr(known, name), part) for name, part in parts.items()}
-        parts["events"] = parts["events"].tail(EVENTS)
-        last = int(parts["rounds"]["round"].max()) if len(parts["rounds"]) else 0
-        return cls(run, *stands, last, **parts)
+        new = cls(
+            run,
+            *stands,
+            view.round,
+            queries.rounds(source, line, after),
+            queries.metrics(source, line, after),
+            queries.band(source, line, after) if clients else queries.no_band(),
+            queries.events(source, line, after, EVENTS),
+            queries.unused(source, line) if clients else queries.NOTHING.unused,
+        )
+        return new if known is None else known.grown(new)
+
+    def grown(self, new: Frames) -> Frames:
+        """These and what was closed since."""
+        rounds = _joined(self.rounds, new.rounds)
+        last = int(rounds["round"].max()) if len(rounds) else 0
+        return replace(
+            new,
+            round=last,
+            rounds=rounds,
+            metrics=_joined(self.metrics, new.metrics),
+            band=_joined(self.band, new.band),
+            events=_joined(self.events, new.events).tail(EVENTS),
+        )
 
 
 def _joined(before: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

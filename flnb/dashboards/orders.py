@@ -9,7 +9,7 @@ from typing import TypeVar
 from flnb.coordinator.control.connection import Connection
 from flnb.core.errors import UnreachableError
 from flnb.dashboards.access import Person
-from flnb.dashboards.sources import Target
+from flnb.dashboards.targets import Target
 
 T = TypeVar("T")
 _MOST = 32
@@ -23,7 +23,7 @@ class Orders:
     """
 
     def __init__(self, target: Target) -> None:
-        self._target = target
+        self.target = target
         self._open: dict[str, Connection] = {}
         self._lock = threading.Lock()
 
@@ -40,7 +40,7 @@ class Orders:
         Raises:
             FLBaseError: The coordinator refuses, or cannot be reached.
         """
-        if not self._target.served():
+        if not self.target.served():
             raise UnreachableError(
                 "no coordinator holds this lab now, so nobody can do that",
                 hint="flnb coordinator serve LAB",
@@ -53,7 +53,7 @@ class Orders:
         if known is not None and known.ended is not None:
             known.close()
             known = None
-        made = known or self._target.connect(person)
+        made = known or self.target.connect(person)
         with self._lock:
             self._open[person.token] = made
             over = list(self._open)[:-_MOST]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import panel as pn
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Page(pn.viewable.Viewer):  # type: ignore[misc]  # panel is untyped
+class Page(pn.viewable.Viewer):
     """One page.
 
     Args:
@@ -59,7 +59,7 @@ class Page(pn.viewable.Viewer):  # type: ignore[misc]  # panel is untyped
         self.toast: Callable[[str, str], None] = lambda text, kind: None
         """Says something in passing; kinds are `info`, `success`, `warning` and `error`."""
         self.panes: list[Pane] = []
-        self._layout = self.build()
+        self._layout: pn.viewable.Viewable | None = None
 
     def build(self) -> pn.viewable.Viewable:
         """Make the panes, each once, and lay them out."""
@@ -78,12 +78,18 @@ class Page(pn.viewable.Viewer):  # type: ignore[misc]  # panel is untyped
         self.panes.append(made)
         return made.view
 
+    def retitle(self, view: pn.Column, title: str) -> None:
+        """Give a pane, as `pane` returned it, another heading."""
+        next(pane for pane in self.panes if pane.view is view).retitle(title)
+
     def fill(self) -> None:
         """Bring everything up to date."""
         for pane in self.panes:
             pane.fill()
 
     def __panel__(self) -> pn.viewable.Viewable:
+        if self._layout is None:  # not in __init__: the address is read between the two
+            self._layout = self.build()
         return self._layout
 
     # --- what there is to show ------------------------------------------------------------------
@@ -130,7 +136,7 @@ class Page(pn.viewable.Viewer):  # type: ignore[misc]  # panel is untyped
         then: Callable[[T], None],
         *,
         also: Callable[[], None] | None = None,
-    ) -> Callable[[], Awaitable[None]]:
+    ) -> Callable[..., Coroutine[Any, Any, None]]:
         """Do blocking work in a thread, then show what came of it in the session.
 
         Args:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from flnb.dashboards.sources import Source
 
 _MOST_ROWS, _TABLE_S = 10_000_000, 60.0
-_BAND = {"metric": "object", "round": "int64", "low": float, "mid": float, "high": float, "n": int}
+OUTCOMES = ("accepted", "late", "lost", "refused", "failed")
+BAND = ("metric", "round", "low", "mid", "high", "n")
 
 
 def line(source: Source, run: RunId) -> str:
@@ -52,13 +53,37 @@ def band(source: Source, line: str, after: int = 0) -> pd.DataFrame:
 
 def no_band() -> pd.DataFrame:
     """The same without a row."""
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _BAND.items()})
+    return _without_rows(*BAND)
+
+
+def unused(source: Source, line: str, after: int = 0) -> pd.DataFrame:
+    """Who could not be used in the newest round, and why."""
+    query = (
+        "SELECT round, client, outcome, reason FROM assignments "  # noqa: S608  # our own words
+        f"WHERE {line} AND outcome <> 'accepted' AND round > {after} AND round = "
+        f"(SELECT max(round) FROM rounds WHERE {line}) ORDER BY outcome, client LIMIT 200"
+    )
+    return _asked(source, query)
 
 
 def operations(source: Source, most: int = 200) -> pd.DataFrame:
     """The operations log, newest first."""
     query = f"SELECT * FROM operations ORDER BY position DESC LIMIT {most}"  # noqa: S608  # a number of ours
     return _asked(source, query)
+
+
+def _without_rows(*columns: str) -> pd.DataFrame:
+    return pd.DataFrame({name: [] for name in columns})
+
+
+class NOTHING:
+    """Frames of a run before anything is known of it."""
+
+    rounds = _without_rows("round", "seconds_s", "closed_by", "snapshot", "closed_at", *OUTCOMES)
+    metrics = _without_rows("round", "scope", "metric", "value")
+    events = _without_rows("round", "position", "kind", "client", "detail")
+    unused = _without_rows("round", "client", "outcome", "reason")
+    band = _without_rows(*BAND)
 
 
 def series(metrics: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -70,11 +95,11 @@ def series(metrics: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def names(metrics: pd.DataFrame) -> list[str]:
     """The metrics that were measured, those of one's own choice first."""
-    pairs = metrics[["scope", "metric"]].drop_duplicates().itertuples(index=False)
+    pairs = metrics[["scope", "metric"]].drop_duplicates()
     found = [
-        "train_loss" if one.scope == "training" else one.metric
-        for one in pairs
-        if one.scope == "central" or (one.scope == "training" and one.metric == "loss")
+        "train_loss" if scope == "training" else str(metric)
+        for scope, metric in zip(pairs["scope"], pairs["metric"], strict=True)
+        if scope == "central" or (scope == "training" and metric == "loss")
     ]
     return sorted(dict.fromkeys(found), key=lambda name: (name in {"loss", "train_loss"}, name))
 

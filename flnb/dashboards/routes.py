@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from flnb.dashboards.page import Page
 from flnb.dashboards.pages.overview import Overview
+from flnb.dashboards.pages.rounds import Rounds
+from flnb.dashboards.pages.sql import Sql
+from flnb.dashboards.pages.system import System
 
-PAGES: tuple[type[Page], ...] = (Overview,)
+PAGES: tuple[type[Page], ...] = (Overview, Rounds, Sql, System)
 """A page whose room does not exist is not here; nothing is promised that is not there."""
 
 

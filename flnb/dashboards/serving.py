@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import panel as pn
-import panel_material_ui as pmui
 from panel.io.server import get_server
+from panel_material_ui.template.base import Page as Frame
 
 from flnb.core.errors import PlanError
 from flnb.dashboards.access import Doorman
@@ -21,7 +21,7 @@ from flnb.dashboards.orders import Orders
 from flnb.dashboards.page import Page
 from flnb.dashboards.routes import PAGES
 from flnb.dashboards.shell import Shell
-from flnb.dashboards.sources import Target
+from flnb.dashboards.targets import Target
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +95,8 @@ class Pages:
         self._server.start()
         return f"{settings.origin or f'http://localhost:{port}'}{settings.prefix}/"
 
-    def _session(self, page: type[Page], gate: Gate) -> Callable[[], pmui.Page]:
-        def session() -> pmui.Page:
+    def _session(self, page: type[Page], gate: Gate) -> Callable[[], Frame]:
+        def session() -> Frame:
             cookies: Mapping[str, str] = dict(pn.state.cookies or {})
             person = gate.person(cookies)
             assert person is not None, "the gate lets nobody in whom it does not know"
@@ -124,6 +124,7 @@ class Pages:
         """Let everything go."""
         self.feed.close()
         self.orders.close()
+        self.feed.target.close()
 
 
 def prepare() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import panel as pn
-import panel_material_ui as pmui
+from panel_material_ui.template.base import Page as Frame
 
 from flnb.core.cards import Html, escape
 from flnb.dashboards import theme, words
@@ -31,6 +31,11 @@ log = logging.getLogger(__name__)
 _HEAD_CSS = """
 :host { flex: 1 1 auto; min-width: 0; }
 .head { display: flex; align-items: center; gap: 16px; min-width: 0; }
+.head nav { display: none; gap: 4px; }
+.head nav a { color: var(--ink); padding: 6px 12px; border-radius: 8px; font-weight: 550; white-space: nowrap; }
+.head nav a:hover { background: color-mix(in srgb, currentColor 7%, transparent); text-decoration: none; }
+.head nav a[aria-current] { color: var(--accent); background: color-mix(in srgb, var(--accent) 12%, transparent); }
+@media (min-width: 1100px) { .head nav { display: flex; } }
 .head a.brand { color: inherit; font-size: 18px; font-weight: 700; letter-spacing: -.01em; }
 .head .where { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; min-width: 0; }
 .head .who { margin-left: auto; white-space: nowrap; }
@@ -42,6 +47,18 @@ nav a { color: var(--ink); padding: 8px 16px; border-radius: 8px; font-weight: 5
 nav a:hover { background: color-mix(in srgb, currentColor 7%, transparent); text-decoration: none; }
 nav a[aria-current] { color: var(--accent); background: color-mix(in srgb, var(--accent) 12%, transparent); }
 """
+_FRAME = {
+    "& .header": {
+        "backgroundColor": "background.paper",
+        "color": "text.primary",
+        "boxShadow": "none",
+        "borderBottom": "1px solid",
+        "borderColor": "divider",
+        "backgroundImage": "none",
+    },
+    "& .header .MuiIconButton-edgeStart": {"display": {"xs": "inline-flex", "lg": "none"}},
+}
+"""A quiet header; the menu stands in it where there is room, and in a drawer where there is not."""
 
 
 class Shell:
@@ -73,11 +90,11 @@ class Shell:
         self._body = pn.Column(sizing_mode="stretch_width", margin=0)
         self._doc = pn.state.curdoc
 
-    def build(self) -> pmui.Page:
+    def build(self) -> Frame:
         """Make everything, and begin to listen."""
         self._make_page()
         self._hear()
-        shown = pmui.Page(
+        shown = Frame(
             title="",
             header=[self._head],
             sidebar=[self._menu],
@@ -100,6 +117,7 @@ class Shell:
             theme_config=theme.THEME,
             template=TEMPLATE,
             meta_title=self._doc_title,
+            sx=_FRAME,
             main_width=1520,
         )
         self._fill()
@@ -119,7 +137,7 @@ class Shell:
             self._page = self._kind(self._sight, self._person, self._orders)
             self._page.toast = self._toast
             self._sync(self._page)
-            self._body.objects = [self._page]
+            self._body.objects = [self._page.__panel__()]
         except Exception as error:  # the boundary of a whole page
             number = secrets.token_hex(4)
             log.exception("error %s in page %s", number, self._kind.title)
@@ -200,7 +218,7 @@ class Shell:
             )
         who = f"{escape(self._person.role)}: {escape(self._person.name)}"
         return Html(
-            f'<div class="head"><a class="brand" href="./">flnb</a><span class="where">{where}</span>'
+            f'<div class="head"><a class="brand" href="./">flnb</a>{self._menu_markup()}<span class="where">{where}</span>'
             f'<span class="who"><span class="chip">{who}</span> <a class="out" href="sign-out">Sign out</a></span></div>'
         )
 

@@ -50,9 +50,9 @@ class Pane:
         self._error = html(visible=False)
         self._retry = pn.widgets.Button(name="Retry", visible=False, margin=(8, 0, 0, 0), width=96)
         self._retry.on_click(lambda _: self.fill())
-        heading = [html(f"<h2>{escape(title)}</h2>")] if title else []
+        self._heading = html(f"<h2>{escape(title)}</h2>", visible=bool(title))
         self.view = pn.Column(
-            *heading,
+            self._heading,
             content,
             self._error,
             self._retry,
@@ -61,6 +61,11 @@ class Pane:
             margin=0,
             css_classes=["flnb-pane"],
         )
+
+    def retitle(self, title: str) -> None:
+        """Give it another heading."""
+        if title != self.title:
+            self.title, self._heading.object = title, f"<h2>{escape(title)}</h2>"
 
     def fill(self) -> None:
         """Bring it up to date, or show why that cannot be done."""

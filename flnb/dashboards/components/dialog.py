@@ -1,0 +1,58 @@
+"""A dialog that asks before a deed: Escape closes it, and the deed's button says what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from flnb.dashboards.components.panes import html
+
+
+class Dialog:
+    """Asks something; the document puts the focus back where it was (see `head.py`).
+
+    Args:
+        title: What it is about.
+        parts: What is shown and asked.
+        deed: The button that does it, such as `Stop quiet-otter`.
+        do: Called when it is pressed; may be a coroutine.
+        danger: Whether the deed is coloured as one that takes something away.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        parts: Sequence[Any],
+        deed: str,
+        do: Callable[[Any], Any],
+        *,
+        danger: bool = False,
+    ) -> None:
+        self.said = html()
+        """What came of it, when that is worth a sentence in the dialog."""
+        self.deed = pmui.Button(label=deed, color="error" if danger else "primary", on_click=do)
+        self._cancel = pmui.Button(
+            label="Cancel", variant="outlined", on_click=lambda _: self.close()
+        )
+        buttons = pn.Row(self._cancel, self.deed, margin=(16, 0, 0, 0))
+        self.view = pmui.Dialog(
+            *parts,
+            self.said,
+            buttons,
+            title=title,
+            open=False,
+            close_on_click=True,
+            width_option="sm",
+        )
+
+    def open(self, _: Any = None) -> None:
+        """Show it."""
+        self.said.object = ""
+        self.view.open = True
+
+    def close(self) -> None:
+        """Hide it; nothing is done."""
+        self.view.open = False
