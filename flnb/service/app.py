@@ -5,16 +5,19 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from flnb import __version__
+from flnb.service import docs_page
 from flnb.service.entrance import Entrance
 from flnb.service.gateway import Gateway
 from flnb.service.problems import speak_in_one_shape
-from flnb.service.routes import health
+from flnb.service.routes import clients, health, models, records, rounds, runs
 from flnb.service.settings import ServiceSettings
+from flnb.service.shapes.problems import PROBLEMS
+from flnb.service.tags import Tags
 
 _ABOUT = """Watch and steer the federated learning of one lab.
 
 Send `Authorization: Bearer TOKEN` with every request, and `Flnb-Request: 1` with every POST."""
-_ROUTERS = (health.router,)
+_ROUTERS = tuple(noun.router for noun in (health, runs, rounds, models, clients, records))
 
 
 def make_app(gateway: Gateway, settings: ServiceSettings) -> FastAPI:
@@ -29,7 +32,9 @@ def make_app(gateway: Gateway, settings: ServiceSettings) -> FastAPI:
     )
     app.state.gateway, app.state.settings = gateway, settings
     for router in _ROUTERS:
-        app.include_router(router)
+        app.include_router(router, responses=PROBLEMS)
+    app.include_router(docs_page.router)
     speak_in_one_shape(app)
+    app.add_middleware(Tags)
     app.add_middleware(Entrance, settings=settings)
     return app

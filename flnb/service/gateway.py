@@ -100,14 +100,17 @@ class Gateway:
         async with self._downloads:
             yield
 
-    async def status(self) -> pb.StatusReply:
-        """Ask whether the coordinator is there, and how it stands, as a viewer.
+    async def status(self, token: str | None = None) -> pb.StatusReply:
+        """Ask whether the coordinator is there, and how it stands.
+
+        Args:
+            token: Of whoever asks; by default the viewer of the service itself.
 
         Raises:
             FLBaseError: It refuses.
             UnreachableError: It is gone.
         """
-        return await self._asking.status(token=self.viewer)
+        return await self._asking.status(token=token or self.viewer)
 
     async def close(self) -> None:
         """End everything that is asked."""

@@ -1,19 +1,47 @@
-"""Whether service and coordinator answer; for whoever asks, without a token."""
+"""Whether all is well, for whoever asks; and how the lab stands, for whoever may."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from flnb import __version__
-from flnb.service.callers import Way
-from flnb.service.shapes.health import Health
+from flnb.service.callers import Token, Way
+from flnb.service.naming import run_of
+from flnb.service.paging import Part
+from flnb.service.reading import told
+from flnb.service.shapes.lab import Health, Standing, Summary
+from flnb.service.shapes.text import Name
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["lab"])
 
 
 @router.get("/api/health")
 async def health(way: Way, response: Response) -> Health:
-    """Whether the service answers, and its coordinator; 503 when that is gone."""
+    """Whether the service answers, and its coordinator; needs no token."""
     response.headers["Cache-Control"] = "no-store"
     found = await way.status()
     return Health(status="ok", lab=found.lab, version=__version__)
+
+
+@router.get("/api/status")
+async def status(way: Way, token: Token) -> Standing:
+    """How the coordinator stands, and as whom you ask."""
+    found = await way.status(token)
+    return Standing(lab=found.lab, role=found.role, coordinator=json.loads(found.state))
+
+
+@router.get("/api/metrics/summary")
+async def summary(
+    way: Way,
+    token: Token,
+    run: Annotated[Name | None, Query(description="Only this one and its branches.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="So many runs at most.")] = 20,
+) -> Summary:
+    """The newest numbers of all runs."""
+    asked = run_of(run or "")
+    runs = await told(way, token, "RunPage", Part(limit=limit).request(run=asked))
+    rounds = await told(way, token, "RoundPage", Part(limit=1).request(run=asked))
+    return Summary(runs=runs["total"], rounds=rounds["total"], latest=runs["items"])

@@ -1,0 +1,126 @@
+"""A run as it is answered after something was done to it, and the digests of previews."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from typing import Any, NamedTuple
+
+from flnb.core.errors import FLBaseError, HeadMovedError, PlanError
+from flnb.service.gateway import Gateway
+from flnb.service.reading import told
+from flnb.service.shapes.runs import Apply, Preview, RunDetail
+from flnb.transport.v1 import control_pb2 as pb
+
+
+def shown(reply: pb.RunReply) -> RunDetail:
+    """A run as the coordinator told it."""
+    error = json.loads(reply.error) if reply.error else None
+    return RunDetail(
+        id=reply.id,
+        name=reply.name,
+        plan=reply.plan,
+        view=json.loads(reply.view),
+        error=error and {"class": error["class"], "message": error["fields"].get("message", "")},
+    )
+
+
+async def run_in_full(way: Gateway, token: str, run: str) -> RunDetail:
+    """Look a run up.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    return shown(await way.ask(token, "Run", pb.RunRequest(run=run), pb.RunReply))
+
+
+class Digest(NamedTuple):
+    """Exactly what a preview would do; it travels as one word, and back."""
+
+    run: str
+    seen_generation: int
+    seen_round: int
+    target: int
+    base: str
+    """`RUN.GENERATION.ROUND`; empty for the beginning."""
+
+    @property
+    def text(self) -> str:
+        """As it travels; a changed one is noticed."""
+        plain = json.dumps(self, separators=(",", ":"))
+        return f"{hashlib.sha256(plain.encode()).hexdigest()[:16]}.{plain.encode().hex()}"
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Read one.
+
+        Raises:
+            PlanError: It is none.
+        """
+        with contextlib.suppress(ValueError, TypeError):
+            found = cls(*json.loads(bytes.fromhex(text.partition(".")[2])))
+            if found.text == text:
+                return found
+        raise PlanError(
+            "this is not the digest of a preview", hint="ask for one: GET …/rollback?to=ROUND"
+        )
+
+    @property
+    def request(self) -> pb.RollbackRequest:
+        """What the coordinator is asked; without reason and id."""
+        asked = pb.RollbackRequest(
+            run=self.run, seen_generation=self.seen_generation, seen_round=self.seen_round
+        )
+        if self.base:
+            run, generation, number = self.base.rsplit(".", 2)
+            key = pb.RoundKey(run=run, generation=int(generation), round=int(number))
+            asked.base.CopyFrom(key)
+        return asked
+
+
+async def preview(way: Gateway, token: str, run: str, to: str) -> Preview:
+    """Ask what a roll back would do.
+
+    Args:
+        way: To the coordinator.
+        token: Of whoever asks.
+        run: The branch.
+        to: How the round is named, as JSON.
+
+    Raises:
+        FLBaseError: There is nothing to roll back to.
+    """
+    found: dict[str, Any] = await told(
+        way, token, "Preview", pb.CheckpointRequest(run=run, which=to)
+    )
+    base = ".".join(map(str, found["base"])) if found["base"] else ""
+    generation, number = found["seen"]
+    digest = Digest(found["name"], generation, number, found["target"], base)
+    names = ("target", "seen", "leaves", "blocked_by", "facts")
+    told_on = {name: found[name] for name in names}
+    return Preview(run=found["name"], digest=digest.text, **told_on)
+
+
+async def apply(way: Gateway, token: str, run: str, asked: Apply) -> None:
+    """Roll back exactly as a preview said.
+
+    Raises:
+        HeadMovedError: The head is elsewhere now; its `preview` is a fresh one.
+        PlanError: The digest is not of a preview of this run.
+    """
+    digest = Digest.parse(asked.digest)
+    if run != digest.run:
+        raise PlanError(
+            f"the preview is of {digest.run}, not of {run}", hint="call the run as it did"
+        )
+    request = digest.request
+    request.reason = asked.reason
+    request.id = asked.id or hashlib.sha256(asked.digest.encode()).hexdigest()[:32]
+    try:
+        await way.ask(token, "Rollback", request, pb.ToldReply)
+    except HeadMovedError as error:
+        with contextlib.suppress(FLBaseError):  # the head may be before the target by now
+            fresh = await preview(way, token, digest.run, str(digest.target))
+            error.preview = fresh.model_dump()
+        raise
