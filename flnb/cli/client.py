@@ -136,6 +136,42 @@ def revoke(
     output.say(f"{client} is shut out")
 
 
+@app.command(epilog='Example: flnb client quarantine hospital-a --reason "odd losses"')
+def quarantine(
+    client: ClientName,
+    reason: Annotated[str, typer.Option(help="Why; kept in the operations log.")],
+    lab: LabPath = output.DEFAULT_LAB,
+) -> None:
+    """Let a client rest: it may stay connected, and is drawn for no round until it is released."""
+    from flnb.cli import labs
+    from flnb.coordinator import Lab, put_in_quarantine
+
+    with labs.steered(lab, None) as there:
+        if isinstance(there, Lab):
+            put_in_quarantine(there.store, client, reason)
+        else:
+            there.quarantine(client, reason)
+    output.say(f"{client} is not drawn until it is released: flnb client release {client}")
+
+
+@app.command(epilog="Example: flnb client release hospital-a")
+def release(
+    client: ClientName,
+    lab: LabPath = output.DEFAULT_LAB,
+    reason: Annotated[str, typer.Option(help="Why; kept in the operations log.")] = "",
+) -> None:
+    """Let a client that rests be drawn again."""
+    from flnb.cli import labs
+    from flnb.coordinator import Lab, end_quarantine
+
+    with labs.steered(lab, None) as there:
+        if isinstance(there, Lab):
+            end_quarantine(there.store, client, reason)
+        else:
+            there.release(client, reason)
+    output.say(f"{client} is drawn again")
+
+
 def _task(use: str, data: Path | None) -> Task:
     from flnb.core.errors import DataError
     from flnb.tasks import resolve
@@ -156,10 +192,12 @@ def _facts(row: ClientRow) -> dict[str, object]:
         "joined_at": row.joined_at.isoformat() if row.joined_at else None,
         "last_seen_at": row.last_seen_at.isoformat() if row.last_seen_at else None,
         "invite_ends_at": row.invite_ends_at.isoformat() if row.invite_ends_at else None,
+        "quarantined_at": row.quarantined_at.isoformat() if row.quarantined_at else None,
+        "quarantine_reason": row.quarantine_reason,
     }
 
 
 def _cells(row: ClientRow) -> tuple[str, ...]:
     seen = f"{row.last_seen_at:%Y-%m-%d %H:%M:%S}" if row.last_seen_at else "never"
     ends = f"{row.invite_ends_at:%Y-%m-%d %H:%M} UTC" if row.invite_ends_at else ""
-    return row.client, row.state, f"{row.n_examples:,}", row.task, seen, ends
+    return row.client, row.doing, f"{row.n_examples:,}", row.task, seen, ends

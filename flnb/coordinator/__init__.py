@@ -13,6 +13,7 @@ from flnb.coordinator.here import coordinator_of
 from flnb.coordinator.invitations import Invitation, invite_by_lab
 from flnb.coordinator.lab import Lab
 from flnb.coordinator.population import Population, Simulation
+from flnb.coordinator.quarantine import end_quarantine, put_in_quarantine
 from flnb.coordinator.run import Run
 from flnb.coordinator.run_list import RunList
 
@@ -30,7 +31,9 @@ __all__ = [
     "Simulation",
     "clients_of",
     "coordinator_of",
+    "end_quarantine",
     "grant_by_lab",
     "invite_by_lab",
+    "put_in_quarantine",
     "token_state",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from flnb.coordinator.lab import Lab
-    from flnb.store import ClientRecord
+    from flnb.store import ClientRecord, QuarantineRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class ClientRow:
     client: str
     state: str
     """`idle`, `training`, `offline`, `revoked`, `invited` (nobody has joined under the name), or
-    `unknown`: only the process that holds the lab could say."""
+    `unknown`: only the process that holds the lab could say. `simulated` stands in quarantine."""
     n_examples: int
     last_seen_at: datetime | None
     task: str
@@ -32,6 +32,14 @@ class ClientRow:
     """None of one that is only invited."""
     invite_ends_at: datetime | None = None
     """Until when somebody can join under this name, with an invite that was not used."""
+    quarantined_at: datetime | None = None
+    """Since when it is not drawn; None while it may be."""
+    quarantine_reason: str = ""
+
+    @property
+    def doing(self) -> str:
+        """Its state in words, for a list."""
+        return f"{self.state}, quarantined" if self.quarantined_at is not None else self.state
 
     @classmethod
     def of(cls, record: ClientRecord, state: str, invite_ends_at: datetime | None) -> ClientRow:
@@ -79,7 +87,7 @@ class ClientList(Sequence[ClientRow]):
         rows = [
             (
                 row.client,
-                row.state,
+                row.doing,
                 f"{row.n_examples:,}",
                 row.task,
                 f"{row.last_seen_at:%H:%M:%S}" if row.last_seen_at else "never",
@@ -109,12 +117,25 @@ def clients_of(lab: Lab, doing: Mapping[ClientId, str] | None = None) -> list[Cl
         for record in state.clients()
     ]
     rows += [ClientRow(name, "invited", 0, None, "", None, ends) for name, ends in invited.items()]
-    return sorted(rows, key=lambda row: row.client)
+    return sorted(_with_quarantines(rows, state.quarantines()), key=lambda row: row.client)
+
+
+def _with_quarantines(
+    rows: Sequence[ClientRow], resting: Mapping[str, QuarantineRecord]
+) -> Iterator[ClientRow]:
+    """Say of everybody whether it rests; simulated clients are told of only then."""
+    for row in rows:
+        one = resting.get(row.client)
+        found = (one.at, one.reason) if one is not None else (None, "")
+        yield replace(row, quarantined_at=found[0], quarantine_reason=found[1])
+    for name in resting.keys() - {row.client for row in rows}:
+        at, reason = resting[name].at, resting[name].reason
+        yield ClientRow(name, "simulated", 0, None, "", None, None, at, reason)
 
 
 def _line(row: ClientRow) -> str:
-    line = f"{row.client}  {row.state}  {row.n_examples:,} examples"
+    line = f"{row.client}  {row.doing}  {row.n_examples:,} examples"
     if row.joined_at is None:
-        line = f"{row.client}  {row.state}"
+        line = f"{row.client}  {row.doing}"
     ends_at = row.invite_ends_at
     return line if ends_at is None else f"{line}  (invite until {ends_at:%Y-%m-%d %H:%M} UTC)"

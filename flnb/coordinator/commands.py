@@ -38,6 +38,7 @@ async def obey(coordinator: Coordinator, in_io: Callable[..., Awaitable[Any]]) -
             for command in await in_io(state.pending_commands):
                 result = await _answer(coordinator, command)
                 await in_io(state.finish_command, command.id, result)
+            coordinator.rest(await in_io(state.quarantines))
             away = False
         except (StorageUnreachableError, LabLostError) as error:
             if not away:  # once, and not four times a second

@@ -123,6 +123,7 @@ class Coordinator(Hosting, Granting, Steering):
         self._io = ThreadPoolExecutor(1, thread_name_prefix="flnb-io")
         self._loop = LoopThread("flnb-coordinator")
         self._loop.start()
+        self.rest(self.lab.store.state.quarantines())
         self._started_at = SYSTEM_CLOCK.now().astimezone()
         RUNNING[self.lab.path] = self
         self._io.submit(self.lab.store.catch_up)

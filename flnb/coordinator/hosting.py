@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flnb.coordinator.inviting import Inviting
 from flnb.coordinator.population import Population, Simulation
+from flnb.coordinator.quarantine import Quarantining, Resting
 from flnb.core.errors import PlanError, RoundStateError
 from flnb.core.ids import RunId
 
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from flnb.tasks import Task
 
 
-class Hosting(Inviting):
+class Hosting(Inviting, Quarantining):
     """Populations of a coordinator; `Coordinator` inherits it."""
 
     def __init__(self) -> None:
         self._populations: list[Population] = []
+        self._resting = Resting()
         self._drives: dict[RunId, Drive] = {}
         self.gate = threading.RLock()
         """Held while runs and populations come and go: cells and other processes may ask at once."""
@@ -70,7 +72,7 @@ class Hosting(Inviting):
                 self._retire(known)
             if simulation.clients == 0:
                 self.listen()
-            population = Population(task, simulation)
+            population = Population(task, simulation, self._resting)
             self._populations.append(population)
             self._take_in_remote(population)
         return population

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flnb.coordinator.quarantine import Resting
 from flnb.coordinator.standing import Card
 from flnb.core.ids import ClientId, RunId
 from flnb.core.ports import Participants
@@ -56,11 +57,12 @@ class Population:
     close. Populations that share remote clients take turns with one another.
     """
 
-    def __init__(self, task: Task, simulation: Simulation) -> None:
+    def __init__(self, task: Task, simulation: Simulation, resting: Resting | None = None) -> None:
         from flnb.engines import engine_for  # brings torch, which a lab that is only read lacks
 
         self.task = task
         self.simulation = simulation
+        self._resting = resting or Resting()
         self.engine: Participants = engine_for(
             task,
             clients=simulation.clients or None,
@@ -134,12 +136,20 @@ class Population:
 
     def eligible(self, plan: Plan) -> tuple[ClientId, ...]:
         """Every client that can be invited now by a plan."""
-        return tuple(client for client in self.clients if client not in plan.exclude)
+        return tuple(
+            client
+            for client in self.clients
+            if client not in plan.exclude and client not in self._resting
+        )
 
     def needed(self, plan: Plan) -> int:
-        """How many clients must be here for a round: remote ones may still be on their way."""
+        """How many clients must be here for a round.
+
+        Remote ones may still be on their way, and those in quarantine may be released.
+        """
         here = len(self.eligible(plan))
-        return here if self.remote is None else plan.invite or plan.need or max(1, here)
+        for_ever = self.remote is None and not self._resting.names
+        return here if for_ever else plan.invite or plan.need or max(1, here)
 
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Do blocking work of this population in its own thread."""

@@ -17,6 +17,7 @@ from flnb.store.labstore import LabStore
 from flnb.store.lease import Holder, Lease
 from flnb.store.lineage import Generation, Line, RoundKey, Segment
 from flnb.store.metrics import Metrics
+from flnb.store.pages import Page
 from flnb.store.records import (
     ClientRecord,
     Closing,
@@ -28,6 +29,7 @@ from flnb.store.records import (
     JournalRecord,
     Named,
     Operation,
+    QuarantineRecord,
     RunRecord,
     TokenRecord,
 )
@@ -74,6 +76,8 @@ __all__ = [
     "Metrics",
     "Named",
     "Operation",
+    "Page",
+    "QuarantineRecord",
     "Request",
     "RoundKey",
     "RunRecord",

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     case,
     delete,
@@ -103,6 +104,11 @@ def summaries_after(connection: Connection, after: int, most: int) -> list[Closi
     """The next closings of all runs after a position, without what grows with the number of clients."""
     query = select(*_SUMMARY).where(_table.c.position > after).order_by(_table.c.position)
     return [from_row(row) for row in connection.execute(query.limit(most))]
+
+
+def summary_query() -> Select[Any]:
+    """Closings without what grows with the number of clients; `from_row` reads what it finds."""
+    return select(*_SUMMARY)
 
 
 def find(connection: Connection, key: RoundKey) -> Closing | None:

@@ -261,6 +261,16 @@ class ClientRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantineRecord:
+    """That a client is not drawn for rounds, whether it is here or not."""
+
+    client: str
+    at: datetime
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRecord:
     """That a person was given an access token; without such a row a token is worth nothing."""
 

@@ -241,6 +241,15 @@ invites = Table(
     Index("invites_of_client", "client"),
 )
 
+quarantines = Table(
+    "quarantines",
+    metadata,
+    Column("client", Words, primary_key=True),
+    _moment("at"),
+    *map(_text, ("actor", "reason")),
+)
+"""Who is not drawn for now; the row goes with the release, the log keeps both."""
+
 tokens = Table(
     "tokens",
     metadata,

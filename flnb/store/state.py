@@ -25,6 +25,8 @@ from flnb.store.expiry import Expiry
 from flnb.store.generations import Generations
 from flnb.store.lineage import RoundKey
 from flnb.store.names import Names
+from flnb.store.pages import Pages
+from flnb.store.quarantines import Quarantines
 from flnb.store.records import Closing, FailedAttempt, Forgotten, Head, JournalRecord
 from flnb.store.registry import Registry
 from flnb.store.requests import Requests
@@ -34,7 +36,9 @@ from flnb.store.tail import Tail
 from flnb.store.tokens import Tokens
 
 
-class StateStore(Runs, Requests, Registry, Tokens, Generations, Names, Expiry, Epochs, Tail):
+class StateStore(
+    Runs, Requests, Registry, Tokens, Generations, Names, Expiry, Epochs, Tail, Pages, Quarantines
+):
     """The state database of a lab.
 
     Every method that writes raises `StorageFullError` when the disk is full, and nothing is written

@@ -27,6 +27,8 @@ class Admission:
         self._coordinator = coordinator
         self.answers: Mapping[str, Any] = {
             "Clients": self._clients,
+            "Quarantine": self._quarantine,
+            "Release": self._release,
             "Invite": self._invite,
             "Revoke": self._revoke,
             "Tokens": self._tokens,
@@ -36,6 +38,14 @@ class Admission:
 
     def _clients(self, _: Claims, __: pb.ClientsRequest) -> pb.ClientsReply:
         return pb.ClientsReply(clients=_json(self._coordinator.clients))
+
+    def _quarantine(self, _: Claims, request: pb.QuarantineRequest) -> pb.ToldReply:
+        self._coordinator.quarantine(request.client, request.reason)
+        return pb.ToldReply()
+
+    def _release(self, _: Claims, request: pb.QuarantineRequest) -> pb.ToldReply:
+        self._coordinator.release(request.client, request.reason)
+        return pb.ToldReply()
 
     def _invite(self, _: Claims, request: pb.InviteRequest) -> pb.InviteReply:
         made = self._coordinator.invite(request.client, expires=request.expires)

@@ -182,6 +182,16 @@ class Connection:
         """Shut a remote client out; see `Coordinator.revoke`."""
         self._wire.ask("Revoke", pb.RevokeRequest(client=client, reason=reason), pb.RevokeReply)
 
+    def quarantine(self, client: str, reason: str) -> None:
+        """Let a client rest; see `Coordinator.quarantine`."""
+        request = pb.QuarantineRequest(client=client, reason=reason)
+        self._wire.ask("Quarantine", request, pb.ToldReply)
+
+    def release(self, client: str, reason: str = "") -> None:
+        """Let a client be drawn again; see `Coordinator.release`."""
+        request = pb.QuarantineRequest(client=client, reason=reason)
+        self._wire.ask("Release", request, pb.ToldReply)
+
     def token(self, name: str, *, role: str = "viewer", expires: str = "30d") -> Grant:
         """Let a person hold the coordinator; see `Coordinator.token`, and `invite` here."""
         request = pb.GrantRequest(name=name, role=role, expires=expires)

@@ -19,6 +19,7 @@ from flnb.coordinator.control.admission import Admission
 from flnb.coordinator.control.events import Events
 from flnb.coordinator.control.looks import Looks
 from flnb.coordinator.control.orders import Orders
+from flnb.coordinator.control.pages import Pages
 from flnb.coordinator.control.past import Past
 from flnb.coordinator.control.upkeep import Upkeep
 from flnb.coordinator.control.watch import Watch
@@ -44,6 +45,12 @@ _QUESTIONS = frozenset(
         "Aliases",
         "Preview",
         "Vitals",
+        "RunPage",
+        "RoundPage",
+        "ClientPage",
+        "OperationPage",
+        "EventPage",
+        "RoundAt",
     ]
 )
 """What changes nothing and may take long."""
@@ -70,6 +77,7 @@ class ControlService:
             **looks.answers,
             **Orders(coordinator, looks).answers,
             **Past(coordinator, looks).answers,
+            **Pages(coordinator, looks).answers,
             **Admission(coordinator).answers,
             **self._upkeep.answers,
         }

@@ -350,6 +350,36 @@ class ToldReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class PageRequest(_message.Message):
+    __slots__ = ("limit", "offset", "run", "client", "state", "actor", "verb", "committed", "after")
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    VERB_FIELD_NUMBER: _ClassVar[int]
+    COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    limit: int
+    offset: int
+    run: str
+    client: str
+    state: str
+    actor: str
+    verb: str
+    committed: bool
+    after: str
+    def __init__(self, limit: _Optional[int] = ..., offset: _Optional[int] = ..., run: _Optional[str] = ..., client: _Optional[str] = ..., state: _Optional[str] = ..., actor: _Optional[str] = ..., verb: _Optional[str] = ..., committed: _Optional[bool] = ..., after: _Optional[str] = ...) -> None: ...
+
+class QuarantineRequest(_message.Message):
+    __slots__ = ("client", "reason")
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    client: str
+    reason: str
+    def __init__(self, client: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
 class ClientsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
