@@ -71,9 +71,9 @@ def _writers_are_forked_ready() -> Iterator[None]:
     fork, prepared = ForkServer.fork, weakref.WeakSet[ForkServer]()
 
     def ready(server: ForkServer, entry: str, **given: Any) -> Worker:
-        if entry == "flnb.store.writer:serve" and server not in prepared:
+        if entry.startswith("flnb.store.") and server not in prepared:
             prepared.add(server)
-            server.preload(("flnb.store.writer", "icechunk", "zarr"))
+            server.preload((entry.partition(":")[0], "icechunk", "zarr"))
         return fork(server, entry, **given)
 
     with pytest.MonkeyPatch.context() as patch:

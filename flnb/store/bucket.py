@@ -12,6 +12,7 @@ only for labs in S3.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,8 +58,11 @@ _SILENT = (
     "dispatch failure",
     "stream",
     "http client",
+    "unhandled error",  # an answer without a code: of what stands before a server, or is overrun
 )
 """Of botocore and Icechunk themselves, in small letters; the others are codes of servers."""
+_BUSY_STATUS = re.compile(r"429|5\d\d")
+"""What botocore takes for the code of an answer that has none."""
 _proven: set[tuple[HistoryPlace, str | None]] = set()
 """Places that this process has tried already, each with the server that it lies on."""
 
@@ -185,7 +189,7 @@ def in_plain_words(place: HistoryPlace, error: Exception) -> FLBaseError | None:
             f"the credentials have no right to {place}: {why}",
             hint="they need the rights to list, read, write and delete there",
         )
-    if _any_in(_BUSY, code) or _any_in(_SILENT, said):
+    if _any_in(_BUSY, code) or _any_in(_SILENT, said) or _BUSY_STATUS.fullmatch(code):
         hint = f"look whether {endpoint_url() or 'AWS'} can be reached from here, then run.resume()"
         return StorageUnreachableError(str(place), why, hint=hint)
     return None

@@ -26,6 +26,8 @@ _QUOTED = re.compile(r'`[^`]*`|"[^"]*"|\S*/\S*')
 _NO_FILE = re.compile(
     r"Object at location .* not found: (No such file or directory \(os error 2\)|is directory)"
 )
+_NO_CODE = "Error"
+"""All that is left of an answer whose body says nothing."""
 _NO_OBJECT = "NoSuchKey"
 _NO_SNAPSHOT = "snapshot not found"
 _TOO_SHORT = ("InvalidRange", "requested range was invalid")
@@ -53,7 +55,8 @@ _UNDECODABLE = (
 
 def cause(error: BaseException) -> str:
     """The innermost cause, for a person to read."""
-    return _links(_origin(error))[-1] or type(error).__name__
+    said = _links(_origin(error))[-1]
+    return "an error without a word" if said == _NO_CODE else said or type(error).__name__
 
 
 def codes(error: BaseException) -> list[str]:

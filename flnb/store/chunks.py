@@ -76,7 +76,12 @@ def arrange(store: Any, groups: Groups, before: Groups) -> None:
 
 
 def write_chunks(
-    store: Any, groups: Groups, before: Groups, sums_before: Checksums | None = None
+    store: Any,
+    groups: Groups,
+    before: Groups,
+    sums_before: Checksums | None = None,
+    *,
+    limit_s: float | None = None,
 ) -> Checksums:
     """Write every chunk that is not as it was before.
 
@@ -88,11 +93,13 @@ def write_chunks(
         groups: What will be in it.
         before: What is in it, as far as it is known.
         sums_before: Checksums of what is in it.
+        limit_s: Longest wait for the answer about a chunk.
 
     Returns:
         Checksums of all chunks; they are made while the chunks are written.
 
     Raises:
+        TimeoutError: No answer about a chunk.
         ValueError: The groups hold no value at all.
     """
     from zarr.core.sync import sync
@@ -121,7 +128,8 @@ def write_chunks(
 
     with ThreadPoolExecutor(1, thread_name_prefix="flnb-checksums") as beside:
         summing = beside.submit(sum_up)
-        sync(_put(store, [(f"{name}/c/{index}", piece) for name, index, piece in changed]))
+        pieces = [(f"{name}/c/{index}", piece) for name, index, piece in changed]
+        sync(_put(store, pieces, limit_s))
     summing.result()
     return sums
 
@@ -146,7 +154,11 @@ def first_difference(groups: Groups, sums: Checksums) -> str:
 
 
 def read_arrays(
-    store: Any, arrays: Mapping[str, Any], observe: Callable[[np.ndarray], object] | None = None
+    store: Any,
+    arrays: Mapping[str, Any],
+    observe: Callable[[np.ndarray], object] | None = None,
+    *,
+    limit_s: float | None = None,
 ) -> dict[str, np.ndarray]:
     """Read Zarr arrays into memory that starts on 64 bytes.
 
@@ -155,9 +167,11 @@ def read_arrays(
         arrays: By name, as Zarr opens them.
         observe: Called with every piece in order, in a thread of its own while the next piece is
             read: a digest costs as much time as the disk.
+        limit_s: Longest wait for a chunk.
 
     Raises:
         DamagedError: A chunk is missing; says which.
+        TimeoutError: A chunk did not come.
     """
     from zarr.core.sync import sync
 
@@ -168,7 +182,7 @@ def read_arrays(
             size = arrays[name].chunks[0]
             for start in range(0, values.size, _PIECE * size):
                 piece = values[start : start + _PIECE * size]
-                sync(_get(store, name, piece, start // size, size))
+                sync(_get(store, name, piece, start // size, size, limit_s=limit_s))
                 if observe is not None:
                     observed.append(beside.submit(observe, piece))
     for each in observed:
@@ -176,7 +190,9 @@ def read_arrays(
     return found
 
 
-async def _get(store: Any, name: str, piece: np.ndarray, first: int, size: int) -> None:
+async def _get(
+    store: Any, name: str, piece: np.ndarray, first: int, size: int, *, limit_s: float | None
+) -> None:
     """Read consecutive chunks of an array, several at a time."""
     from zarr.buffer import default_buffer_prototype
 
@@ -184,7 +200,7 @@ async def _get(store: Any, name: str, piece: np.ndarray, first: int, size: int) 
 
     async def chunk(index: int, target: np.ndarray) -> None:
         try:
-            async with turns:
+            async with turns, asyncio.timeout(limit_s):
                 buffer = await store.get(f"{name}/c/{first + index}", prototype)
         except Exception as error:
             error.add_note(f"{CHUNK_NOTE}{first + index} of {name}")
@@ -206,14 +222,14 @@ async def _get(store: Any, name: str, piece: np.ndarray, first: int, size: int) 
         await asyncio.wait(reads)
 
 
-async def _put(store: Any, chunks: list[tuple[str, np.ndarray]]) -> None:
+async def _put(store: Any, chunks: list[tuple[str, np.ndarray]], limit_s: float | None) -> None:
     from zarr.buffer import default_buffer_prototype
 
     as_buffer = default_buffer_prototype().buffer.from_array_like
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def put(key: str, piece: np.ndarray) -> None:
-        async with turns:
+        async with turns, asyncio.timeout(limit_s):
             await store.set(key, as_buffer(piece.view(np.uint8)))
 
     await asyncio.gather(*(put(key, piece) for key, piece in chunks))

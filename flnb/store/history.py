@@ -40,6 +40,7 @@ from flnb.store.fencing import check_epoch, put_under_mark
 from flnb.store.ordering import commit_in_order
 from flnb.store.place import HistoryPlace
 from flnb.store.repository import FIRST_BRANCH, exclusive, open_repository, plain_errors
+from flnb.store.silence import Wait
 
 if TYPE_CHECKING:
     from icechunk import Repository, Session
@@ -70,6 +71,7 @@ class History:
 
     def __init__(self, place: HistoryPlace | Path | str, *, checked: bool = False) -> None:
         self.place, self._checked = HistoryPlace.parse(place), checked
+        self._wait = Wait(with_end=not self.place.local)
         self._repository: Repository | None = None
         self._last: _Commit | None = None
 
@@ -108,9 +110,10 @@ class History:
             session = self._session(repository, run)
             check_epoch(repository, run, session.snapshot_id, meta)
             before = self._before(session.snapshot_id)
-            arrange(session.store, arrays, before)
+            self._wait.call(lambda: arrange(session.store, arrays, before))
             sums_before = self._last.sums if before and self._last else {}
-            sums = write_chunks(session.store, arrays, before, sums_before)
+            limit_s = self._wait.limit_s
+            sums = write_chunks(session.store, arrays, before, sums_before, limit_s=limit_s)
             failpoints.reach("chunks-written")
             snapshot = _commit(repository, session, run, {**meta, _SUMS: sums})
         self._last = _Commit(snapshot, arrays, sums)
@@ -141,11 +144,11 @@ class History:
         with self._reading() as repository, _whole(snapshot):
             with _known(snapshot, repository):
                 session = repository.readonly_session(snapshot_id=snapshot)
-            arrays = _arrays(repository, session, snapshot)
+            arrays = self._wait.call(lambda: _arrays(repository, session, snapshot))
             if missing := set(names or ()) - arrays.keys():
                 raise NotFoundError("group", min(missing), arrays)
             wanted = {name: arrays[name] for name in names or arrays}
-            return read_arrays(session.store, wanted, observe)
+            return read_arrays(session.store, wanted, observe, limit_s=self._wait.limit_s)
 
     def check_sums(self, snapshot: str, groups: Groups) -> None:
         """Compare what was read of a version with the checksums that were committed with it.

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flnb.core import failpoints
-from flnb.core.errors import FLBaseError, StoreError
+from flnb.core.errors import FLBaseError, StorageUnreachableError, StoreError
+from flnb.store import silence
 from flnb.store.causes import cause, words
 from flnb.store.disk import room_at
 from flnb.store.place import HistoryPlace
+from flnb.store.silence import answered, patient
 
 if TYPE_CHECKING:
     from icechunk import Repository, RepositoryConfig
@@ -90,6 +92,9 @@ def plain_errors(place: HistoryPlace) -> Iterator[None]:
             yield
         except icechunk.IcechunkError as error:
             raise in_plain_words(place, error) or _unusable(place, error) from error
+        except TimeoutError as error:
+            said = f"no answer for {silence.ANSWER_S:.0f} s"
+            raise StorageUnreachableError(str(place), said) from error
         return
     try:
         with room_at(place.folder, icechunk.IcechunkError):
@@ -143,20 +148,21 @@ def _open_in_bucket(place: HistoryPlace, *, create: bool, checked: bool) -> Repo
     if create and not checked:
         check_bucket(place)
     storage, config = place.storage(), _config()
-    if not icechunk.Repository.exists(storage):
+    if not answered(lambda: icechunk.Repository.exists(storage)):
         if not create:
             raise _missing(place)
         try:
-            icechunk.Repository.create(storage)  # with settings, it would keep them there
+            # With settings, it would keep them there.
+            answered(lambda: icechunk.Repository.create(storage))
         except icechunk.IcechunkError as error:
             if not any(sign in words(error) for sign in ("clean prefixes", "conflict")):
                 raise
-            if not icechunk.Repository.exists(storage):
+            if not answered(lambda: icechunk.Repository.exists(storage)):
                 finish_creation(place, _FIRST_SNAPSHOT)
-    opened = icechunk.Repository.open(storage, config)
+    opened = answered(lambda: icechunk.Repository.open(storage, config))
     # Its client was made before the settings were known and tries for half a minute; one that is
     # read again makes a client of its own, by them.
-    return copy.copy(opened)
+    return patient(copy.copy(opened))
 
 
 def _is_there(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from tests.s3.line import Line
 from tests.s3.servers import Moto, strict_moto
 
 BUCKET = "lab"
+PRELOAD = ("flnb.store.committing", "icechunk", "zarr", "tests.s3.racers", "tests.s3.collecting")
 
 
 @pytest.fixture(scope="session", params=["moto", pytest.param("ceph", marks=pytest.mark.s3)])
@@ -38,7 +39,7 @@ def strict(server, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def fork_server():
-    server = ForkServer.start(preload=("flnb.store.writer", "icechunk", "zarr", "tests.s3.racers"))
+    server = ForkServer.start(preload=PRELOAD)
     yield server
     server.close()
 

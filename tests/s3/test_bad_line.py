@@ -6,8 +6,9 @@ import logging
 import pytest
 
 from flnb.core.errors import CommitConflictError, StorageUnreachableError
-from flnb.store import History, HistoryWriter
+from flnb.store import History, HistoryWriter, silence
 from flnb.testing.stores import same_bits, sample_groups
+from tests.s3.line import Refusal
 from tests.s3.servers import wait_for
 
 
@@ -86,3 +87,40 @@ def test_reading_over_a_dead_line_says_so_and_reads_later(place, line):
         history.read(snapshot)
     line.mend()
     wait_for(lambda: same_bits(history.read(snapshot), sample_groups()), "read again")
+
+
+@pytest.mark.parametrize("status", ["503 Service Unavailable", "429 Too Many Requests"])
+def test_a_server_that_has_too_much_to_do_is_asked_again_and_then_named(status, place, line):
+    history = History(place)
+    snapshot = history.write("r", sample_groups(0), {})
+    for call in (lambda: history.keep("kept", snapshot), lambda: history.size_bytes):
+        told = line.refuse(Refusal(status))
+        with pytest.raises(StorageUnreachableError, match="does not answer"):
+            call()
+        assert told.said
+    line.mend()
+    assert same_bits(history.read(snapshot), sample_groups(0))
+
+
+def test_a_commit_outlasts_a_server_that_says_nothing_but_that_it_is_busy(writer, line, place):
+    writer.submit("r", sample_groups(0), {}).wait(30)
+    told = line.refuse(Refusal("503 Service Unavailable"))
+    ticket = writer.submit("r", sample_groups(1), {})
+    wait_for(lambda: is_held_up(ticket), "the writer says that it waits")
+    told.left = told.said
+    assert same_bits(History(place).read(ticket.wait(60)), sample_groups(1))
+
+
+@pytest.mark.parametrize("asked", [b"", b"PUT", b"/chunks/", b"/refs/"])
+def test_a_server_that_takes_requests_and_answers_none_is_given_up(asked, place, line, monkeypatch):
+    history = History(place)
+    history.write("r", sample_groups(0), {})
+    monkeypatch.setattr(silence, "ANSWER_S", 0.3)
+    told = line.refuse(Refusal("", sign=asked))
+    with pytest.raises(StorageUnreachableError, match="no answer for"):
+        history.write("r", sample_groups(1), {})
+    assert told.said
+    monkeypatch.undo()
+    line.mend()
+    snapshot = history.write("r", sample_groups(2), {})
+    assert same_bits(history.read(snapshot), sample_groups(2))

@@ -29,7 +29,7 @@ def state_url(postgres, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def fork_server():
-    server = ForkServer.start(preload=("flnb.store.writer", "icechunk", "zarr", "psycopg"))
+    server = ForkServer.start(preload=("flnb.store.committing", "icechunk", "zarr", "psycopg"))
     yield server
     server.close()
 

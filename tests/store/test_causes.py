@@ -65,6 +65,11 @@ def test_a_server_that_says_nothing_beside_its_code_is_understood():
     missing = of_icechunk("service error", "NoSuchKey:", "NoSuchKey:")  # as Ceph's answer reads
     assert codes(missing) == ["NoSuchKey", "NoSuchKey"]
     assert is_damage(missing)
+    wordless = of_icechunk("service error", "unhandled error", "Error")
+    for error in (wordless, of_botocore("503"), of_botocore("429")):  # their answers had no body
+        assert isinstance(in_plain_words(PLACE, error), StorageUnreachableError)
+        assert not is_damage(error)
+    assert in_plain_words(PLACE, of_botocore("400")) is None
 
 
 @pytest.mark.parametrize("code", ["RequestTimeTooSkewed", "AuthorizationHeaderMalformed", "Error"])
