@@ -28,6 +28,7 @@ from flnb.cli import (
     runs,
     sql,
     token,
+    ui,
     verify,
 )
 
@@ -72,6 +73,7 @@ app.add_typer(coordinator.app, name="coordinator")
 app.add_typer(certs.app, name="certs")
 app.add_typer(token.app, name="token")
 app.command(epilog='Example: flnb sql "SELECT * FROM rounds LIMIT 5"')(sql.sql)
+app.command(epilog="Example: flnb ui ./lab")(ui.ui)
 app.command(epilog="Example: flnb doctor --lab ./lab")(doctor.doctor)
 app.command(epilog="Example: flnb verify --lab ./lab")(verify.verify)
 

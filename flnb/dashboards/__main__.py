@@ -26,6 +26,8 @@ def main() -> int:
     parser.add_argument("--prefix", default="")
     parser.add_argument("--until-eof", action="store_true")
     said = parser.parse_args()
+    if said.until_eof:  # ^C in a terminal reaches this process, too; it ends when its pipe does
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     from flnb.core.errors import FLBaseError  # after the resources are settled
 
@@ -44,7 +46,8 @@ def _serve(said: argparse.Namespace) -> int:
     pages = Pages(target_of(said.target), settings)
     address = pages.start()
     loop = pages.loop
-    for number in (signal.SIGINT, signal.SIGTERM):
+    ends = (signal.SIGTERM,) if said.until_eof else (signal.SIGINT, signal.SIGTERM)
+    for number in ends:
         signal.signal(number, lambda *_: loop.add_callback_from_signal(loop.stop))
     if said.until_eof:
         threading.Thread(target=_stop_at_eof, args=(loop,), daemon=True).start()

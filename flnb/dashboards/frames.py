@@ -56,12 +56,19 @@ class Frames:
             known = None  # its head was moved: other rounds lead to it
         if known is not None and known.round == view.round:
             return known
+        whole = queries.line(source, run)
+        last = queries.newest(source, whole)
+        if known is not None and known.round == last:
+            return known
+        if known is not None and known.round > last:
+            known = None  # rounds were taken back
         after = known.round if known is not None else 0
-        line = queries.line(source, run)
+        # While these are asked one after the other the next round may close.
+        line = f"{whole} AND round <= {last}"
         new = cls(
             run,
             *stands,
-            view.round,
+            last,
             queries.rounds(source, line, after),
             queries.metrics(source, line, after),
             queries.band(source, line, after) if clients else queries.no_band(),
@@ -72,12 +79,9 @@ class Frames:
 
     def grown(self, new: Frames) -> Frames:
         """These and what was closed since."""
-        rounds = _joined(self.rounds, new.rounds)
-        last = int(rounds["round"].max()) if len(rounds) else 0
         return replace(
             new,
-            round=last,
-            rounds=rounds,
+            rounds=_joined(self.rounds, new.rounds),
             metrics=_joined(self.metrics, new.metrics),
             band=_joined(self.band, new.band),
             events=_joined(self.events, new.events).tail(EVENTS),

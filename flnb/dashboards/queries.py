@@ -16,6 +16,12 @@ OUTCOMES = ("accepted", "late", "lost", "refused", "failed")
 BAND = ("metric", "round", "low", "mid", "high", "n")
 
 
+def newest(source: Source, line: str) -> int:
+    """The last closed round; 0 before the first."""
+    found = source.ask(f"SELECT coalesce(max(round), 0) AS last FROM rounds WHERE {line}")  # noqa: S608  # our own words
+    return int(found.df()["last"][0])
+
+
 def line(source: Source, run: RunId) -> str:
     """An SQL condition for the rounds that lead to the head of a run."""
     return source.run(run).source.line

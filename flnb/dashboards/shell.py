@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import panel as pn
+import panel_material_ui as pmui
 from panel_material_ui.template.base import Page as Frame
 
 from flnb.core.cards import Html, escape
@@ -39,7 +40,7 @@ _HEAD_CSS = """
 .head a.brand { color: inherit; font-size: 18px; font-weight: 700; letter-spacing: -.01em; }
 .head .where { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; min-width: 0; }
 .head .who { margin-left: auto; white-space: nowrap; }
-@media (max-width: 700px) { .head .lab, .head .out, .head .branch { display: none; } .head { gap: 8px; } }
+@media (max-width: 700px) { .head .lab, .head .out, .head .branch, .head .chip .name { display: none; } .head { gap: 8px; } }
 """
 _MENU_CSS = """
 nav { display: flex; flex-direction: column; gap: 4px; padding: 8px; }
@@ -84,15 +85,22 @@ class Shell:
         self._still, self._sight = still, feed.sight(person)
         self._stop: Callable[[], None] = lambda: None
         self._waiting, self._lock = False, threading.Lock()
+        self._loaded = False
         self._page: Page | None = None
         self._head, self._menu, self._banner = html(css=_HEAD_CSS), html(css=_MENU_CSS), html()
-        self._title = html(f"<h1>{escape(kind.title)}</h1>")
+        self._title = html(f"<h1>{escape(kind.title)}</h1>", styles={"flex": "1 1 160px"})
+        self._picker = pmui.Select(label="Run", options=[], size="small", width=280, margin=0)
+        self._picker.visible = False
         self._body = pn.Column(sizing_mode="stretch_width", margin=0)
         self._doc = pn.state.curdoc
 
     def build(self) -> Frame:
         """Make everything, and begin to listen."""
         self._make_page()
+        if self._doc is None:
+            self._loaded = True
+        else:
+            pn.state.onload(self._on_load)
         self._hear()
         shown = Frame(
             title="",
@@ -100,7 +108,9 @@ class Shell:
             sidebar=[self._menu],
             main=[
                 pn.Column(
-                    self._title,
+                    pn.FlexBox(
+                        self._title, self._picker, align_items="center", gap="8px", margin=0
+                    ),
                     self._banner,
                     self._body,
                     sizing_mode="stretch_width",
@@ -137,6 +147,8 @@ class Shell:
             self._page = self._kind(self._sight, self._person, self._orders)
             self._page.toast = self._toast
             self._sync(self._page)
+            self._page.param.watch(self._run_changed, "run")
+            self._picker.param.watch(self._picked, "value")
             self._body.objects = [self._page.__panel__()]
         except Exception as error:  # the boundary of a whole page
             number = secrets.token_hex(4)
@@ -170,13 +182,19 @@ class Shell:
     def _news(self) -> None:
         """Something changed; on the feed's thread."""
         with self._lock:
-            if self._waiting:
+            if self._waiting or not self._loaded:
                 return
             self._waiting = True
         if self._doc is None:
             self._fill()
         else:
             self._doc.add_next_tick_callback(self._fill)
+
+    def _on_load(self) -> None:
+        """The browser has the document; what is streamed before that would be lost on its way."""
+        with self._lock:
+            self._loaded = True
+        self._fill()
 
     def _fill(self) -> None:
         with self._lock:
@@ -186,11 +204,33 @@ class Shell:
             self._body.objects = [html(states.signed_out())]
             return
         with pn.io.hold():
-            self._set(self._banner, banner(self._sight.now.standing))
+            said = banner(self._sight.now.standing)
+            self._set(self._banner, said)
+            self._banner.visible = bool(said)
             self._set(self._head, self._head_markup())
             self._set(self._menu, self._menu_markup())
             if self._page is not None:
                 self._page.fill()
+                self._offer_runs(self._page)
+
+    def _offer_runs(self, page: Page) -> None:
+        """The run picker, on pages that show one run."""
+        names = list(page.names()) if page.of_a_run else []
+        if names != list(self._picker.options):
+            self._picker.options = names
+            self._picker.visible = bool(names)
+        if page.run in names and self._picker.value != page.run:
+            self._picker.value = page.run
+
+    def _picked(self, event: Any) -> None:
+        if self._page is not None and event.new and event.new != self._page.run:
+            self._page.run = event.new
+
+    def _run_changed(self, _: Any) -> None:
+        """By the picker, by the address, or by the page itself."""
+        self._hear()
+        if self._loaded:
+            self._fill()
 
     def _set(self, pane: pn.pane.HTML, markup: str) -> None:
         if pane.object != markup:
@@ -216,7 +256,7 @@ class Shell:
                 f' <b>{escape(view.name)}</b> <span class="branch quiet">{escape(view.branch)}</span>'
                 f" {words.status(view)} {view.round}/{view.rounds}"
             )
-        who = f"{escape(self._person.role)}: {escape(self._person.name)}"
+        who = f'{escape(self._person.role)}<span class="name">: {escape(self._person.name)}</span>'
         return Html(
             f'<div class="head"><a class="brand" href="./">flnb</a>{self._menu_markup()}<span class="where">{where}</span>'
             f'<span class="who"><span class="chip">{who}</span> <a class="out" href="sign-out">Sign out</a></span></div>'

@@ -1,0 +1,68 @@
+"""`flnb ui`: the pages of a lab or of a coordinator elsewhere, in a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from flnb.cli import output
+from flnb.cli.output import AsJson
+
+
+def ui(
+    target: Annotated[
+        str,
+        typer.Argument(metavar="LAB|PASS", help="A lab, or a pass to a coordinator elsewhere."),
+    ] = "-",
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 0,
+    origin: Annotated[
+        str, typer.Option(metavar="URL", help="Beyond this machine: https://… of the proxy.")
+    ] = "",
+    open_browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the link in a browser.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Show every run live in a browser, until ^C; the link that is printed signs you in, once.
+
+    Without an argument the pass in FLNB_PASS, or the lab in FLNB_LAB. Others sign in with a token
+    that "flnb token NAME" made.
+    """
+    command = [sys.executable, "-m", "flnb.dashboards", target, "--host", host]
+    command += ["--port", str(port), "--origin", origin, "--until-eof"]
+    # The pages end with their standard input, whatever becomes of this process.
+    with subprocess.Popen(  # noqa: S603  # our own module
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "BOKEH_RESOURCES": "server"},
+    ) as pages:
+        assert pages.stdout is not None, "a pipe was asked for"
+        line = pages.stdout.readline()
+        if line:
+            _show(json.loads(line), open_browser=open_browser and not as_json, as_json=as_json)
+        try:
+            code = pages.wait()
+        except KeyboardInterrupt:
+            pages.communicate()
+            raise
+    raise typer.Exit(code)
+
+
+def _show(told: dict[str, str], *, open_browser: bool, as_json: bool) -> None:
+    link = f"{told['address']}sign-in?ticket={told['ticket']}"
+    if as_json:
+        output.line({"address": told["address"], "link": link})
+        return
+    output.say(f"pages at {told['address']}; this link signs you in, once; ^C ends them")
+    typer.echo(link)
+    if open_browser:
+        webbrowser.open(link)
