@@ -36,6 +36,7 @@ from flnb.store.chunks import (
     read_arrays,
     write_chunks,
 )
+from flnb.store.disk import write_out
 from flnb.store.fencing import check_epoch, put_under_mark
 from flnb.store.ordering import commit_in_order
 from flnb.store.place import HistoryPlace
@@ -87,7 +88,7 @@ class History:
         self._open()
 
     def write(self, run: RunId, groups: Groups, meta: Mapping[str, Any]) -> str:
-        """Commit a version of a run; returns the identity of the snapshot.
+        """Commit a version of a run; returns the identity of the snapshot, once it is on the disk.
 
         Args:
             run: Whose branch grows.
@@ -116,6 +117,8 @@ class History:
             sums = write_chunks(session.store, arrays, before, sums_before, limit_s=limit_s)
             failpoints.reach("chunks-written")
             snapshot = _commit(repository, session, run, {**meta, _SUMS: sums})
+            if self.place.folder is not None:  # who names the commit relies on it after a power cut
+                write_out(self.place.folder)
         self._last = _Commit(snapshot, arrays, sums)
         return snapshot
 

@@ -1,7 +1,9 @@
 """History: exact bits, unchanged chunks written once, branches that can be reset, no noise."""
 
+import errno
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from flnb.core.errors import DamagedError, NotFoundError, StoreError
+from flnb.core.errors import DamagedError, NotFoundError, StorageFullError, StoreError
 from flnb.store import History
 from flnb.store.chunks import CHUNK_BYTES
+from flnb.store.disk import write_out
 from flnb.testing.stores import same_bits, sample_groups
 
 CHUNK = CHUNK_BYTES // 4
@@ -155,3 +158,33 @@ def test_nothing_is_said_on_the_standard_streams(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", write, str(tmp_path)], capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_commit_is_on_the_disk_before_anybody_can_name_it(history, monkeypatch):
+    seen = []
+
+    def written(where):
+        tip = history._open().lookup_branch("r")
+        seen.append((where, history._open().lookup_snapshot(tip).metadata["round"]))
+        write_out(where)
+
+    monkeypatch.setattr("flnb.store.history.write_out", written)
+    for number in (1, 2):
+        history.write("r", {"parameters": ramp(10 + number)}, {"round": number})
+        assert seen[-1] == (history.place.folder, number)
+    assert len(seen) == 2
+
+
+def test_a_commit_that_the_disk_does_not_take_is_an_error_and_can_be_written_again(
+    history, monkeypatch
+):
+    with monkeypatch.context() as broken:
+        broken.setattr("flnb.store.disk._libc", SimpleNamespace(syncfs=lambda _: -1))
+        broken.setattr("ctypes.get_errno", lambda: errno.EIO)
+        with pytest.raises(StoreError, match="Input/output error"):
+            history.write("r", {"parameters": ramp(10)}, {})
+        broken.setattr("ctypes.get_errno", lambda: errno.ENOSPC)
+        with pytest.raises(StorageFullError):
+            history.write("r", {"parameters": ramp(11)}, {})
+    snapshot = history.write("r", {"parameters": ramp(12)}, {})
+    assert len(history.read(snapshot)["parameters"]) == 12
