@@ -10,17 +10,15 @@ from flnb.coordinator.lab import Lab
 from flnb.core.clock import SystemClock
 from flnb.core.errors import RoundStateError
 from flnb.store import History, LabStore, sweep
-from flnb.store.chunks import CHUNK_BYTES
 
-CHUNK = CHUNK_BYTES // 4
+N_VALUES = 1000
+"""Enough for a chunk that is an object of its own."""
 
 
 def version(number):
-    """Three chunks; each version changes one of them and shares two with those before."""
-    values = np.zeros(3 * CHUNK, np.float32)
-    for one in range(max(0, number - 2), number + 1):
-        values[(one % 3) * CHUNK] = one
-    return {"parameters": values}
+    """Three arrays of one chunk; each version changes one of them and shares two with those before."""
+    last = {one % 3: one for one in range(max(0, number - 2), number + 1)}
+    return {f"part-{k}": np.full(N_VALUES, last.get(k, 0), np.float32) for k in range(3)}
 
 
 def commit(channel, _fds):

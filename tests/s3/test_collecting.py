@@ -58,7 +58,7 @@ def test_commits_share_chunks_with_those_that_another_process_lets_go(place, ser
 
 @pytest.mark.long
 def test_hundreds_of_commits_share_chunks_with_those_that_go(place, server, forked):
-    collected_beside_commits(place, server, forked, times=100)
+    collected_beside_commits(place, server, forked, times=30)
 
 
 @pytest.mark.long
