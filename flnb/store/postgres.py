@@ -196,12 +196,15 @@ def without_password(url: str) -> str:
 
 
 def _parsed(url: str) -> URL:
-    scheme, _, rest = url.partition("://")
+    scheme, there, rest = url.partition("://")
     hint = (
         "state=postgresql://user@host/database; the password may come from PGPASSWORD or ~/.pgpass"
     )
     if scheme.partition("+")[0] not in _SCHEMES:
-        raise AddressError(f"state is kept in PostgreSQL, not in {scheme}://", hint=hint)
+        other = (
+            f"{scheme}://" if there else "a file"
+        )  # of which no more is said: it may hold a password
+        raise AddressError(f"state is kept in PostgreSQL, not in {other}", hint=hint)
     try:
         return make_url(f"postgresql+psycopg://{rest}")
     except (ArgumentError, ValueError):  # whose text may hold the password

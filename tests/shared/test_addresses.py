@@ -43,6 +43,7 @@ def test_addresses_that_lead_nowhere_are_told_apart(postgres):
         f"postgresql://flnb:{PASSWORD}@{there}/nodb", AddressError
     )
     assert "not in mysql://" in refused("mysql://root@localhost/flnb", AddressError)
+    assert "not in a file" in refused("./state.db", AddressError)
     assert "cannot be read" in refused(f"postgresql://flnb:{PASSWORD}@host:port/x", AddressError)
     assert "no such schema" in refused(f"{postgres.url}&options=-csearch_path%3Dnowhere")
 

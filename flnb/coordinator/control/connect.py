@@ -20,6 +20,7 @@ from flnb.transport.certified_file import read_certified
 if TYPE_CHECKING:
     from flnb.transport import Certified
 
+_PLACES = ("s3", "postgresql", "postgres")
 _RENEW_AT = 0.5
 """Of a token's life; the rest is for what is open then."""
 
@@ -97,6 +98,7 @@ def _end(
         return _by_lab(Path(text).expanduser(), cert)
     if Path(text).is_file():
         return _by_pass(text, cert)
+    _check_no_place(text)
     token = token or os.environ.get("FLNB_TOKEN")
     if not token:
         raise PlanError(
@@ -104,6 +106,19 @@ def _end(
             hint="flnb.connect(address, token), or FLNB_TOKEN; flnb token NAME makes a pass",
         )
     return _End(text, _read(ca), lambda: token, cert)
+
+
+def _check_no_place(text: str) -> None:
+    """Refuse where a lab lies and nobody listens: a bucket, a database, a folder without its state."""
+    scheme, _, rest = text.partition("://")
+    if not (rest and scheme in _PLACES) and not Path(text).expanduser().is_dir():
+        return
+    what = f"{scheme}://…" if rest else text  # the address of a database may hold a password
+    raise PlanError(
+        f"{what} is where a lab lies, and no coordinator that could be called",
+        hint="look at the lab with flnb.open(address, state=…); call the coordinator that holds it by "
+        "a pass, which flnb token NAME --lab ADDRESS makes on its machine",
+    )
 
 
 def _by_pass(text: str, cert: Path | None) -> _End:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from flnb.core import glance
+
 _LEFT, _TOP, _ROW, _WIDTH, _RIGHT = 150, 14, 30, 560, 190
 _MOST_DOTS = 120
 """Commits drawn one by one; more would be a bar."""
@@ -53,7 +55,8 @@ def as_text(title: str, lanes: Sequence[Lane]) -> str:
     wide = max(map(len, heads), default=0)
     wide_rounds = max((len(lane.rounds) for lane, _ in ordered), default=0)
     lines = [
-        f"{head:<{wide}}   {lane.rounds:<{wide_rounds}}  {len(lane.commits)} commits  {lane.remarks()}"
+        f"{head:<{wide}}   {lane.rounds:<{wide_rounds}}  {glance.count(len(lane.commits), 'commit')}"
+        f"  {lane.remarks()}"
         for head, (lane, _) in zip(heads, ordered, strict=True)
     ]
     return "\n".join([title, *(line.rstrip() for line in lines)])

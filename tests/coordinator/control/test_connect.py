@@ -112,6 +112,14 @@ def test_what_is_no_pass_is_said_without_repeating_it(coord):
         flnb.connect()
 
 
+@pytest.mark.parametrize("target", ["s3://models/lab", "postgresql://ada:secret@db/flnb", "."])
+def test_where_a_lab_lies_nobody_listens_and_that_is_said_with_what_to_do(target):
+    with pytest.raises(PlanError, match="where a lab lies") as refused:
+        flnb.connect(target, "token")
+    assert all(way in refused.value.hint for way in ("flnb.open(", "flnb token"))
+    assert "secret" not in str(refused.value)
+
+
 def test_where_nobody_answers_is_said_with_what_to_do(coord):
     coord.listen()
     path, line = coord.lab.path, coord.token("dr-lee").text

@@ -28,7 +28,7 @@ FORK = Lane(
     base=("main", 1),
     after=2,
     last=6,
-    commits=(4, 6),
+    commits=(4,),
     labels={4: "@good"},
     current=True,
 )
@@ -39,7 +39,7 @@ def test_what_stands_on_a_lane_is_indented_below_it():
     assert lines == [
         "otter",
         "main gen 1 1–4 2 commits",
-        "└ <lr> gen 1 3–6 2 commits @head (6), @good (4)",
+        "└ <lr> gen 1 3–6 1 commit @head (6), @good (4)",
         "└ main gen 2 none of its own, from 2 on 0 commits @head (2)",
     ]
 
