@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import math
 import re
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,7 @@ class Entrance:
                 "too_many_calls",
                 f"more than {self._settings.requests_per_s:g} requests a second",
                 hint=f"try again in {early_s:.1f} s",
-                headers={"Retry-After": str(max(1, round(early_s)))},
+                headers={"Retry-After": str(math.ceil(early_s))},
             )
         return None
 

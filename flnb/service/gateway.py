@@ -13,13 +13,18 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from flnb.core.errors import TooManyCallsError
+from flnb import __version__
+from flnb.core.errors import TooManyCallsError, UnreachableError
 from flnb.service.settings import ServiceSettings
-from flnb.transport import Certified, ControlLink
+from flnb.transport import PROTOCOL, Certified, ControlLink
 from flnb.transport.certified_file import read_certified
 from flnb.transport.v1 import control_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
+
+
+_STATUS_S, _ANSWER_S = 3.0, 75.0
+"""A question in SQL is worked on for a minute at most; a coordinator that stands still shows sooner."""
 
 
 class Gateway:
@@ -43,7 +48,13 @@ class Gateway:
         self._downloads = asyncio.Semaphore(settings.downloads)
 
     async def ask(
-        self, token: str, method: str, request: Message, kind: type[Anything]
+        self,
+        token: str,
+        method: str,
+        request: Message,
+        kind: type[Anything],
+        *,
+        within_s: float = _ANSWER_S,
     ) -> Anything:
         """Ask for one message; see `ControlLink.ask`.
 
@@ -52,12 +63,13 @@ class Gateway:
             method: A name in `METHODS`.
             request: What is asked.
             kind: What is answered.
+            within_s: How long that may take.
 
         Raises:
             FLBaseError: What the coordinator raised.
             UnreachableError: It is gone.
         """
-        return await self._asking.ask(method, request, kind, token=token)
+        return await self._asking.ask(method, request, kind, token=token, within_s=within_s)
 
     async def whole(self, token: str, method: str, request: Message) -> bytes:
         """Ask for raw chunks, and put them together; see `ControlLink.whole`.
@@ -66,7 +78,13 @@ class Gateway:
             FLBaseError: What the coordinator raised.
             UnreachableError: It is gone.
         """
-        return await self._asking.whole(method, request, token=token)
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                return await self._asking.whole(method, request, token=token)
+        except TimeoutError:
+            raise UnreachableError(
+                f"the coordinator did not answer within {_ANSWER_S:g} s"
+            ) from None
 
     async def listen(
         self, token: str, method: str, request: Message
@@ -110,7 +128,9 @@ class Gateway:
             FLBaseError: It refuses.
             UnreachableError: It is gone.
         """
-        return await self._asking.status(token=token or self.viewer)
+        request = pb.StatusRequest(protocol=PROTOCOL, version=__version__)
+        who = token or self.viewer
+        return await self.ask(who, "Status", request, pb.StatusReply, within_s=_STATUS_S)
 
     async def close(self) -> None:
         """End everything that is asked."""

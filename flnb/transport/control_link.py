@@ -60,11 +60,8 @@ class ControlLink:
         self.address, self._token, self._limits = address, token, limits or Limits()
         self._channel = open_channel(address, certificate, self._limits, own)
 
-    async def status(self, *, token: str | None = None) -> pb.StatusReply:
+    async def status(self) -> pb.StatusReply:
         """Ask who answers, and compare versions.
-
-        Args:
-            token: Who asks, if not the owner of the link.
 
         Raises:
             AccessRefusedError: The token is not good.
@@ -72,7 +69,7 @@ class ControlLink:
             UnreachableError: Nobody answers.
         """
         request = pb.StatusRequest(protocol=PROTOCOL, version=__version__)
-        return await self.ask("Status", request, pb.StatusReply, within_s=_GREETING_S, token=token)
+        return await self.ask("Status", request, pb.StatusReply, within_s=_GREETING_S)
 
     async def ask(
         self,

@@ -114,7 +114,8 @@ class Past:
         return source
 
     def _at(self, key: pb.RoundKey) -> Checkpoint:
-        return self._source(key.run).history().at(key_from_message(key))
+        source = self._source(key.run)
+        return source.history().at(key_from_message(key)._replace(run=source.id))
 
 
 def _without_words(aliases: Table) -> Table:

@@ -29,6 +29,8 @@ from flnb.service.steering import apply, preview, run_in_full, shown
 from flnb.transport.v1 import control_pb2 as pb
 
 router = APIRouter(tags=["runs"], prefix="/api/runs")
+_TASK_S = 600.0
+"""A task that is made anew may have to read a lot first."""
 
 
 @router.get("")
@@ -66,7 +68,8 @@ async def resume(
     request = pb.ResumeRequest(
         run=run_of(run), changes=json.dumps(changes.changes), workers=changes.workers
     )
-    return shown(await way.ask(token, "Resume", request, pb.RunReply))
+    reply = await way.ask(token, "Resume", request, pb.RunReply, within_s=_TASK_S)
+    return shown(reply)
 
 
 @router.post("/{run}/stop")

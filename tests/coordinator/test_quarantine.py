@@ -1,0 +1,123 @@
+"""A client in quarantine is drawn for no round until it is released, whoever says so, and whoever asks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import flnb
+from flnb.core.errors import AccessRefusedError, NotFoundError, PlanError, RoundStateError
+
+RESTS, REASON = "c002", "its losses are odd"
+FLNB = Path(sys.executable).parent / "flnb"
+
+
+def clients_of(coord, run):
+    rows = coord.sql(f"SELECT DISTINCT client FROM assignments WHERE run = '{run.name}'")
+    return {row["client"] for row in rows}
+
+
+@pytest.fixture
+def everybody(plan):
+    return plan.replace(invite=5, rounds=6)
+
+
+def test_who_rests_is_drawn_for_no_round(coord, everybody, task):
+    coord.quarantine(RESTS, REASON)
+    run = coord.run(everybody, task).wait(60)
+    assert clients_of(coord, run) == {"c000", "c001", "c003", "c004", "c005"}
+
+
+def test_who_is_released_is_drawn_again(coord, everybody, task):
+    coord.quarantine(RESTS, REASON)
+    coord.release(RESTS, "looked at")
+    assert coord.quarantines == {}
+    run = coord.run(everybody, task).wait(60)
+    assert RESTS in clients_of(coord, run)
+
+
+def test_a_run_waits_for_who_rests_and_goes_on_when_it_is_released(coord, plan, task, until):
+    run = coord.run(plan.replace(invite=6, rounds=200), task)
+    until(lambda: run.view.round >= 1)
+    coord.quarantine(RESTS, REASON)
+    until(lambda: run.view.awaits)
+    stood = run.view.round
+    assert (run.view.awaited, run.view.here) == (6, 5)
+    coord.release(RESTS)
+    until(lambda: run.view.round > stood)
+    run.stop()
+    run.wait(60)
+
+
+def test_the_log_says_who_let_whom_rest_and_why(coord):
+    coord.quarantine(RESTS, REASON)
+    coord.quarantine(RESTS, "said twice")
+    coord.release(RESTS, "looked at")
+    done = [(row["verb"], row["reason"], json.loads(row["details"])) for row in coord.operations]
+    assert done == [
+        ("quarantine", REASON, {"client": RESTS}),
+        ("release", "looked at", {"client": RESTS}),
+    ]
+
+
+def test_lists_of_clients_say_who_rests(coord):
+    coord.quarantine(RESTS, REASON)
+    (row,) = coord.clients
+    assert (row.client, row.doing, row.quarantine_reason) == (
+        RESTS,
+        "simulated, quarantined",
+        REASON,
+    )
+    assert "quarantined" in repr(coord.clients)
+
+
+def test_it_stands_in_the_lab_and_outlives_its_coordinator(tmp_path, task, everybody):
+    with flnb.Coordinator(tmp_path / "lab") as coord:
+        coord.simulate(task, workers=0)
+        coord.quarantine(RESTS, REASON)
+    with flnb.Coordinator(tmp_path / "lab") as coord:
+        coord.simulate(task, workers=0)
+        run = coord.run(everybody, task).wait(60)
+        assert RESTS not in clients_of(coord, run)
+
+
+def test_what_cannot_be_is_refused_with_a_hint(coord):
+    with pytest.raises(NotFoundError, match="no client 'c02'") as refused:
+        coord.quarantine("c02", REASON)
+    assert "c002" in refused.value.hint
+    with pytest.raises(PlanError, match="needs a reason"):
+        coord.quarantine(RESTS, " ")
+    with pytest.raises(RoundStateError, match="not in quarantine"):
+        coord.release(RESTS)
+
+
+def test_an_operator_elsewhere_says_so_too_and_a_viewer_does_not(coord, person):
+    person("operator").quarantine(RESTS, REASON)
+    assert coord.quarantines[RESTS].actor == "dr-lee"
+    with pytest.raises(AccessRefusedError, match="operator"):
+        person("viewer").release(RESTS)
+    person("operator").release(RESTS)
+    assert coord.quarantines == {}
+
+
+def test_a_terminal_tells_the_coordinator_that_holds_the_lab(coord, everybody, task, until):
+    def flnb_client(*words):
+        command = [FLNB, "client", *words, "--lab", str(coord.lab.path)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    coord.listen()
+    told = flnb_client("quarantine", RESTS, "--reason", REASON)
+    assert (told.returncode, "released" in told.stderr) == (0, True)
+    run = coord.run(everybody, task).wait(60)
+    assert RESTS not in clients_of(coord, run)
+    assert flnb_client("release", RESTS).returncode == 0
+    assert flnb_client("release", RESTS).returncode == 3
+
+
+def test_a_row_that_another_process_wrote_is_seen(coord, until):
+    coord.lab.store.state.quarantine(RESTS, "somebody", REASON)
+    until(lambda: RESTS in coord._resting)
+    coord.lab.store.state.release(RESTS, "somebody", "")
+    until(lambda: RESTS not in coord._resting)
