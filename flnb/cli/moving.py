@@ -83,6 +83,8 @@ def rollback(
             if not yes and not as_json and not typer.confirm("roll back?", err=True):
                 raise typer.Abort
             preview = _moved(handle, preview, reason, tries=_TRIES if yes else 1)
+        else:
+            preview.check()
     if as_json:
         output.data({"run": run, **preview.facts(), "rounds": preview.leaves, "done": not dry_run})
     elif not dry_run:

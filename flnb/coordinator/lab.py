@@ -211,7 +211,7 @@ class Lab:
             NotFoundError: There is no such table, or no such bucket.
             AccessRefusedError: The bucket does not let us in.
             StorageUnreachableError: Its server does not answer.
-            StoreError: The folder cannot be written.
+            StoreError: The folder cannot be written, or s3fs is not installed.
         """
         with self._metrics() as metrics:
             return export_tables(metrics.stream, target, tables)

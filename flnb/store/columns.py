@@ -30,7 +30,7 @@ class StoredColumns(Mapping[str, np.ndarray]):
         """All columns as an Arrow table."""
         if self._table is None:
             self._table = (
-                to_table({}, self._spec)
+                self._spec.empty
                 if self._blob is None
                 else pa.ipc.open_stream(self._blob, options=_READ_OPTIONS).read_all()
             )

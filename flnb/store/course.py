@@ -15,7 +15,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, select
 
 from flnb.store import closing_rows, schema
-from flnb.store.columns import StoredColumns, to_table
+from flnb.store.columns import StoredColumns
 from flnb.store.lineage import Line
 from flnb.store.records import Closing
 from flnb.store.tables import METRICS
@@ -65,6 +65,6 @@ def read(connection: Connection, line: Line, newest: int) -> Course:
         position=max((row[1] for row in rows), default=0),
         bytes_up=sum(row[2] for row in rows),
         newest=tuple(closing_rows.of_line(connection, line, from_round=first)),
-        metrics=pa.concat_tables([to_table({}, METRICS), *tables]),
+        metrics=pa.concat_tables([METRICS.empty, *tables]),
         counts=tuple(table.num_rows for table in tables),
     )

@@ -24,21 +24,12 @@ _TIMEOUT_S = 600.0
 def export_tables(
     stream: Callable[..., int], target: str | Path, tables: Sequence[str] = ()
 ) -> Table:
-    """Write tables of a lab as Parquet files; see `Lab.export_metrics`.
+    """Write tables of a lab as Parquet files; for target, tables, answer and errors see `Lab.export_metrics`.
 
     Args:
         stream: Hands the answer to a SELECT on piece by piece, as `Metrics.stream` does.
-        target: A folder, or `s3://bucket/prefix`.
-        tables: Only these; all by default.
-
-    Returns:
-        A row a file: its table, its rows, where it lies.
-
-    Raises:
-        NotFoundError: There is no such table, or no such bucket.
-        AccessRefusedError: The bucket does not let us in.
-        StorageUnreachableError: Its server does not answer.
-        StoreError: The folder cannot be written, or s3fs is not installed.
+        target: Where to.
+        tables: Which.
     """
     known = [table.name for table in TABLES]
     for name in tables:

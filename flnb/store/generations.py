@@ -6,7 +6,7 @@ are: whoever restores a head reads the commit that the rows name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -256,16 +256,24 @@ class Generations:
             raise HeadMovedError(record.name, seen, now)
         check_there(connection, record, base)
         if record.protected:
-            raise RoundStateError(
-                f"{record.name} is protected: its head is not moved back",
-                hint="run.protect(False) first, or run.branch(…) to try something else",
-            )
+            raise protected(record.name)
         if leaving := _blocking(connection, record, base):
-            raise RoundStateError(
-                f"{', '.join(f'@{one.name} (round {one.key.round})' for one in leaving)} "
-                f"would leave {record.name}",
-                hint="give the alias to another round first",
-            )
+            raise blocked(record.name, [f"@{one.name} (round {one.key.round})" for one in leaving])
+
+
+def protected(name: str) -> RoundStateError:
+    """Why the head of a protected branch is not moved."""
+    return RoundStateError(
+        f"{name} is protected: its head is not moved back",
+        hint="run.protect(False) first, or run.branch(…) to try something else",
+    )
+
+
+def blocked(name: str, aliases: Iterable[str]) -> RoundStateError:
+    """Why a head is not moved to where aliases would leave the branch."""
+    return RoundStateError(
+        f"{', '.join(aliases)} would leave {name}", hint="give the alias to another round first"
+    )
 
 
 def check_there(connection: Connection, record: RunRecord, key: RoundKey | None) -> None:

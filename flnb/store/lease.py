@@ -49,7 +49,28 @@ class Holder:
         return f"{self.who} (process {self.pid} on {self.host})"
 
 
-class Lease:
+class Released:
+    """Something that is let go at the end of a `with`."""
+
+    def release(self) -> None:
+        """Let others have it; releasing twice does nothing."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        """The thing itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Release it."""
+        self.release()
+
+
+class Lease(Released):
     """The right to write in a lab, until released or until this process ends.
 
     Args:
@@ -87,19 +108,6 @@ class Lease:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-    def __enter__(self) -> Self:
-        """The lease itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Release it."""
-        self.release()
 
 
 def holder(path: Path) -> Holder | None:

@@ -8,10 +8,8 @@ others make the same tables in memory.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing as closing_after
@@ -23,26 +21,15 @@ import duckdb
 import pyarrow as pa
 
 from flnb.core import failpoints
-from flnb.core.errors import QueryRefusedError, StoreError
-from flnb.store import projection
+from flnb.core.errors import QueryRefusedError
+from flnb.store import projection, tables_file
 from flnb.store.disk import room_at
 from flnb.store.records import ClientRecord, Closing, Forgotten, RunRecord
-from flnb.store.select_only import locked_down, select, stream
+from flnb.store.select_only import select, stream
 from flnb.store.state import StateStore
 from flnb.store.table import Table
 from flnb.store.tables import TABLES
 
-_DAMAGED = (
-    duckdb.FatalException,
-    duckdb.InternalException,
-    duckdb.IOException,
-    duckdb.SerializationException,
-)
-_NO_DAMAGE = [
-    os.strerror(number)
-    for number in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE, errno.ENFILE)
-]
-"""What DuckDB says when the file may be whole, but cannot be opened now."""
 _Key = tuple[str, str, int, int]
 T = TypeVar("T")
 
@@ -160,7 +147,7 @@ class Metrics:
             with closing_after(self._mended(self._reading)) as cursor:
                 return work(cursor)
         except duckdb.Error as error:
-            if not _means_damage(error):
+            if not tables_file.means_damage(error):
                 raise
             if not self._made_anew_if_damaged():
                 raise QueryRefusedError(f"DuckDB cannot answer this: {error}") from error
@@ -171,7 +158,7 @@ class Metrics:
         """Make all tables again from the state database; a file is set aside."""
         with self._lock:
             self.close()
-            self._set_aside()
+            tables_file.set_aside(self._path)
             self._catch_up()
 
     def close(self) -> None:
@@ -186,7 +173,7 @@ class Metrics:
         try:
             return work()
         except duckdb.Error as error:
-            if not _means_damage(error):
+            if not tables_file.means_damage(error):
                 raise
         self.rebuild()
         return work()
@@ -202,7 +189,7 @@ class Metrics:
                         cursor.execute(f"SELECT bit_xor(hash(t)) FROM {spec.name} t")  # noqa: S608  # our own table names
                         cursor.fetchall()
             except duckdb.Error as error:
-                if not _means_damage(error):
+                if not tables_file.means_damage(error):
                     raise
                 self.rebuild()
                 return True
@@ -254,63 +241,20 @@ class Metrics:
                 with room_at(self._path or Path(), duckdb.Error):
                     self._connection = self._connect()
             except duckdb.Error as error:
-                self._check_openable(error)
-                self._set_aside()
+                tables_file.check_openable(self._path, error)
+                tables_file.set_aside(self._path)
                 self._connection = self._connect()
         return self._connection
 
-    def _check_openable(self, error: duckdb.Error) -> None:
-        """Raise unless only damage of the file can explain the error."""
-        if "Could not set lock" in str(error):
-            raise StoreError(
-                f"{self._path} is open in another program: {error}",
-                hint="close it there; reading it needs a copy of the file",
-            ) from error
-        if any(text in str(error) for text in _NO_DAMAGE):
-            raise StoreError(f"{self._path} cannot be opened: {error}") from error
-        if not _means_damage(error):
-            raise error
-
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        connection = locked_down(str(self._path or ":memory:"))
-        if _stamp(connection) not in {None, self._stamp}:
-            # Made from another lab's closings, or by an flnb with other tables.
-            connection.close()
-            self._set_aside()
-            connection = locked_down(str(self._path))
+        connection = tables_file.connect(self._path, self._stamp)
         with closing_after(connection.cursor()) as cursor:
-            if _stamp(cursor) is None:
-                cursor.execute("BEGIN TRANSACTION")
-                for statement in projection.DDL:
-                    cursor.execute(statement)
-                cursor.execute("INSERT INTO flnb.stamp VALUES ($1)", [self._stamp])
-                cursor.execute("COMMIT")
             rows = cursor.execute("SELECT * FROM flnb.done").fetchall()
             newest = cursor.execute("SELECT max(position) FROM operations").fetchone()
         self._done = {tuple(key): position for *key, position in rows}
         self._runs, self._clients = [], None
         self._noted = (newest[0] or 0) if newest else 0
         return connection
-
-    def _set_aside(self) -> None:
-        if self._path is not None and self._path.exists():
-            # Its log would be replayed into the new file.
-            self._path.with_name(f"{self._path.name}.wal").unlink(missing_ok=True)
-            self._path.replace(self._path.with_name(f"{self._path.name}.old"))
-
-
-def _means_damage(error: duckdb.Error) -> bool:
-    # A wrong checksum is raised as no class in particular.
-    return isinstance(error, _DAMAGED) or type(error) is duckdb.Error
-
-
-def _stamp(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """What the tables were made from and for, None when there are none yet."""
-    try:
-        found = connection.execute("SELECT stamp FROM flnb.stamp").fetchone()
-    except duckdb.CatalogException:
-        return None
-    return str(found[0]) if found else None
 
 
 def _covered(taken_back: Iterable[Forgotten], key: _Key, position: int) -> bool:

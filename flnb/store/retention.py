@@ -104,7 +104,11 @@ def _weight(repository: Repository, victims: Collection[str], kept: Collection[s
 
 
 def sweep(
-    place: HistoryPlace, named: Callable[[], Collection[str]], before: datetime, oldest: datetime
+    place: HistoryPlace,
+    named: Callable[[], Collection[str]],
+    before: datetime,
+    oldest: datetime,
+    check: Callable[[], object] = lambda: None,
 ) -> Freed:
     """Let everything go that is not named and older than a moment.
 
@@ -113,6 +117,7 @@ def sweep(
         named: Looks up the snapshots that stay, whatever their age, once no process can commit.
         before: Commits that were written before it are no longer reached by standing below others.
         oldest: Nothing that was written after it is removed.
+        check: Called before each step, of which every tag is one; whoever lost the lab raises there.
 
     Returns:
         What was freed; more than `weigh` says where a writer was killed, or a sweep cut short.
@@ -125,10 +130,12 @@ def sweep(
     repository = open_repository(place)  # a fresh one: what stands on what changes in place
     with plain_errors(place), exclusive(place):
         try:
-            _hold(repository, set(named()), cut := min(before, oldest))
+            _hold(repository, set(named()), cut := min(before, oldest), check)
             failpoints.reach("held")
+            check()
             repository.expire_snapshots(older_than=cut)
             failpoints.reach("cut")
+            check()
             done = repository.garbage_collect(oldest)
         except icechunk.IcechunkError as error:
             if not is_damage(error):
@@ -141,10 +148,13 @@ def sweep(
     return Freed(done.chunks_deleted + done.manifests_deleted + descriptions, done.bytes_deleted)
 
 
-def _hold(repository: Repository, names: set[str], cut: datetime) -> None:
+def _hold(
+    repository: Repository, names: set[str], cut: datetime, check: Callable[[], object]
+) -> None:
     """Let tags hold named commits, from before the cut or reached by nothing, and no others from then."""
     tags = {tag: repository.lookup_tag(tag) for tag in repository.list_tags()}
     for tag, snapshot in tags.items():
+        check()
         if snapshot not in names and _is_old(repository, snapshot, cut):
             repository.delete_tag(tag)
     tips = {repository.lookup_branch(name) for name in repository.list_branches()}
@@ -152,6 +162,7 @@ def _hold(repository: Repository, names: set[str], cut: datetime) -> None:
     young = [one for one in loose if repository.lookup_snapshot(one).written_at >= cut]
     reached = _reached(repository, tips | set(tags.values()), set(young), cut)
     for snapshot in loose:
+        check()
         if snapshot not in reached:
             repository.create_tag(_HELD + snapshot, snapshot_id=snapshot)
 

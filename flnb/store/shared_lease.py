@@ -10,11 +10,9 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
 from flnb.core.errors import LabLostError, StoreError
-from flnb.store.lease import Holder
+from flnb.store.lease import Holder, Released
 from flnb.store.state import StateStore
 
 log = logging.getLogger(__name__)
@@ -25,7 +23,7 @@ _RENEWALS = 3
 _RETRY_S = 1.0
 
 
-class SharedLease:
+class SharedLease(Released):
     """A shared lab is this process' until it is released, or not renewed for `LEASE_S`.
 
     Args:
@@ -91,16 +89,3 @@ class SharedLease:
                 wait_s, told = _RETRY_S, True
             else:
                 wait_s, told = LEASE_S / _RENEWALS, False
-
-    def __enter__(self) -> Self:
-        """The lease itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Release it."""
-        self.release()

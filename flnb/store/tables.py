@@ -7,6 +7,7 @@ comments are these sentences, and the columns of a closing are checked against i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -29,7 +30,7 @@ class Column:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TableSpec:
     """One table of `lab.sql`."""
 
@@ -37,7 +38,12 @@ class TableSpec:
     description: str
     columns: tuple[Column, ...]
 
-    @property
+    @cached_property
+    def empty(self) -> pa.Table:
+        """What a closing brings that has no rows for it."""
+        return pa.schema([(column.name, column.type) for column in self.body]).empty_table()
+
+    @cached_property
     def body(self) -> tuple[Column, ...]:
         """The columns that a closing brings itself: all but the key of its round."""
         return tuple(column for column in self.columns if column not in KEY)

@@ -100,11 +100,22 @@ def test_a_branch_begins_where_it_is_told(call):
 
 def test_a_roll_back_shows_what_it_would_do_and_needs_a_reason(call):
     looked = call("run", "rollback", "otter", "--to", "2", "--dry-run")
-    assert "rounds 3–4 (2)" in looked.err
+    assert (looked.code, "rounds 3–4 (2)" in looked.err) == (3, True)
+    assert "@good would leave otter" in looked.err
     unsaid = call("run", "rollback", "otter", "--to", "2")
     assert (unsaid.code, "nothing has happened yet" in unsaid.err) == (2, False)
     blocked = call("run", "rollback", "otter", "--to", "2", "--reason", "x", "--yes")
     assert (blocked.code, "@good" in blocked.err) == (3, True)
+
+
+def test_a_roll_back_of_a_protected_branch_is_refused_as_a_dry_run_too(call, folder):
+    call("ckpt", "alias", "otter", "good", "2")
+    wanted = ("run", "rollback", "otter", "--to", "2", "--dry-run", "--json")
+    assert json.loads(call(*wanted).out)["done"] is False
+    run = library.open(folder).run("otter").protect()
+    refused = call(*wanted)
+    assert (refused.code, "is protected" in refused.err + refused.out) == (3, True)
+    run.protect(False)
 
 
 def test_a_roll_back_is_done_and_undone(call):

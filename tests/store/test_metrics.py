@@ -249,7 +249,7 @@ def test_a_file_that_cannot_be_opened_is_not_set_aside(metrics, path, monkeypatc
         raise duckdb.IOException(f"Cannot open file {path}: {trouble}")
 
     with monkeypatch.context() as patch:
-        patch.setattr("flnb.store.metrics.locked_down", refused)
+        patch.setattr("flnb.store.tables_file.locked_down", refused)
         with pytest.raises(error):
             metrics.catch_up()
     assert metrics.catch_up() == 0

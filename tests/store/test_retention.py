@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from flnb.core.errors import StoreError
+from flnb.core.errors import LabLostError, StoreError
 from flnb.store import History, repository, sweep, weigh
 from flnb.store.chunks import CHUNK_BYTES
 from flnb.store.retention import DESCRIPTION_BYTES
@@ -161,3 +161,19 @@ def test_a_commit_that_stays_and_cannot_be_read_lets_nothing_go(history):
         sweep(history.place, lambda: set(versions[1:]), FAR, FAR)
     assert "flnb verify" in damaged.value.hint
     assert on_disk(history) == before
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+def test_who_lost_the_lab_meanwhile_goes_no_step_further(history, steps):
+    versions = list(written(history, 4))
+    (before, _), left = on_disk(history), [None] * steps
+
+    def check():
+        if not left:
+            raise LabLostError("lab", 1, 2, "somebody else")
+        left.pop()
+
+    with pytest.raises(LabLostError):
+        sweep(history.place, lambda: {versions[0], versions[3]}, FAR, FAR, check)
+    assert on_disk(history)[0] == before
+    assert sweep(history.place, lambda: {versions[0], versions[3]}, FAR, FAR).objects > 0

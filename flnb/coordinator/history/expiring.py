@@ -181,14 +181,14 @@ def let_go(
 
     Raises:
         RoundStateError: One of the commits stays by now.
-        LabLostError: Another process has taken a shared lab over; no bytes were freed.
+        LabLostError: Another process has taken a shared lab over; what was under way ended there.
         StoreError: History is damaged; rows say that commits went, their bytes are still there.
     """
     store.state.expire(keys, asked)
     with store.writer.between_commits():
-        store.check_held()  # nothing stops who goes on after the lab was lost but this
-        oldest = store.clock.now() - YOUNGEST
-        freed = sweep(store.history.place, store.state.named_snapshots, before, oldest)
+        oldest, place = store.clock.now() - YOUNGEST, store.history.place
+        # A sweep may take longer than a lease: nothing else stops who lost the lab meanwhile.
+        freed = sweep(place, store.state.named_snapshots, before, oldest, store.check_held)
     store.state.note_freed(run, asked, *freed)
 
 

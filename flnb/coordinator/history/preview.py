@@ -13,11 +13,14 @@ from flnb.coordinator.history.timeline import Timeline
 from flnb.core import cards, glance
 from flnb.core.errors import FLBaseError, HeadMovedError, PlanError
 from flnb.store import Closing, Request, RoundKey, RunRecord
-from flnb.store.generations import leads_to
+from flnb.store.generations import blocked, leads_to, protected
 
 if TYPE_CHECKING:
     from flnb.coordinator.lab import Lab
     from flnb.core.view import RunView
+
+PROTECTED = "protected"
+"""The fact that nobody may move the head."""
 
 
 class Preview:
@@ -78,6 +81,17 @@ class Preview:
             with suppress(FLBaseError):  # the head may be before the target by now
                 error.preview = self._afresh()
             raise
+
+    def check(self) -> None:
+        """See that nothing forbids it, as `apply` would.
+
+        Raises:
+            RoundStateError: The branch is protected, or an alias is in the way.
+        """
+        if PROTECTED in self._facts:
+            raise protected(self.name)
+        if self.blocked_by:
+            raise blocked(self.name, self.blocked_by)
 
     def facts(self) -> dict[str, str]:
         """All of it, as words."""
@@ -192,7 +206,7 @@ class RollbackPreview(Preview):
         if blocked_by:
             facts["in the way"] = ", ".join(blocked_by)
         if self._record.protected:
-            facts["protected"] = "yes: its head is not moved"
+            facts[PROTECTED] = "yes: its head is not moved"
         return facts
 
     def _scores(self, head: int, target: int) -> dict[str, str]:
