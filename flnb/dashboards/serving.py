@@ -83,6 +83,9 @@ class Pages:
         socket.close()
         self._server = get_server(
             {f"/{page.path}": self._session(page, gate) for page in PAGES},
+            title={
+                f"/{page.path}": f"{page.title} · {self.feed.target.name} · flnb" for page in PAGES
+            },
             port=port,
             address=settings.host,
             websocket_origin=settings.hosts(port),

@@ -57,6 +57,7 @@ _FRAME = {
         "borderColor": "divider",
         "backgroundImage": "none",
     },
+    "& .header .MuiLinearProgress-root": {"display": "none"},  # it has no name for readers
     "& .header .MuiIconButton-edgeStart": {"display": {"xs": "inline-flex", "lg": "none"}},
 }
 """A quiet header; the menu stands in it where there is room, and in a drawer where there is not."""
@@ -126,17 +127,11 @@ class Shell:
             dark_theme=_dark(pn.state.cookies or {}),
             theme_config=theme.THEME,
             template=TEMPLATE,
-            meta_title=self._doc_title,
             sx=_FRAME,
             main_width=1520,
         )
         self._fill()
         return shown
-
-    @property
-    def _doc_title(self) -> str:
-        run = f"{self._page.run} · " if self._page is not None and self._page.run else ""
-        return f"{run}{self._kind.title} · {self._feed.target.name} · flnb"
 
     def _make_page(self) -> None:
         """The page, or why it is not shown: an error here must not leave the browser blank."""

@@ -17,7 +17,7 @@ from flnb.dashboards import words
 from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
-from flnb.dashboards.page import Page
+from flnb.dashboards.page import Page, Text
 
 _SHOWN = 100
 _START = 'import flnb\nrun = flnb.quickstart("digits")'
@@ -42,7 +42,7 @@ class Overview(Page):
     of_a_run: ClassVar[bool] = False
     address: ClassVar[dict[str, str]] = {"find": "find"}
 
-    find = param.String(default="", doc="Words that a run's row must hold")
+    find = Text(default="", doc="Words that a run's row must hold")
 
     def build(self) -> pn.viewable.Viewable:
         """See `Page`."""
