@@ -20,6 +20,7 @@ from flnb.core.ids import RunId
 from flnb.core.view import RunView
 from flnb.dashboards.access import Person, sees_clients
 from flnb.dashboards.frames import Frames
+from flnb.dashboards.shared import Shared
 from flnb.dashboards.sources import Live, Source
 from flnb.dashboards.targets import Target
 
@@ -74,7 +75,7 @@ class Sight:
 
     def __init__(self, target: Target, role: str, person: Person | None = None) -> None:
         self._target, self.role, self._person = target, role, person
-        self.now = Snapshot()
+        self.now, self.shared = Snapshot(), Shared()
         self._source: Source | None = None
         self._frames: dict[RunId, Frames] = {}
         self._wanted: dict[Callback, str | None] = {}

@@ -30,6 +30,16 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class Text(param.String[str]):
+    """A text that an address holds: one that looks like a number or a flag stays a text."""
+
+    def __set__(self, obj: Any, value: Any) -> None:
+        """Take a value as it was written."""
+        if isinstance(value, bool) or value is None:
+            value = {True: "true", False: "false", None: "null"}[value]
+        super().__set__(obj, str(value) if isinstance(value, int | float) else value)
+
+
 class Page(pn.viewable.Viewer):
     """One page.
 
@@ -51,7 +61,7 @@ class Page(pn.viewable.Viewer):
     address: ClassVar[dict[str, str]] = {"run": "run"}
     """Names of state to names in the address."""
 
-    run = param.String(default="", doc="Name of the run")
+    run = Text(default="", doc="Name of the run")
 
     def __init__(self, sight: Sight, person: Person, orders: Orders, **state: Any) -> None:
         super().__init__(**state)
@@ -150,15 +160,35 @@ class Page(pn.viewable.Viewer):
 
         async def do(*_: Any) -> None:
             try:
-                then(await asyncio.to_thread(work))
+                found = await asyncio.to_thread(work)
             except FLBaseError as error:
-                self.toast(str(error), "error")
-            finally:
-                if also is not None:
-                    also()
+                said = str(error)
+                in_session(lambda: self.toast(said, "error"), also)
+            except BaseException:
+                in_session(lambda: None, also)
+                raise
+            else:
+                in_session(lambda: then(found), also)
 
         return do
 
     def names(self) -> Sequence[str]:
         """All runs by name, newest first."""
         return [view.name for view in self.now.views.values()]
+
+
+def in_session(show: Callable[[], None], also: Callable[[], None] | None) -> None:
+    """Show something where the session's document may be changed: after an `await` it may not."""
+
+    def both() -> None:
+        try:
+            show()
+        finally:
+            if also is not None:
+                also()
+
+    document = pn.state.curdoc
+    if document is None or document.session_context is None:  # a notebook, a test
+        both()
+    else:
+        document.add_next_tick_callback(both)

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from flnb.dashboards.page import Page
+from flnb.dashboards.pages.checkpoints import Checkpoints
+from flnb.dashboards.pages.client import Client
+from flnb.dashboards.pages.clients import Clients
+from flnb.dashboards.pages.compare import Compare
 from flnb.dashboards.pages.overview import Overview
 from flnb.dashboards.pages.rounds import Rounds
 from flnb.dashboards.pages.sql import Sql
 from flnb.dashboards.pages.system import System
 
-PAGES: tuple[type[Page], ...] = (Overview, Rounds, Sql, System)
+PAGES: tuple[type[Page], ...] = (
+    Overview,
+    Rounds,
+    Clients,
+    Client,
+    Checkpoints,
+    Compare,
+    Sql,
+    System,
+)
 """A page whose room does not exist is not here; nothing is promised that is not there."""
 
 

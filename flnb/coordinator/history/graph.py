@@ -9,6 +9,8 @@ from html import escape
 from flnb.core import glance
 
 _LEFT, _TOP, _ROW, _WIDTH, _RIGHT = 150, 14, 30, 560, 190
+_LETTER = 7
+"""Width of a letter at most: what stands at the end of a lane must not be cut off."""
 _MOST_DOTS = 120
 """Commits drawn one by one; more would be a bar."""
 
@@ -69,9 +71,11 @@ def as_svg(title: str, lanes: Sequence[Lane]) -> str:
     rows = {(lane.branch, lane.generation): index for index, lane in enumerate(ordered)}
     parts = [_lane(lane, index, rows, last) for index, lane in enumerate(ordered)]
     height = _TOP + _ROW * len(ordered) + 4
+    words = max((len(_beside(lane)) for lane in ordered), default=0)
+    width = _LEFT + _WIDTH + max(_RIGHT, 20 + _LETTER * words)
     return (
-        f'<div style="overflow-x:auto"><svg role="img" viewBox="0 0 {_LEFT + _WIDTH + _RIGHT} {height}" '
-        f'style="width:100%;min-width:700px;max-width:{_LEFT + _WIDTH + _RIGHT}px;height:auto" font-size="12" '
+        f'<div style="overflow-x:auto"><svg role="img" viewBox="0 0 {width} {height}" '
+        f'style="width:100%;min-width:{width * 0.77:.0f}px;max-width:{width}px;height:auto" font-size="12" '
         f'fill="currentColor" stroke="none"><title>{escape(as_text(title, lanes))}</title>'
         f"{''.join(parts)}</svg></div>"
     )
@@ -92,9 +96,13 @@ def _lane(lane: Lane, index: int, rows: Mapping[tuple[str, int], int], last: int
     )
     if len(lane.commits) <= _MOST_DOTS:
         parts += [f'<circle cx="{_x(one, last):.1f}" cy="{y}" r="3"/>' for one in lane.commits]
-    words = " ".join(filter(None, (lane.rounds, lane.remarks())))
-    parts.append(f'<text x="{x_to + 10:.1f}" y="{y + 4}">{escape(words)}</text>')
+    parts.append(f'<text x="{x_to + 10:.1f}" y="{y + 4}">{escape(_beside(lane))}</text>')
     return f"<g{faint}>{''.join(parts)}</g>"
+
+
+def _beside(lane: Lane) -> str:
+    """What stands at the right end of a lane."""
+    return " ".join(filter(None, (lane.rounds, lane.remarks())))
 
 
 def _ordered(lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:

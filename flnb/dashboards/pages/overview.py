@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 import panel as pn
 import panel_material_ui as pmui
-import param
 
 from flnb.core import glance
 from flnb.core.cards import Html, escape, sparkline

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import panel as pn
 import panel_material_ui as pmui
-import param
 
 from flnb.core import glance
 from flnb.core.cards import Html, escape
@@ -14,7 +13,7 @@ from flnb.dashboards import plots, queries, words
 from flnb.dashboards.components import kpi, states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
-from flnb.dashboards.page import Page
+from flnb.dashboards.page import Page, Text
 from flnb.dashboards.pages.steering import Steering
 from flnb.dashboards.theme import OKABE_ITO
 
@@ -29,7 +28,7 @@ class Rounds(Page):
     path: ClassVar[str] = "rounds"
     address: ClassVar[dict[str, str]] = {"run": "run", "metric": "metric"}
 
-    metric = param.String(default="", doc="Name of the metric that is drawn; empty is the first")
+    metric = Text(default="", doc="Name of the metric that is drawn; empty is the first")
 
     def build(self) -> pn.viewable.Viewable:
         """See `Page`."""

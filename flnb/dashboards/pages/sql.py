@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
-import param
 from bokeh.models import ColumnDataSource
 
 from flnb.core.cards import Html, escape
@@ -18,7 +17,7 @@ from flnb.dashboards.access import sees_clients
 from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
-from flnb.dashboards.page import Page
+from flnb.dashboards.page import Page, Text
 from flnb.store import TABLES
 
 _ROWS, _SECONDS, _SHOWN = 10_000, 5.0, 200
@@ -42,7 +41,7 @@ class Sql(Page):
     of_a_run: ClassVar[bool] = False
     address: ClassVar[dict[str, str]] = {"q": "q"}
 
-    q = param.String(default="", doc="The question, in the address too: a link saves it")
+    q = Text(default="", doc="The question, in the address too: a link saves it")
 
     def build(self) -> pn.viewable.Viewable:
         """See `Page`."""

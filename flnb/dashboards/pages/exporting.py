@@ -1,0 +1,64 @@
+"""A checkpoint as a safetensors file: a small one from the page, a large one by a command."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import panel_material_ui as pmui
+
+from flnb.coordinator.history.checkpoint import Checkpoint
+from flnb.core.cards import escape
+from flnb.dashboards.components.panes import html
+
+if TYPE_CHECKING:
+    from flnb.coordinator.control.connection import Connection
+    from flnb.dashboards.pages.of_run import OfRun
+
+_MOST_BYTES = 16 * 2**20
+"""What a page sends through its socket; more goes by the terminal or the service."""
+
+
+class Exporting:
+    """A button that gives the file, or the command that does.
+
+    Args:
+        page: Whose run it is.
+    """
+
+    def __init__(self, page: OfRun) -> None:
+        self._page = page
+        self._checkpoint: Checkpoint | None = None
+        self.file = pmui.FileDownload(
+            callback=self._write, filename="model.safetensors", label="Export safetensors",
+            variant="outlined", size="small", margin=0, embed=False,
+        )  # fmt: skip
+        self.command = html(visible=False, styles={"flex": "1 1 240px"})
+
+    def fill(self, checkpoint: Checkpoint | None, why_not: str) -> None:
+        """Show how the file of a checkpoint is had."""
+        self._checkpoint = checkpoint
+        small = checkpoint is not None and checkpoint.layout.model_bytes <= _MOST_BYTES
+        self.file.visible = small or checkpoint is None
+        self.file.disabled = bool(why_not) or checkpoint is None
+        self.command.visible = not self.file.visible
+        if checkpoint is None:
+            return
+        name = f"{checkpoint.name.replace('/', '-')}-{checkpoint.round}.safetensors"
+        self.file.filename = name
+        at = f"{checkpoint.closing.branch}@{checkpoint.round}"
+        self.command.object = (
+            f"<code>flnb ckpt export {escape(self._page.run)} {escape(at)} {escape(name)}</code>"
+        )
+
+    def _write(self) -> Path:
+        page, checkpoint = self._page, self._checkpoint
+        assert checkpoint is not None, "the button is disabled without one"
+        run, round_ = page.run_id or page.run, checkpoint.round
+        target = Path(tempfile.mkdtemp(prefix="flnb-export-")) / "model.safetensors"
+
+        def order(there: Connection) -> Path:
+            return there.attach(run).checkpoint(round_).export(target)
+
+        return page.orders.give(page.person, order)
