@@ -1,0 +1,127 @@
+"""The doors over HTTP: cookies, tickets, names of the server, where people go afterwards."""
+
+import asyncio
+import threading
+
+import httpx
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from flnb.core.errors import AccessRefusedError, PlanError
+from flnb.dashboards.access import Doorman, Person
+from flnb.dashboards.doors import Gate
+from flnb.dashboards.serving import Settings
+
+VERA = Person("vera", "viewer", "good")
+
+
+def know(token):
+    if token != "good":
+        raise AccessRefusedError("it is <no> good")
+    return VERA
+
+
+class WhoAmI(RequestHandler):
+    def get(self):
+        self.write(str(self.application.gate.get_user(self)))
+
+
+@pytest.fixture(scope="module")
+def doors():
+    """A gate on a port of its own, without Panel behind it."""
+    sockets = bind_sockets(0, "127.0.0.1")
+    port = sockets[0].getsockname()[1]
+    gate = Gate(Doorman(know, lambda: VERA), [f"localhost:{port}"], cookie=f"flnb-{port}")
+    started = threading.Event()
+
+    async def serve():
+        gate.ends = asyncio.Event()
+        routes = [
+            ("/sign-in", gate.login_handler),
+            ("/sign-out", gate.logout_handler),
+            ("/", WhoAmI),
+        ]
+        application = Application(routes)
+        application.gate, gate.loop = gate, IOLoop.current()
+        server = HTTPServer(application)
+        server.add_sockets(sockets)
+        started.set()
+        await gate.ends.wait()
+        server.stop()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    started.wait(10)
+    with httpx.Client(base_url=f"http://localhost:{port}") as client:
+        client.gate = gate
+        yield client
+    gate.loop.add_callback(gate.ends.set)
+    thread.join(10)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_in(doors):
+    doors.cookies.clear()
+
+
+def test_a_token_in_the_form_signs_in_and_out(doors):
+    answer = doors.post("/sign-in", data={"token": "good", "next": "/rounds?run=a"})
+    assert (answer.status_code, answer.headers["location"]) == (302, "/rounds?run=a")
+    assert doors.get("/").text == "vera"
+    doors.get("/sign-out")
+    assert doors.get("/").text == "None"
+
+
+def test_the_cookie_is_kept_from_scripts_and_other_sites(doors):
+    answer = doors.post("/sign-in", data={"token": "good"})
+    said = answer.headers["set-cookie"]
+    assert "HttpOnly" in said
+    assert "SameSite=Lax" in said
+    assert said.startswith(doors.gate.cookie)
+
+
+def test_a_ticket_in_the_link_signs_in_once(doors):
+    link = f"/sign-in?ticket={doors.gate.doorman.ticket()}"
+    assert doors.get(link).status_code == 302
+    assert doors.get("/").text == "vera"
+    again = doors.get(link)
+    assert (again.status_code, "used already" in again.text) == (403, True)
+
+
+def test_a_wrong_token_is_refused_in_words_that_cannot_act(doors):
+    answer = doors.post("/sign-in", data={"token": "bad"})
+    assert answer.status_code == 403
+    assert "it is &lt;no&gt; good" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "after", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+)
+def test_nobody_is_sent_elsewhere_after_signing_in(doors, after):
+    answer = doors.post("/sign-in", data={"token": "good", "next": after})
+    assert answer.headers["location"] == "/"
+
+
+def test_a_form_of_another_site_is_refused(doors):
+    answer = doors.post(
+        "/sign-in", data={"token": "good"}, headers={"Origin": "https://evil.example"}
+    )
+    assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+
+
+def test_a_server_called_by_another_name_answers_nobody(doors):
+    doors.post("/sign-in", data={"token": "good"})
+    assert doors.get("/sign-in", headers={"Host": "rebound.example"}).status_code == 403
+    assert doors.get("/", headers={"Host": "rebound.example"}).text == "None"
+
+
+def test_beyond_loopback_pages_need_an_address_with_tls():
+    with pytest.raises(PlanError, match="others can hear"):
+        Settings(host="0.0.0.0")
+    with pytest.raises(PlanError):
+        Settings(host="10.0.0.5", origin="http://flnb.example")
+    assert Settings("0.0.0.0", origin="https://flnb.example").hosts(1) == ["flnb.example"]

@@ -1,0 +1,122 @@
+"""What all sessions share: from the store, from a coordinator, through its deaths."""
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from flnb.coordinator import Lab
+from flnb.core.errors import QueryRefusedError
+from flnb.core.view import Status
+from flnb.dashboards import queries
+from flnb.dashboards.access import Person
+from flnb.dashboards.feed import Feed, Sight
+from flnb.dashboards.targets import LabTarget
+from flnb.store import HIDDEN
+
+ROOT = Path(__file__).parents[2]
+WITHIN_S = 60.0
+VERA, OLE = Person("vera", "viewer", "x"), Person("ole", "operator", "x")
+
+
+def until(condition, what):
+    patience = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < patience, what
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def sight(target):
+    made = Sight(target, "operator")
+    made.start()
+    yield made
+    made.close()
+
+
+def test_the_store_alone_tells_what_a_notebook_tells(sight, lab):
+    told = threading.Event()
+    sight.on_change(told.set, "finished")
+    run = lab.run("finished")
+    until(lambda: sight.frames(run.id) is not None, "frames come")
+    frames = sight.frames(run.id)
+    assert frames.metrics.equals(run.metrics.df())
+    assert frames.rounds.equals(run.rounds.df())
+    assert (told.is_set(), sight.now.standing.kind) == (True, "store")
+    assert not (lab.path / "metrics.duckdb.wal").exists()
+
+
+def test_frames_grow_by_what_was_closed_since(target, lab):
+    source, run = target.stored("operator"), lab.run("finished")
+    line = queries.line(source, run.id)
+    assert queries.rounds(source, line, after=2)["round"].to_list() == [3, 4]
+    assert queries.newest(source, line) == 4
+    band = queries.band(source, line)
+    assert (band["low"] <= band["mid"]).all()
+    assert (band["mid"] <= band["high"]).all()
+
+
+def test_a_viewer_is_told_nothing_of_single_clients(target, lab):
+    source, run = target.stored("viewer"), lab.run("finished")
+    with pytest.raises(QueryRefusedError):
+        source.ask("SELECT * FROM updates")
+    lab.store.state.set_status(run.id, Status.FAILED, "client mia says no")
+    try:
+        assert source.views()[run.id].error == HIDDEN
+        assert target.stored("operator").views()[run.id].error == "client mia says no"
+    finally:
+        lab.store.state.set_status(run.id, Status.FINISHED)
+
+
+def test_all_people_of_a_kind_share_one_look(target):
+    feed = Feed(target)
+    try:
+        assert feed.sight(OLE) is feed.sight(Person("ada", "admin", "y"))
+        assert feed.sight(OLE) is not feed.sight(VERA)
+    finally:
+        feed.close()
+
+
+def test_nothing_of_a_lab_that_is_only_read_stays_open(no_leaks, tmp_path):
+    target = LabTarget(Lab.open(tmp_path / "lab"))
+    feed = Feed(target)
+    sight = feed.sight(OLE)
+    until(lambda: sight.now.standing.kind == "store", "the store is read")
+    feed.close()
+    target.close()
+
+
+def hold(folder):
+    """Start a coordinator beside us; it says so when the lab is its own."""
+    holder = subprocess.Popen(
+        [sys.executable, "-m", "tests.dashboards.holder", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert holder.stdout.readline() == "ready\n"
+    return holder
+
+
+@pytest.mark.parametrize(
+    "times", [3, pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(1200)])]
+)
+def test_a_page_on_the_store_never_keeps_a_coordinator_from_starting(tmp_path, times):
+    target = LabTarget(Lab.open(tmp_path / "lab"))
+    sight = Sight(target, "operator")
+    sight.on_change(lambda: None)
+    sight.start()
+    try:
+        for _ in range(times):
+            holder = hold(tmp_path / "lab")
+            until(lambda: sight.now.standing.kind == "live", "the coordinator is found")
+            holder.kill()
+            holder.communicate()
+            until(lambda: sight.now.standing.kind == "store", "the store is read again")
+    finally:
+        sight.close()
+        target.close()

@@ -1,0 +1,83 @@
+"""What the tests look at: labs in every state, a coordinator that can be killed, a server of pages."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import flnb
+from flnb.core.view import Status
+from tests.ui.coordinating import plan_of, task_of
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "BOKEH_RESOURCES": "server"}
+
+
+class Process:
+    """A process of ours that says a line when it is ready, and ends with its input."""
+
+    def __init__(self, *arguments, log):
+        self.log = log
+        with log.open("a") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *map(str, arguments)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                cwd=ROOT,
+                env=ENVIRONMENT,
+            )
+        self.said = self._process.stdout.readline()
+        assert self.said, log.read_text()
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def kill(self):
+        self._process.kill()
+        self._process.communicate()
+
+    def end(self):
+        if self._process.poll() is None:
+            self._process.communicate(timeout=60)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+
+def coordinating(lab, name="running", rounds=100_000, pause_s=0.02):
+    """A coordinator that holds a lab and drives a run."""
+    return Process(
+        "tests.ui.coordinating", lab, name, rounds, pause_s, log=lab.parent / "coordinator.log"
+    )
+
+
+class Pages(Process):
+    """A server of pages for a lab, with a link that signs in once."""
+
+    def __init__(self, lab, *options, module="flnb.dashboards"):
+        super().__init__(module, lab, "--until-eof", *options, log=Path(lab).parent / "pages.log")
+        told = json.loads(self.said)
+        self.address, self.ticket = told["address"], told["ticket"]
+
+    @property
+    def link(self):
+        return f"{self.address}sign-in?ticket={self.ticket}"
+
+
+def make_past(folder):
+    """A lab of runs that rest: one is finished, one failed."""
+    lab, task = flnb.open(folder), task_of()
+    with flnb.Coordinator(lab) as coordinator:
+        coordinator.simulate(task, drop=0.2, workers=1)
+        coordinator.run(plan_of(12), task, name="finished").wait()
+        failed = coordinator.run(plan_of(3), task, name="failed").wait()
+    why = "round 4: the loss is not finite"
+    lab.store.state.set_status(failed.id, Status.FAILED, why)
+    return folder
