@@ -194,6 +194,16 @@ def _check(place: HttpPlace, grpc: Place) -> None:
                 f"the service needs {package}, which is not installed",
                 hint="pip install 'flnb[service]'",
             )
+    from flnb.transport.origins import checked_origin
+
+    for origin in place.cors:
+        checked_origin(origin)
+    if place.host in {"", "0.0.0.0", "::"}:  # noqa: S104  # refused, not listened at
+        raise PlanError(
+            f"{place.host or 'an empty host'} is every address of this machine, and callers must call "
+            "the service by a name that it knows",
+            hint="name the address that callers use with --http-host (http_host=… in Python)",
+        )
     if not (place.is_loopback or grpc.tls):
         raise PlanError(
             f"a service on {place.host} must not listen without TLS",

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 
 from flnb.core.config import Frozen
-from flnb.service.origins import checked_origin
+from flnb.transport.origins import checked_origin
 
 
 class ServiceSettings(Frozen):

@@ -56,7 +56,7 @@ def test_the_table_covers_every_method_and_each_is_answered(coord):
     assert named == {name: one.request.DESCRIPTOR.full_name for name, one in METHODS.items()}
     service = coord._desk.server._controls
     assert isinstance(service, ControlService)
-    assert service._answers.keys() | {"Watch"} == METHODS.keys()
+    assert service._answers.keys() | {"Watch", "Events"} == METHODS.keys()
 
 
 @pytest.mark.parametrize("role", [*LADDER, "client"])
