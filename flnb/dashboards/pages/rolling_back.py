@@ -102,7 +102,7 @@ class RollingBack:
         curve = [value for _, value in view.curve] if view else []
         drawn = sparkline(curve, label="metric", width_px=240, height_px=32) if curve else ""
         shown = facts((name.capitalize(), text) for name, text in preview.facts().items())
-        self._told.object = f"{shown}<p>{drawn}</p>{_tensors(difference)}"
+        self._told.object = f"{shown}<p>{drawn}</p>{_tensors(difference)}{_blocked(preview)}"
         self.dialog.view.title = f"Roll back {preview.name} to round {preview.target}"
         self.dialog.deed.label = f"Roll back {preview.name} to round {preview.target}"
         self._name.visible = len(preview.leaves) > _MANY
@@ -165,6 +165,17 @@ def refusal(error: FLBaseError) -> Html:
     """Why something was not done, and what to do."""
     hint = f'<p class="quiet">{escape(error.hint)}</p>' if error.hint else ""
     return Html(f'<div class="note bad" role="alert"><p>{escape(error.message)}</p>{hint}</div>')
+
+
+def _blocked(preview: Preview) -> str:
+    """What must be done first; empty if nothing is in the way."""
+    if not preview.blocked_by:
+        return ""
+    names = escape(", ".join(preview.blocked_by))
+    return (
+        f'<div class="note bad" style="margin-top:8px">{names} would be left behind. Name a checkpoint '
+        "that stays in its place first; until then nothing can be rolled back this far.</div>"
+    )
 
 
 def _tensors(difference: Difference | None) -> str:
