@@ -16,7 +16,7 @@ from flnb.service.tags import Tags
 
 _ABOUT = """Watch and steer the federated learning of one lab.
 
-Send `Authorization: Bearer TOKEN` with every request, and `Flnb-Request: 1` with every POST."""
+Send `Authorization: Bearer PASS` with every request (the line that `flnb token` prints, or the token in it), and `Flnb-Request: 1` with every POST."""
 _ROUTERS = tuple(noun.router for noun in (health, runs, rounds, models, clients, records))
 
 

@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from flnb.core.errors import UnknownTokenError
+from flnb.core.errors import PlanError, UnknownTokenError
 from flnb.service.gateway import Gateway
+from flnb.transport import Pass
 
 _BEARER = HTTPBearer(
-    auto_error=False, description="A lab token, as `flnb token NAME --role ROLE` gives with a pass."
+    auto_error=False, description="The pass that `flnb token NAME --role ROLE` prints, or the token in it."
 )
 
 
@@ -21,9 +22,23 @@ def _token(
     if found is None or not found.credentials or not found.credentials.isascii():
         raise UnknownTokenError(
             "no token came with the request",
-            hint="send Authorization: Bearer TOKEN; an admin of the lab gives one: flnb token NAME",
+            hint="send Authorization: Bearer PASS; an admin of the lab gives one: flnb token NAME",
         )
-    return found.credentials
+    return token_of(found.credentials)
+
+
+def token_of(text: str) -> str:
+    """The token in what somebody shows: that alone, or the pass that holds it.
+
+    Raises:
+        UnknownTokenError: A pass that was cut or changed on its way.
+    """
+    if not Pass.begins(text):
+        return text
+    try:
+        return Pass.parse(text).token
+    except PlanError as error:
+        raise UnknownTokenError(error.message, hint=error.hint) from None
 
 
 def _gateway(request: Request) -> Gateway:

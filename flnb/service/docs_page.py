@@ -65,7 +65,7 @@ def _endpoint(method: str, path: str, one: dict[str, Any], place: str) -> str:
     )
     post = ' -X POST -H "Flnb-Request: 1"' if method == "post" else ""
     body = ' -H "Content-Type: application/json" -d @body.json' if "requestBody" in one else ""
-    curl = f'curl{post}{body} -H "Authorization: Bearer $TOKEN" {place}{path}'
+    curl = f'curl{post}{body} -H "Authorization: Bearer $PASS" {place}{path}'
     said = "".join(f"<p>{escape(part)}</p>" for part in one.get("description", "").split("\n\n"))
     return (
         f"<section><h3><b>{method.upper()}</b> {escape(path)}</h3>{said}"

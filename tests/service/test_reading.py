@@ -1,9 +1,12 @@
 """What people's programs read: lists in pages, one thing by its name, files that are resumed."""
 
 import hashlib
+import subprocess
 
 import pyarrow as pa
 import pytest
+
+from tests.service.conftest import FLNB, caller
 
 CSV, ARROW = "text/csv", "application/vnd.apache.arrow.stream"
 ACCURACY = "SELECT run, round, value FROM metrics WHERE metric = 'accuracy' ORDER BY run, round"
@@ -154,3 +157,17 @@ def test_people_find_every_endpoint_on_a_page_without_scripts(calls):
     assert all(path in page.text for path in paths)
     assert "<script" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_a_pass_is_as_good_as_the_token_in_it(served):
+    made = subprocess.run(
+        [FLNB, "token", "dr-kim", "--role", "operator", "--lab", served.lab],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    line = made.stdout.strip()
+    with caller(served.url, line) as person:
+        assert person.get("/api/status").json()["role"] == "operator"
+    with caller(served.url, line[:-3]) as person:
+        assert person.get("/api/status").status_code == 401
