@@ -13,10 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import get_ident
 from typing import Any
+
+from sqlalchemy import Connection, Engine, event
 
 import flnb
 from benchmarks.history_moves import PLAN, Held, one_number, there, versions
@@ -33,21 +37,51 @@ N_BYTES = 100_000_000
 _START_S = 60.0
 
 
-def rows(*, times: int = 9, sizes: dict[str, int] = SIZES, n_bytes: int = N_BYTES) -> Iterator[Row]:
+def rows(
+    *, times: int = 15, sizes: dict[str, int] = SIZES, n_bytes: int = N_BYTES
+) -> Iterator[Row]:
     """Measure both."""
-    with s3_server() as client:
-        for name, n in sizes.items():
-            yield from moves(name, n, times)
-        yield from commits(client, n_bytes, times)
+    with s3_server() as bucket:
+        with ExitStack() as stack:
+            held = {name: stack.enter_context(two_rounds(n)) for name, n in sizes.items()}
+            yield from moves(bucket, held, times)
+        yield from commits(bucket.client, n_bytes, times)
 
 
-def moves(name: str, n: int, times: int) -> Iterator[Row]:
-    """Milliseconds of a roll back (preview and apply) and of a branch."""
-    with two_rounds(n) as held:
-        back = [1e3 * seconds(partial(there, held)) for _ in range(times)]
-        fork = [1e3 * seconds(partial(held.run.branch, f"b{k}", at=1)) for k in range(times)]
-    yield Row.of(f"S3: roll back, {name} of parameters", back, "ms", bar="<= 500")
-    yield Row.of(f"S3: branch, {name} of parameters", fork, "ms", bar="<= 500")
+def moves(bucket: Bucket, held: dict[str, Held], times: int) -> Iterator[Row]:
+    """Milliseconds of a roll back (preview and apply) and of a branch, in turns; and whom they ask."""
+    took: dict[tuple[str, str], list[float]] = {}
+    asked: dict[str, list[float]] = {}
+    for one in held.values():
+        there(one)  # waits for what a coordinator does when it takes a lab
+    with transactions() as begun:
+        for turn in range(times):
+            for name, one in held.items():
+                branch = partial(one.run.branch, f"b{turn}", at=1)
+                for what, action in (("roll back", partial(there, one)), ("branch", branch)):
+                    requests, begun[:] = bucket.n_requests(), ()
+                    took.setdefault((what, name), []).append(1e3 * seconds(action))
+                    asked.setdefault(f"{what}: transactions of the state", []).append(len(begun))
+                    n = bucket.n_requests() - requests
+                    asked.setdefault(f"{what}: requests to the bucket", []).append(n)
+    for (what, name), values in took.items():
+        yield Row.of(f"S3: {what}, {name} of parameters", values, "ms", bar="<= 500")
+    for what, values in asked.items():
+        yield Row.of(f"S3: {what}", values, "")
+
+
+@contextmanager
+def transactions() -> Iterator[list[Connection]]:
+    """Give a list that gets longer with each transaction that this thread begins."""
+    begun, mine = list[Connection](), get_ident()
+
+    def note(connection: Connection) -> None:
+        if get_ident() == mine:
+            begun.append(connection)
+
+    event.listen(Engine, "begin", note)
+    yield begun
+    event.remove(Engine, "begin", note)
 
 
 def commits(client: Any, n_bytes: int, times: int) -> Iterator[Row]:
@@ -89,9 +123,21 @@ def two_rounds(n: int) -> Iterator[Held]:
             yield Held(store, coordinator.lab.run("long"), lab, file)
 
 
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A server with a bucket, a client of it, and the file where the server notes each request."""
+
+    client: Any
+    log: Path
+
+    def n_requests(self) -> int:
+        """How many requests were answered so far."""
+        return self.log.read_bytes().count(b" HTTP/1.1")
+
+
 @contextmanager
-def s3_server() -> Iterator[Any]:
-    """Start a server with a bucket; the environment leads to it, and the client that is given."""
+def s3_server() -> Iterator[Bucket]:
+    """Start a server with a bucket; the environment leads to it."""
     from botocore.session import Session
 
     with socket.socket() as probe:
@@ -105,19 +151,19 @@ def s3_server() -> Iterator[Any]:
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_REGION": "us-east-1",
     }
-    quiet = subprocess.DEVNULL
-    server = subprocess.Popen([program, "-H", "127.0.0.1", "-p", port], stdout=quiet, stderr=quiet)
-    try:
-        _await(int(port))
-        client = Session().create_client("s3", region_name="us-east-1")
-        client.create_bucket(Bucket=BUCKET)
-        yield client
-        client.close()
-    finally:
-        server.kill()
-        server.wait()
-        os.environ.clear()
-        os.environ |= before
+    with tempfile.NamedTemporaryFile(prefix="flnb-bench-", suffix=".log") as log:
+        server = subprocess.Popen([program, "-H", "127.0.0.1", "-p", port], stdout=log, stderr=log)
+        try:
+            _await(int(port))
+            client = Session().create_client("s3", region_name="us-east-1")
+            client.create_bucket(Bucket=BUCKET)
+            yield Bucket(client, Path(log.name))
+            client.close()
+        finally:
+            server.kill()
+            server.wait()
+            os.environ.clear()
+            os.environ |= before
 
 
 def _await(port: int) -> None:

@@ -187,21 +187,21 @@ class LocalRun:
         self, name: str, at: int | str | None, changes: Mapping[str, Any], asked: Request
     ) -> LocalRun:
         """Make a branch, or find the one that the same request made."""
-        timeline = self.history()
-        head = self._lab.store.state.head(self.id)
-        if at is None:
-            base = timeline.commit_before(head.round)
-        elif isinstance(at, int):
-            base = timeline.key(at) if at else None
-        else:
-            base = timeline.key(at)
-        record = self._lab.store.state.run(self.id)
+        state = self._lab.store.state
+        with state.at_one_moment():
+            timeline, record = self.history(), state.run(self.id)
+            if at is None:
+                base = timeline.commit_before(state.head(self.id).round)
+            else:
+                base = None if at == 0 else timeline.key(at)
         made = fork(self._lab, record, name, base, changes, asked)
         return LocalRun(self._lab, made, self._lab.picture(made))
 
     def rollback(self, to: int | str) -> RollbackPreview:
         """See `RunSource`."""
-        return RollbackPreview(self._lab, self._lab.store.state.run(self.id), to, self._redraw)
+        state = self._lab.store.state
+        with state.at_one_moment():
+            return RollbackPreview(self._lab, state.run(self.id), to, self._redraw)
 
     def _redraw(self) -> None:
         """Show the run anew whose head was moved; where it is driven, that was done there."""

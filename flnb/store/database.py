@@ -7,6 +7,7 @@ machines reach. Here is what both have in common.
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -53,6 +54,7 @@ class Database:
         self.on_lost: Callable[[LabLostError], None] | None = None
         """Called once, in whatever thread finds out."""
         self._reader, self._writer, self._clock = reader, writer, clock
+        self._moment = threading.local()
         try:
             self.lab_id = self._check_format() or self._create()
             self._check_address()
@@ -76,8 +78,27 @@ class Database:
         Raises:
             StorageUnreachableError: A database elsewhere does not answer.
         """
+        if (shared := getattr(self._moment, "connection", None)) is not None:
+            yield shared
+            return
         with self._transaction(self._reader) as connection:
             yield connection
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Let all that this thread reads meanwhile be of one moment: one transaction, and few ways.
+
+        What it writes itself meanwhile it does not see.
+
+        Raises:
+            StorageUnreachableError: A database elsewhere does not answer.
+        """
+        before = getattr(self._moment, "connection", None)
+        with self.reading() as self._moment.connection:
+            try:
+                yield
+            finally:
+                self._moment.connection = before
 
     @contextmanager
     def writing(self, *, fenced: bool = True) -> Iterator[Connection]:

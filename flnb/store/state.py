@@ -8,6 +8,7 @@ thread, and are each one transaction.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -76,6 +77,10 @@ class StateStore(
     def problem(self) -> str:
         """What is wrong with the file; empty when it is sound."""
         return self._database.problem()
+
+    def at_one_moment(self) -> AbstractContextManager[None]:
+        """Let all that this thread reads meanwhile be of one moment; see `Database.at_one_moment`."""
+        return self._database.at_one_moment()
 
     @property
     def shared(self) -> bool:

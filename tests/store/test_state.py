@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -284,3 +285,15 @@ def test_commands_from_before_a_start_are_dropped_with_a_word(state):
     assert state.pending_commands() == []
     assert state.command(done.id).result == "done"
     assert state.command(waiting.id).result == "the coordinator has ended"
+
+
+def test_what_is_read_at_one_moment_is_of_that_moment(state, tmp_path):
+    with state.at_one_moment(), state.at_one_moment():
+        before = state.runs()
+        state.create_run(sample_run("later", number=2))
+        assert state.runs() == before
+        with ThreadPoolExecutor(1) as beside:  # a moment is of one thread
+            assert len(beside.submit(state.runs).result()) == 2
+    with pytest.raises(NotFoundError), state.at_one_moment():
+        state.run("nobody")
+    assert len(state.runs()) == 2
