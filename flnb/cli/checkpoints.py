@@ -113,24 +113,25 @@ def expire(
     reason: Annotated[str, typer.Option(help="Why; kept in the operations log.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     lab: LabPath = output.DEFAULT_LAB,
+    at: At = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Let old commits of a run and its branches go, and free their bytes; rows stay."""
-    from flnb.cli.labs import existing
     from flnb.core import glance  # brings numpy, which help does not need
     from flnb.core.errors import PlanError
 
     if not reason.strip() and not dry_run:
         raise PlanError("letting commits go needs a reason", hint='--reason "…"; or --dry-run')
-    preview = existing(lab).expire(run, older_than=older_than, keep=keep)
-    if not as_json:
-        output.say(repr(preview))
-    freed = preview.freed
-    if not dry_run:
-        if not yes and not as_json and not typer.confirm("let them go?", err=True):
-            raise typer.Abort
-        freed = preview.apply(reason)
+    with labs.reached(lab, at) as there:
+        preview = there.expire(run, older_than=older_than, keep=keep)
+        if not as_json:
+            output.say(repr(preview))
+        freed = preview.freed
+        if not dry_run:
+            if not yes and not as_json and not typer.confirm("let them go?", err=True):
+                raise typer.Abort
+            freed = preview.apply(reason)
     if as_json:
         facts = {"run": run, "commits": len(preview.goes), "rounds": preview.leaves}
         output.data(facts | freed._asdict() | {"done": not dry_run})

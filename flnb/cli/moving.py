@@ -116,7 +116,7 @@ def replay(
 ) -> None:
     """Make a branch in which the rounds after a commit are done again without some clients."""
     _need_reason("a replay", reason, dry_run=dry_run)
-    with labs.reached(lab, at) as there:
+    with labs.steered(lab, at) as there:
         preview = there.run_of(run).replay(which(from_), exclude=exclude or (), train=train)
         if not as_json:
             output.say(repr(preview))

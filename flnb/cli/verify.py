@@ -8,24 +8,23 @@ from typing import Annotated
 
 import typer
 
-from flnb.cli import output
-from flnb.cli.output import AsJson, LabPath
+from flnb.cli import labs, output
+from flnb.cli.output import AsJson, At, LabPath
 
 
 def verify(
     lab: LabPath = output.DEFAULT_LAB,
+    at: At = None,
     key: Annotated[
         str, typer.Option(metavar="HEX", help="The key that the log must be signed with.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Read every commit of a lab and check it against what was written down."""
-    from flnb.cli.labs import existing
-    from flnb.coordinator.history.verifying import verify as look
-
     if key and not re.fullmatch("[0-9a-fA-F]{64}", key):
         raise typer.BadParameter("a key is 64 digits of 0-9 and a-f", param_hint="--key")
-    verdict = look(existing(lab).store, key)
+    with labs.reached(lab, at) as there:
+        verdict = there.verify(key)
     if as_json:
         output.data(asdict(verdict))
     else:

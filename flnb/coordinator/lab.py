@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from flnb.coordinator.commands import DONE
 from flnb.coordinator.following import Following
 from flnb.coordinator.here import coordinator_of
-from flnb.coordinator.history.expiring import KEEP, ExpiryPreview
+from flnb.coordinator.history.expiring import KEEP, ExpiryPreview, LabExpiry
+from flnb.coordinator.history.verifying import Verdict, verify
 from flnb.coordinator.invitations import duration
 from flnb.coordinator.local import LocalRun
 from flnb.coordinator.operations import operations
@@ -237,7 +238,18 @@ class Lab:
         trunks = [self.store.state.run(run).trunk_name] if run else None
         if trunks is None:
             trunks = sorted({record.trunk_name for record in self.store.state.runs()})
-        return ExpiryPreview(self, trunks, duration(older_than), keep)
+        return LabExpiry(self, trunks, duration(older_than), keep)
+
+    def verify(self, key: str = "") -> Verdict:
+        """Read every commit and compare it with its row, and walk the operations log.
+
+        Takes as long as reading all commits.
+
+        Args:
+            key: The public key of the log as it was noted elsewhere, in hexadecimal; by default that of
+                the lab.
+        """
+        return verify(self.store, key)
 
     def picture(self, record: RunRecord) -> Picture:
         """The present picture of a run, from its row and its closed rounds."""

@@ -13,7 +13,7 @@ from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.moving import fork
 from flnb.coordinator.history.preview import RollbackPreview
 from flnb.coordinator.history.reading import whole_model
-from flnb.coordinator.history.replay import ReplayPreview
+from flnb.coordinator.history.replay import ReplayPreview, StoredReplay
 from flnb.coordinator.history.timeline import Timeline
 from flnb.coordinator.jobs import end_resting
 from flnb.coordinator.picture import Picture
@@ -214,7 +214,7 @@ class LocalRun:
     ) -> ReplayPreview:
         """See `RunSource`."""
         record = self._lab.store.state.run(self.id)
-        return ReplayPreview(self._lab, record, from_, exclude, train=train)
+        return StoredReplay(self._lab, record, from_, exclude, train=train)
 
     def forget_updates(self, reason: str) -> int:
         """See `RunSource`."""

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.client_list import ClientList, ClientRow
+from flnb.coordinator.control.afar_again import DistantExpiry
 from flnb.coordinator.control.distant import DistantRun, plain_changes
 from flnb.coordinator.control.plain import known
 from flnb.coordinator.control.wire import Wire
 from flnb.coordinator.granting import Grant, TokenList
+from flnb.coordinator.history.expiring import KEEP, ExpiryPreview
+from flnb.coordinator.history.verifying import Verdict
 from flnb.coordinator.invitations import Invitation
 from flnb.coordinator.operations import operations
 from flnb.coordinator.population import Simulation
@@ -154,6 +157,20 @@ class Connection:
     def operations(self) -> Table:
         """The operations log of the lab, for operators; see `Lab.operations`."""
         return operations(self.sql)
+
+    def expire(
+        self, run: str | None = None, *, older_than: str = "30d", keep: str = KEEP
+    ) -> ExpiryPreview:
+        """Look at what letting old commits go would remove and free; see `Lab.expire`.
+
+        An operator may look, an admin applies it.
+        """
+        return DistantExpiry(self._wire, run or "", older_than, keep)
+
+    def verify(self, key: str = "") -> Verdict:
+        """Let every commit and the operations log be checked there; see `Lab.verify`."""
+        told = json.loads(self._wire.whole("Verify", pb.VerifyRequest(key=key)))
+        return Verdict(**known(Verdict, told | {"problems": tuple(told["problems"])}))
 
     def _run(self, method: str, request: Any) -> Run:
         return Run(DistantRun(self._wire, self._wire.held(method, request)))

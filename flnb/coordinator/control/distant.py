@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from flnb.coordinator.control.afar import DistantCheckpoint, DistantPreview, DistantWalk
+from flnb.coordinator.control.afar_again import DistantReplay
 from flnb.coordinator.control.held import Held
 from flnb.coordinator.control.plain import round_from_json
 from flnb.coordinator.control.wire import Wire
@@ -138,7 +139,7 @@ class DistantRun:
         self, from_: int | str, exclude: Collection[str], train: bool
     ) -> ReplayPreview:
         """See `RunSource`."""
-        raise _near_only("a replay is asked for")
+        return DistantReplay(self._wire, self.id, from_, exclude, train=train)
 
     def forget_updates(self, reason: str) -> int:
         """See `RunSource`."""

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from flnb.coordinator.control.plain import known, round_from_json, round_to_json
 from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.difference import Difference
+from flnb.coordinator.history.expiring import ExpiryPreview
 from flnb.coordinator.history.graph import Lane
 from flnb.coordinator.history.preview import Preview
+from flnb.coordinator.history.replay import ReplayPreview
 from flnb.coordinator.history.walk import KnownRound, Walk
 from flnb.core.errors import PlanError
 from flnb.core.ids import RunId
-from flnb.store import Closing, RoundKey
+from flnb.store import Closing, Freed, RoundKey
 from flnb.tensors import Layout
 from flnb.transport.v1 import control_pb2 as pb
+
+_OF_REPLAY = (
+    *("name", "base", "until", "exclude", "train", "branch"),
+    *("rounds", "missing", "empty", "short", "taken_out"),
+)
 
 
 def walk_to_json(walk: Walk) -> bytes:
@@ -73,6 +81,42 @@ def preview_from_json(data: bytes) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(data)
     base = None if told["base"] is None else RoundKey(*told["base"])
     return told | {"seen": tuple(told["seen"]), "base": base}
+
+
+def replay_to_json(preview: ReplayPreview) -> bytes:
+    """Write what a replay would do."""
+    return json.dumps({name: getattr(preview, name) for name in _OF_REPLAY}).encode()
+
+
+def replay_from_json(data: bytes) -> dict[str, Any]:
+    """Read what a replay would do: attributes of `ReplayPreview`."""
+    told: dict[str, Any] = json.loads(data)
+    base = None if told["base"] is None else RoundKey(*told["base"])
+    return told | {"base": base, "until": RoundKey(*told["until"])}
+
+
+def expiry_to_json(preview: ExpiryPreview) -> bytes:
+    """Write which commits would go."""
+    told = {
+        "trunks": preview.trunks,
+        "before": preview.before.isoformat(),
+        "goes": preview.goes,
+        "kept": list(preview.kept.items()),
+        "leaves": preview.leaves,
+        "freed": preview.freed,
+    }
+    return json.dumps(told).encode()
+
+
+def expiry_from_json(data: bytes) -> dict[str, Any]:
+    """Read which commits would go: attributes of `ExpiryPreview`."""
+    told: dict[str, Any] = json.loads(data)
+    return told | {
+        "before": datetime.fromisoformat(told["before"]),
+        "goes": [RoundKey(*key) for key in told["goes"]],
+        "kept": {RoundKey(*key): why for key, why in told["kept"]},
+        "freed": Freed(*told["freed"]),
+    }
 
 
 def which_from_json(text: str) -> int | str:

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 from flnb.coordinator.acting import ACTOR
 from flnb.coordinator.control.admission import Admission
+from flnb.coordinator.control.afterwards import Afterwards
 from flnb.coordinator.control.events import Events
 from flnb.coordinator.control.looks import Looks
 from flnb.coordinator.control.orders import Orders
@@ -44,6 +45,9 @@ _QUESTIONS = frozenset(
         "Export",
         "Aliases",
         "Preview",
+        "Replay",
+        "Expiry",
+        "Verify",
         "Vitals",
         "RunPage",
         "RoundPage",
@@ -77,6 +81,7 @@ class ControlService:
             **looks.answers,
             **Orders(coordinator, looks).answers,
             **Past(coordinator, looks).answers,
+            **Afterwards(coordinator, looks).answers,
             **Pages(coordinator, looks).answers,
             **Admission(coordinator).answers,
             **self._upkeep.answers,

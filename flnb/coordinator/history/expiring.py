@@ -44,6 +44,77 @@ class ExpiryPreview:
     again from the commit before.
 
     Args:
+        trunks: Names of runs, each with all its branches.
+        before: Commits of rounds that closed before it may go.
+    """
+
+    def __init__(self, trunks: Sequence[str], before: datetime) -> None:
+        self.trunks, self.before = tuple(trunks), before
+        self._request_id = secrets.token_hex(8)
+        self.kept: dict[RoundKey, str] = {}
+        """Old commits that stay, and what for."""
+        self.goes: list[RoundKey] = []
+        """Rounds whose commits go."""
+        self.leaves: dict[str, str] = {}
+        """The same by branch and generation, in few words."""
+        self.freed = Freed(0, 0)
+        """Objects and bytes; see `flnb.store.retention.weigh` for how exact that is."""
+
+    def apply(self, reason: str) -> Freed:
+        """Do it: the rows say so first, then bytes are freed. Doing it twice does it once.
+
+        A coordinator that holds the lab does it between two commits, also while its runs go on.
+
+        Args:
+            reason: Why; kept in the operations log and with each round.
+
+        Returns:
+            What was freed, by this and by every earlier time that the same preview was applied.
+
+        Raises:
+            PlanError: No reason.
+            RoundStateError: A commit that would go was named, or stood on, since this was made.
+            LabHeldError: Somebody took the lab in this moment.
+        """
+        if not reason.strip():
+            raise PlanError("letting commits go needs a reason", hint='apply(reason="…")')
+        return self._let_go(request(reason, self._request_id))
+
+    def _let_go(self, asked: Request) -> Freed:
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, str]:
+        """All of it, as words."""
+        facts = {
+            "older than": f"{self.before:%Y-%m-%d %H:%M} UTC",
+            "goes": glance.count(len(self.goes), "commit"),
+        }
+        facts |= {name: f"rounds {rounds}" for name, rounds in self.leaves.items()}
+        facts["frees"] = (
+            f"{glance.count(self.freed.objects, 'object')}, {glance.size(self.freed.size_bytes)}"
+        )
+        for why in dict.fromkeys(self.kept.values()):
+            rounds = [key.round for key, reason in self.kept.items() if reason == why]
+            facts[f"stays: {why}"] = f"rounds {in_spans(rounds)}"
+        facts["after that"] = (
+            "tables and the log keep their rows; such a round is run again from the commit before"
+        )
+        return facts
+
+    def __repr__(self) -> str:
+        """What would happen, from memory."""
+        lines = [f"expire commits of {', '.join(self.trunks)} (nothing has happened yet)"]
+        return "\n".join([*lines, *(f"  {name}: {text}" for name, text in self.facts().items())])
+
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
+        card = cards.card(f"Expire commits of {', '.join(self.trunks)}", self.facts())
+        return cards.bundle(repr(self), card)
+
+
+class LabExpiry(ExpiryPreview):
+    """A preview for a lab that this process can read.
+
+    Args:
         lab: The lab.
         trunks: Names of runs, each with all its branches.
         older_than: Only commits of rounds that closed so long ago.
@@ -62,20 +133,14 @@ class ExpiryPreview:
                 f"commits younger than {YOUNGEST / timedelta(hours=1):.0f} h are never removed",
                 hint='older_than="30d"',
             )
-        self._lab, self._trunks = lab, tuple(trunks)
-        self._request_id = secrets.token_hex(8)
-        self.before = lab.store.clock.now() - older_than
-        """Commits of rounds that closed before it may go."""
-        self.kept: dict[RoundKey, str] = {}
-        """Old commits that stay, and what for."""
-        self.goes: list[RoundKey] = []
-        """Rounds whose commits go."""
+        super().__init__(trunks, lab.store.clock.now() - older_than)
+        self._lab = lab
         victims = set[str]()
-        for trunk in self._trunks:
+        for trunk in self.trunks:
             victims |= self._look(trunk, _rules(keep))
         stay = lab.store.state.named_snapshots() - victims
         self.freed = weigh(lab.store.history.place, victims, stay)
-        """Objects and bytes; see `flnb.store.retention.weigh` for how exact that is."""
+        self.leaves = self._in_words()
 
     def _look(self, trunk: str, rules: tuple[int, bool]) -> set[str]:
         """Sort the old commits of a run; returns those that go."""
@@ -98,26 +163,9 @@ class ExpiryPreview:
                 victims.add(snapshot)
         return victims
 
-    def apply(self, reason: str) -> Freed:
-        """Do it: the rows say so first, then bytes are freed. Doing it twice does it once.
-
-        A coordinator that holds the lab does it between two commits, also while its runs go on.
-
-        Args:
-            reason: Why; kept in the operations log and with each round.
-
-        Returns:
-            What was freed, by this and by every earlier time that the same preview was applied.
-
-        Raises:
-            PlanError: No reason.
-            RoundStateError: A commit that would go was named, or stood on, since this was made.
-            LabHeldError: Somebody took the lab in this moment.
-        """
-        if not reason.strip():
-            raise PlanError("letting commits go needs a reason", hint='apply(reason="…")')
-        lab, asked = self._lab, request(reason, self._request_id)
-        runs = [lab.store.state.run(trunk).id for trunk in self._trunks]
+    def _let_go(self, asked: Request) -> Freed:
+        lab = self._lab
+        runs = [lab.store.state.run(trunk).id for trunk in self.trunks]
         if not runs:
             return Freed(0, 0)
         if lab.coordinator is not None:
@@ -128,43 +176,14 @@ class ExpiryPreview:
         else:
             with lab.store.lease("expire"):
                 let_go(lab.store, runs[0], self.goes, self.before, asked)
-        return _freed_by(lab.store, runs[0], asked)
+        return freed_by(lab.store, runs[0], asked)
 
-    @property
-    def leaves(self) -> dict[str, str]:
-        """Rounds whose commits go, by branch and generation, in few words."""
+    def _in_words(self) -> dict[str, str]:
         names = {one.id: one.name for one in self._lab.store.state.runs()}
         found = dict[str, list[int]]()
         for key in sorted(self.goes):
             found.setdefault(f"{names[key.run]} gen {key.generation}", []).append(key.round)
         return {name: in_spans(rounds) for name, rounds in found.items()}
-
-    def facts(self) -> dict[str, str]:
-        """All of it, as words."""
-        facts = {
-            "older than": f"{self.before:%Y-%m-%d %H:%M} UTC",
-            "goes": glance.count(len(self.goes), "commit"),
-        }
-        facts |= {name: f"rounds {rounds}" for name, rounds in self.leaves.items()}
-        facts["frees"] = (
-            f"{glance.count(self.freed.objects, 'object')}, {glance.size(self.freed.size_bytes)}"
-        )
-        for why in dict.fromkeys(self.kept.values()):
-            rounds = [key.round for key, reason in self.kept.items() if reason == why]
-            facts[f"stays: {why}"] = f"rounds {in_spans(rounds)}"
-        facts["after that"] = (
-            "tables and the log keep their rows; such a round is run again from the commit before"
-        )
-        return facts
-
-    def __repr__(self) -> str:
-        """What would happen, from memory."""
-        lines = [f"expire commits of {', '.join(self._trunks)} (nothing has happened yet)"]
-        return "\n".join([*lines, *(f"  {name}: {text}" for name, text in self.facts().items())])
-
-    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
-        card = cards.card(f"Expire commits of {', '.join(self._trunks)}", self.facts())
-        return cards.bundle(repr(self), card)
 
 
 def let_go(
@@ -203,7 +222,8 @@ def answer_expire(coordinator: Coordinator, run: RunId, arguments: Mapping[str, 
     )
 
 
-def _freed_by(store: LabStore, run: RunId, asked: Request) -> Freed:
+def freed_by(store: LabStore, run: RunId, asked: Request) -> Freed:
+    """What was freed for a request, however often it was asked."""
     noted = [one.details for one in store.state.operations(run) if one.verb == FREED]
     mine = [one for one in noted if one["request"] == asked.id]
     return Freed(sum(one["objects"] for one in mine), sum(one["bytes"] for one in mine))

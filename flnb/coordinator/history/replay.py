@@ -26,7 +26,7 @@ from flnb.core.errors import NotFoundError, PlanError, RoundStateError
 from flnb.core.glance import spans
 from flnb.core.ids import ClientId
 from flnb.core.plan import Plan
-from flnb.store import Closing, RoundKey, RunRecord
+from flnb.store import Closing, Request, RoundKey, RunRecord
 
 if TYPE_CHECKING:
     from flnb.coordinator.lab import Lab
@@ -47,79 +47,37 @@ class ReplayPreview:
     the commit (`train=True`) is free of that; no bound on the difference is claimed.
 
     Args:
-        lab: The lab.
-        record: The branch.
-        from_: A committed round of its line, 0 for the first version, or a name of one.
-        exclude: Clients to leave out.
+        name: Of the branch that is looked at.
+        span: What the new branch would stand on, None for the first version; and the last round
+            that is done again.
+        exclude: Who is left out, also when the branch goes on afterwards.
         train: Train the rounds again and do not use kept updates.
-
-    Raises:
-        NotFoundError: There is no such round, or no such client took part in the rounds after it.
-        PlanError: No round comes after it, or the rounds were made by different strategies.
     """
 
     def __init__(
         self,
-        lab: Lab,
-        record: RunRecord,
-        from_: int | str,
-        exclude: Collection[str] = (),
+        name: str,
+        span: tuple[RoundKey | None, RoundKey],
+        exclude: Sequence[str],
         *,
-        train: bool = False,
+        train: bool,
     ) -> None:
-        self._lab, self._record, self._train = lab, record, train
-        self._request = request("").id
-        timeline = Timeline(lab.store, record)
-        self._base = timeline.key(from_) if from_ != 0 else None
-        if self._base is not None and self._base not in timeline.line:
-            raise PlanError(f"{from_!r} is not a round that leads to the head of {record.name}")
-        head = lab.store.state.head(record.id).round
-        after = self._base.round if self._base else 0
-        if head <= after:
-            raise PlanError(
-                f"{record.name} has no round after {after}: there is nothing to replay",
-                hint="from_ is the last round that stays as it is",
-            )
-        self._until = timeline.line.key(head)
-        keys = [timeline.line.key(number) for number in range(after + 1, head + 1)]
-        self._check_strategies(keys)
-        self.rounds = [key.round for key in keys]
-        """Rounds that are done again."""
-        self._look([lab.store.state.closing_of(key) for key in keys], exclude)
-        self.branch = _free_name(lab, record, after)
+        self.name, (self.base, self.until) = name, span
+        self.exclude, self.train = tuple(exclude), train
+        self.branch = ""
         """Name that the branch will have, after the run's."""
-
-    def _look(self, found: Sequence[Closing | None], exclude: Collection[str]) -> None:
-        """Find out what is kept, and what is left without those who are excluded."""
-        closings = [closing for closing in found if closing is not None]
-        asked = {str(client) for one in closings for client in one.assignments["client"]}
-        for client in exclude:
-            if client not in asked:
-                raise NotFoundError(f"client in rounds {spans(self.rounds)}", client, asked)
-        used = {closing.round: _used(closing) for closing in closings}
-        plan = Plan.from_yaml(self._record.plan_yaml)
-        self.exclude = tuple(sorted({*plan.exclude, *map(ClientId, exclude)}))
-        left = {number: clients - set(self.exclude) for number, clients in used.items()}
-        kept = self._lab.store.kept
-        self.missing = [one.round for one in closings if one.round_key not in kept]
+        self.rounds: list[int] = []
+        """Rounds that are done again."""
+        self.missing: list[int] = []
         """Those whose updates are not kept, which would have to be trained again."""
-        self.empty = [number for number in self.rounds if not left[number]]
+        self.empty: list[int] = []
         """Those in which nobody is left."""
-        need = plan.need or 1
-        self.short = [number for number in self.rounds if 0 < len(left[number]) < need]
+        self.short: list[int] = []
         """Those that would have fewer updates than the plan needs; they are replayed all the same."""
-        self._taken_out = sum(len(used[number] - left[number]) for number in self.rounds)
-
-    def _check_strategies(self, keys: list[RoundKey]) -> None:
-        strategy = Plan.from_yaml(self._record.plan_yaml).strategy
-        for key in {key.run: key for key in keys}.values():
-            other = self._lab.store.state.run(key.run)
-            if Plan.from_yaml(other.plan_yaml).strategy != strategy:
-                raise PlanError(
-                    f"rounds up to {key.round} are of {other.name}, which has another strategy than "
-                    f"{self._record.name}",
-                    hint=f"replay from round {key.round} on, or replay {other.name}",
-                )
+        self.taken_out = 0
+        """Updates that are left out."""
+        self.request_id = request("").id
+        """The same request twice is done once."""
 
     def apply(self, reason: str) -> Run:
         """Make the branch; it rests. `resume()` does the rounds, from kept updates or by training.
@@ -139,11 +97,7 @@ class ReplayPreview:
         if not reason.strip():
             raise PlanError("a replay needs a reason", hint='apply(reason="…")')
         self.check()
-        until = None if self._train else self._until
-        changes = {"exclude": self.exclude}
-        asked = request(reason, self._request)
-        made = fork(self._lab, self._record, self.branch, self._base, changes, asked, replays=until)
-        return self._lab.run(made.id)
+        return self._make(request(reason, self.request_id))
 
     def check(self) -> None:
         """See that it can be done.
@@ -151,14 +105,14 @@ class ReplayPreview:
         Raises:
             RoundStateError: Updates that are needed are not kept, or nobody is left in a round.
         """
-        if self._train:
+        if self.train:
             return
         again = (
             f"train=True trains rounds {spans(self.rounds)} again, without those who are excluded"
         )
         if self.missing:
             raise RoundStateError(
-                f"the updates of rounds {spans(self.missing)} of {self._record.name} are not kept",
+                f"the updates of rounds {spans(self.missing)} of {self.name} are not kept",
                 hint=f"{again}; a plan with keep_updates=n keeps those of the last n rounds",
             )
         if self.empty:
@@ -169,19 +123,21 @@ class ReplayPreview:
 
     def facts(self) -> dict[str, str]:
         """All of it, as words."""
-        after = f"the commit of round {self._base.round}" if self._base else "the first version"
-        impossible = not self._train and (self.missing or self.empty)
-        verb = "trained again" if self._train else "added up again"
+        after = f"the commit of round {self.base.round}" if self.base else "the first version"
+        impossible = not self.train and (self.missing or self.empty)
+        verb = "trained again" if self.train else "added up again"
         verb = f"cannot be {verb}" if impossible else verb
         facts = {
-            "branch": f"{self._record.trunk_name}/{self.branch}, from {after}",
+            "branch": f"{self.name.partition('/')[0]}/{self.branch}, from {after}",
             verb: f"rounds {spans(self.rounds)} ({len(self.rounds)})",
             "without": ", ".join(self.exclude) or "nobody left out",
         }
-        if self._taken_out:
-            facts["leaves out"] = f"{self._taken_out} updates"
-        if self._train:
-            return facts
+        if self.taken_out:
+            facts["leaves out"] = f"{self.taken_out} updates"
+        return facts if self.train else facts | self._doubts()
+
+    def _doubts(self) -> dict[str, str]:
+        facts = {}
         if self.missing:
             facts["not kept"] = (
                 f"rounds {spans(self.missing)}: they would have to be trained again (train=True)"
@@ -190,20 +146,103 @@ class ReplayPreview:
             facts["nobody left"] = f"rounds {spans(self.empty)}"
         if self.short:
             facts["fewer than needed"] = f"rounds {spans(self.short)}"
-        if self._taken_out:
+        if self.taken_out:
             facts["mind"] = (
                 "later updates still carry something of who is left out: not exact unlearning"
             )
         return facts
 
+    def _make(self, asked: Request) -> Run:
+        raise NotImplementedError
+
     def __repr__(self) -> str:
         """What would happen, from memory."""
-        lines = [f"replay {self._record.name} (nothing has happened yet)"]
+        lines = [f"replay {self.name} (nothing has happened yet)"]
         return "\n".join([*lines, *(f"  {name}: {text}" for name, text in self.facts().items())])
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
-        card = cards.card(f"Replay {self._record.name}", self.facts())
+        card = cards.card(f"Replay {self.name}", self.facts())
         return cards.bundle(repr(self), card)
+
+
+class StoredReplay(ReplayPreview):
+    """A preview for a lab that this process can read.
+
+    Args:
+        lab: The lab.
+        record: The branch.
+        from_: A committed round of its line, 0 for the first version, or a name of one.
+        exclude: Clients to leave out.
+        train: Train the rounds again and do not use kept updates.
+        until: The last round that is done again; the head if not given.
+
+    Raises:
+        NotFoundError: There is no such round, or no such client took part in the rounds after it.
+        PlanError: No round comes after it, or the rounds were made by different strategies.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        record: RunRecord,
+        from_: int | str,
+        exclude: Collection[str] = (),
+        *,
+        train: bool = False,
+        until: int | None = None,
+    ) -> None:
+        self._lab, self._record = lab, record
+        timeline = Timeline(lab.store, record)
+        base = timeline.key(from_) if from_ != 0 else None
+        if base is not None and base not in timeline.line:
+            raise PlanError(f"{from_!r} is not a round that leads to the head of {record.name}")
+        head = lab.store.state.head(record.id).round
+        last, after = min(head, until or head), base.round if base else 0
+        if last <= after:
+            raise PlanError(
+                f"{record.name} has no round after {after}: there is nothing to replay",
+                hint="from_ is the last round that stays as it is",
+            )
+        keys = [timeline.line.key(number) for number in range(after + 1, last + 1)]
+        self._check_strategies(keys)
+        plan = Plan.from_yaml(record.plan_yaml)
+        left_out = sorted({*plan.exclude, *map(ClientId, exclude)})
+        super().__init__(record.name, (base, keys[-1]), left_out, train=train)
+        self.rounds, self.branch = [key.round for key in keys], _free_name(lab, record, after)
+        self._look([lab.store.state.closing_of(key) for key in keys], exclude, plan)
+
+    def _look(self, found: Sequence[Closing | None], exclude: Collection[str], plan: Plan) -> None:
+        """Find out what is kept, and what is left without those who are excluded."""
+        closings = [closing for closing in found if closing is not None]
+        asked = {str(client) for one in closings for client in one.assignments["client"]}
+        for client in exclude:
+            if client not in asked:
+                raise NotFoundError(f"client in rounds {spans(self.rounds)}", client, asked)
+        used = {closing.round: _used(closing) for closing in closings}
+        left = {number: clients - set(self.exclude) for number, clients in used.items()}
+        kept = self._lab.store.kept
+        self.missing = [one.round for one in closings if one.round_key not in kept]
+        self.empty = [number for number in self.rounds if not left[number]]
+        need = plan.need or 1
+        self.short = [number for number in self.rounds if 0 < len(left[number]) < need]
+        self.taken_out = sum(len(used[number] - left[number]) for number in self.rounds)
+
+    def _check_strategies(self, keys: list[RoundKey]) -> None:
+        strategy = Plan.from_yaml(self._record.plan_yaml).strategy
+        for key in {key.run: key for key in keys}.values():
+            other = self._lab.store.state.run(key.run)
+            if Plan.from_yaml(other.plan_yaml).strategy != strategy:
+                raise PlanError(
+                    f"rounds up to {key.round} are of {other.name}, which has another strategy than "
+                    f"{self._record.name}",
+                    hint=f"replay from round {key.round} on, or replay {other.name}",
+                )
+
+    def _make(self, asked: Request) -> Run:
+        until = None if self.train else self.until
+        changes = {"exclude": self.exclude}
+        made = fork(self._lab, self._record, self.branch, self.base, changes, asked, replays=until)
+        return self._lab.run(made.id)
 
 
 def _used(closing: Closing) -> set[str]:

@@ -280,6 +280,64 @@ class AliasRequest(_message.Message):
     reason: str
     def __init__(self, run: _Optional[str] = ..., name: _Optional[str] = ..., which: _Optional[str] = ..., condition: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class ReplayRequest(_message.Message):
+    __slots__ = ("run", "which", "exclude", "train")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    WHICH_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_FIELD_NUMBER: _ClassVar[int]
+    TRAIN_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    which: str
+    exclude: _containers.RepeatedScalarFieldContainer[str]
+    train: bool
+    def __init__(self, run: _Optional[str] = ..., which: _Optional[str] = ..., exclude: _Optional[_Iterable[str]] = ..., train: _Optional[bool] = ...) -> None: ...
+
+class MakeReplayRequest(_message.Message):
+    __slots__ = ("asked", "base", "until", "branch", "reason", "id")
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    BASE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    BRANCH_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    asked: ReplayRequest
+    base: RoundKey
+    until: RoundKey
+    branch: str
+    reason: str
+    id: str
+    def __init__(self, asked: _Optional[_Union[ReplayRequest, _Mapping]] = ..., base: _Optional[_Union[RoundKey, _Mapping]] = ..., until: _Optional[_Union[RoundKey, _Mapping]] = ..., branch: _Optional[str] = ..., reason: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
+
+class ExpiryRequest(_message.Message):
+    __slots__ = ("run", "older_than", "keep")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    OLDER_THAN_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    older_than: str
+    keep: str
+    def __init__(self, run: _Optional[str] = ..., older_than: _Optional[str] = ..., keep: _Optional[str] = ...) -> None: ...
+
+class ExpireRequest(_message.Message):
+    __slots__ = ("run", "goes", "before", "reason", "id")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    GOES_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    run: str
+    goes: _containers.RepeatedCompositeFieldContainer[RoundKey]
+    before: str
+    reason: str
+    id: str
+    def __init__(self, run: _Optional[str] = ..., goes: _Optional[_Iterable[_Union[RoundKey, _Mapping]]] = ..., before: _Optional[str] = ..., reason: _Optional[str] = ..., id: _Optional[str] = ...) -> None: ...
+
+class VerifyRequest(_message.Message):
+    __slots__ = ("key",)
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    def __init__(self, key: _Optional[str] = ...) -> None: ...
+
 class ProtectRequest(_message.Message):
     __slots__ = ("run", "protected", "reason")
     RUN_FIELD_NUMBER: _ClassVar[int]
