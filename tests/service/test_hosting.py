@@ -131,3 +131,18 @@ def test_a_terminal_says_where_it_is(tmp_path):
         process.terminate()
         process.communicate(timeout=30)
     assert re.fullmatch(r"http at http://127.0.0.1:\d+, docs at /docs\n", said)
+
+
+def test_its_own_tokens_are_renewed_and_old_ones_end(tmp_path, monkeypatch, until):
+    monkeypatch.setattr(serving, "_RENEWED_S", 0.2)
+    with flnb.Coordinator(tmp_path / "lab", http_port=0) as coordinator:
+        assert healthy(coordinator)
+        process, first = process_of(coordinator, until), own_tokens(coordinator)
+        until(lambda: not own_tokens(coordinator) & first)
+        assert healthy(coordinator)
+        assert process_of(coordinator, until) == process
+        assert len(own_tokens(coordinator)) <= 4
+
+
+def own_tokens(coordinator):
+    return {one.id for one in coordinator.tokens if one.name in OWN}
