@@ -42,7 +42,8 @@ def _serve(said: argparse.Namespace) -> int:
     from flnb.dashboards.serving import Pages, Settings
     from flnb.dashboards.targets import target_of
 
-    settings = Settings(said.host, said.port, said.origin, said.prefix.rstrip("/"))
+    word = os.environ.pop("FLNB_PROXY_WORD", "")
+    settings = Settings(said.host, said.port, said.origin, said.prefix.rstrip("/"), word)
     pages = Pages(target_of(said.target), settings)
     address = pages.start()
     loop = pages.loop

@@ -38,6 +38,8 @@ class Settings:
     """Address that people type, such as `https://flnb.example.org`; needed beyond loopback."""
     prefix: str = ""
     """Path below which the pages lie, such as JupyterLab's for its proxy."""
+    word: str = ""
+    """What that proxy says with every request; see `proxied.py`."""
 
     def __post_init__(self) -> None:
         if not _is_loopback(self.host) and not self.origin.startswith("https://"):
@@ -79,6 +81,7 @@ class Pages:
             cookie=f"flnb-{port}",
             secure=bool(settings.origin),
             prefix=settings.prefix,
+            word=settings.word,
         )
         socket.close()
         self._server = get_server(
@@ -88,7 +91,8 @@ class Pages:
             },
             port=port,
             address=settings.host,
-            websocket_origin=settings.hosts(port),
+            # Behind JupyterLab each request must bring its proxy's word; its own name may be any.
+            websocket_origin=["*"] if settings.word else settings.hosts(port),
             auth_provider=gate,
             prefix=settings.prefix,
             unused_session_lifetime_milliseconds=_UNUSED_MS,
@@ -101,10 +105,15 @@ class Pages:
     def _session(self, page: type[Page], gate: Gate) -> Callable[[], Frame]:
         def session() -> Frame:
             cookies: Mapping[str, str] = dict(pn.state.cookies or {})
-            person = gate.person(cookies)
+            headers = dict(pn.state.headers or {})
+            person = gate.person(cookies, headers)
             assert person is not None, "the gate lets nobody in whom it does not know"
             shell = Shell(
-                self.feed, self.orders, person, page, lambda: gate.person(cookies) is not None
+                self.feed,
+                self.orders,
+                person,
+                page,
+                lambda: gate.person(cookies, headers) is not None,
             )
             pn.state.on_session_destroyed(lambda _: shell.close())
             return shell.build()

@@ -1,0 +1,44 @@
+"""Pages in a cell: the same page objects, over what the notebook holds."""
+
+import panel as pn
+import pytest
+
+import flnb
+from flnb.core import pages
+from flnb.core.errors import PlanError
+from flnb.dashboards.cells import Held
+from tests.dashboards.test_feed import until
+
+
+@pytest.fixture(autouse=True)
+def _panel_is_loaded(monkeypatch):
+    monkeypatch.setattr(pn.extension, "_loaded", True)  # no notebook will read what it would write
+
+
+def words_of(layout):
+    return " ".join(str(pane.object) for pane in layout.select(pn.pane.HTML))
+
+
+def test_a_run_shows_its_page_in_a_cell(lab):
+    layout = lab.run("finished").panel()
+    until(lambda: "finished" in words_of(layout), "the page is filled")
+    assert "Accuracy of the global model by round" in words_of(layout)
+
+
+def test_a_coordinator_shows_all_its_runs_in_a_cell(lab):
+    with flnb.Coordinator(flnb.open(lab.path)) as coordinator:
+        layout = coordinator.panel()
+        until(lambda: "finished" in words_of(layout), "the page is filled")
+
+
+def test_a_button_in_a_cell_acts_on_the_run_that_is_held(lab):
+    run = lab.run("finished")
+    held = Held(lambda: {run.id: run}, run.source.ask, run, lambda: True)
+    assert held.give(None, lambda there: there.attach(run.id)) is run
+
+
+def test_without_panel_a_page_says_what_to_install(monkeypatch, lab):
+    monkeypatch.setitem(pages._HOMES, "run", "no_such_package.pages:page")
+    with pytest.raises(PlanError, match="no_such_package") as refused:
+        lab.run("finished").panel()
+    assert "flnb[dashboards]" in refused.value.hint

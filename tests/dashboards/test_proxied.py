@@ -1,0 +1,55 @@
+"""JupyterLab's launcher: the entry loads, and what it starts lets in who comes through the proxy only."""
+
+import json
+import os
+import runpy
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from flnb.dashboards.proxied import HEADER, server
+
+CONFIGURED = Path(__file__).parents[2] / "jupyter_config" / "jupyter_server_config.py"
+
+
+@pytest.fixture(scope="module")
+def proxied(lab):
+    """What jupyter-server-proxy would start, and the address it would ask."""
+    entry = server()
+    filled = [part.format(port=0, base_url="/user/ana/") for part in entry["command"]]
+    environment = {**os.environ, **entry["environment"], "FLNB_LAB": str(lab.path)}
+    environment.pop("FLNB_PASS", None)
+    with subprocess.Popen(
+        [*filled, "--until-eof"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        entry["address"] = json.loads(process.stdout.readline())["address"]
+        yield entry
+        process.communicate()
+
+
+def test_jupyter_reads_the_configuration_and_shows_it_in_the_launcher():
+    settings = SimpleNamespace(ServerProxy=SimpleNamespace())
+    runpy.run_path(str(CONFIGURED), {"get_config": lambda: settings})
+    entry = settings.ServerProxy.servers["flnb"]
+    assert entry["launcher_entry"] == {"enabled": True, "title": "flnb dashboards"}
+    assert entry["environment"]["FLNB_PROXY_WORD"] == entry["request_headers_override"][HEADER]
+
+
+def test_who_comes_through_the_proxy_is_signed_in_under_its_path(proxied):
+    headers = {**proxied["request_headers_override"], "Host": "hub.example"}
+    assert httpx.URL(proxied["address"]).path == "/user/ana/flnb/"
+    answer = httpx.get(proxied["address"], headers=headers, timeout=60)
+    assert (answer.status_code, "Overview · lab · flnb" in answer.text) == (200, True)
+
+
+@pytest.mark.parametrize("word", ["", "guessed"])
+def test_who_comes_another_way_is_not(proxied, word):
+    answer = httpx.get(proxied["address"], headers={HEADER: word}, timeout=60)
+    assert (answer.status_code, "/sign-in" in answer.headers["location"]) == (302, True)
