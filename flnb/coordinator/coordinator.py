@@ -28,6 +28,7 @@ from flnb.coordinator.picture import Picture
 from flnb.coordinator.run import Run
 from flnb.coordinator.standing import Standing, going
 from flnb.coordinator.steering import Steering
+from flnb.core import pages
 from flnb.core.check import unknown_names
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError, LabLostError, PlanError, RoundStateError
@@ -320,6 +321,10 @@ class Coordinator(Hosting, Granting, Steering):
             note=self._note,
             http=self.http or "",
         )
+
+    def panel(self) -> Any:
+        """Show all runs as a page, in a cell; see `Run.panel`."""
+        return pages.page("coordinator", self)
 
     def _controls(self, issuer: TokenIssuer) -> Controls:
         from flnb.coordinator.control.service import ControlService  # brings grpc

@@ -13,7 +13,7 @@ from flnb.coordinator.details import AttemptDetails, RoundDetails
 from flnb.coordinator.history.rewinding import Rewinding
 from flnb.coordinator.operations import operations
 from flnb.coordinator.source import RunSource
-from flnb.core import cards, glance, progress
+from flnb.core import cards, glance, pages, progress
 from flnb.core.errors import FLBaseError
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
@@ -176,6 +176,17 @@ class Run(Rewinding):
         """Show the run while it goes: a frame in a notebook, a table in a terminal, else lines."""
         self._display = progress.here(later=self.source.later)
         self._follow(self._display)
+
+    def panel(self) -> Any:
+        """Show the run as a page with buttons, in a cell; in a browser: `flnb ui`.
+
+        Returns:
+            What Panel shows.
+
+        Raises:
+            PlanError: The pages are not installed.
+        """
+        return pages.page("run", self)
 
     def _follow(self, display: progress.Progress) -> None:
         if self._unwatch is not None:

@@ -23,6 +23,7 @@ from flnb.coordinator.population import Simulation
 from flnb.coordinator.run import Run
 from flnb.coordinator.run_list import RunList
 from flnb.coordinator.standing import Card, Standing
+from flnb.core import pages
 from flnb.core.errors import FLBaseError, TaskError
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
@@ -228,6 +229,10 @@ class Connection:
         return self._wire.ask("RevokeToken", request, pb.RevokeTokenReply).count
 
     # --- looks ----------------------------------------------------------------------------------
+
+    def panel(self) -> Any:
+        """Show all runs as a page, in a cell; see `Run.panel`."""
+        return pages.page("coordinator", self)
 
     @property
     def connected(self) -> bool:
