@@ -16,6 +16,7 @@ GROUPS = {
     "main": "main",
     "remote": "remote",
     "history": "history",
+    "service": "service_figures",
     "algorithms": "lr_mnist",
     "papers": "papers",
 }
@@ -35,6 +36,8 @@ PARTS = (
     "remote_pressure",
     "remote_rounds",
     "remote_transfers",
+    "service_events",
+    "service_rest",
     "sums",
     "workloads",
 )

@@ -11,6 +11,7 @@ import typer
 
 from flnb.cli import output
 from flnb.cli.output import AsJson
+from flnb.core.errors import PlanError
 
 if TYPE_CHECKING:
     from flnb.coordinator import Coordinator
@@ -75,6 +76,13 @@ def serve(
             "--token-in-url", help="Take a WebSocket's token from its address, where others see it."
         ),
     ] = False,
+    metrics_open: Annotated[
+        bool,
+        typer.Option("--metrics-open", help="Show /metrics to this machine without a token."),
+    ] = False,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Log as JSON, one object a line, on stderr.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Hold a lab and listen for remote clients until ^C or SIGTERM.
@@ -84,6 +92,8 @@ def serve(
     """
     from flnb.cli import addresses, labs
 
+    if log_json:
+        _log_as_json()
     if not addresses.is_shared(lab) and not labs.is_lab(lab):
         output.say(f"there is no lab at {lab}: making a new one")
     from flnb.coordinator import Coordinator
@@ -99,6 +109,8 @@ def serve(
             http_host=http_host,
             cors=cors or (),
             token_in_url=token_in_url,
+            metrics_open=metrics_open,
+            log_json=log_json,
         )
         http = coordinator.http
         if as_json:
@@ -113,6 +125,17 @@ def serve(
         _until_told_to_stop(coordinator)
     if coordinator.lost is not None:
         raise coordinator.lost
+
+
+def _log_as_json() -> None:
+    try:
+        from flnb.service.logs import configure
+    except ModuleNotFoundError as error:
+        raise PlanError(
+            f"--log-json needs {error.name}, which is not installed",
+            hint="pip install 'flnb[service]'",
+        ) from None
+    configure(as_json=True)
 
 
 def _until_told_to_stop(coordinator: Coordinator) -> None:

@@ -7,6 +7,7 @@ projection. At most one snapshot is in flight. What the transaction does not nam
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -24,6 +25,9 @@ from flnb.tensors import Model, pack
 SHARE = 0.02
 """Of the time, that `commit_every="auto"` lets history cost at most; journal, closing and tables
 share what is left of the 5 % that a round may cost more than a bare one."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +128,7 @@ class Closer:
                         self._history, self._commit, closing, version
                     )
                 await loop.run_in_executor(self._io, self._store.close_round, closing)
+                _say_closed(closing)
                 self._on_closed(closing)
             except Exception as error:
                 # Handed to whoever comes next with `put` or `drain`: the run pauses there. The
@@ -155,6 +160,12 @@ class Closer:
         now_s = SYSTEM_CLOCK.monotonic_s()
         self._next_at_s = now_s + (now_s - began_s) * (1 / SHARE - 1)
         return replace(closing, snapshot=snapshot, parameters_sha256=digest)
+
+
+def _say_closed(closing: Closing) -> None:
+    named = {"run": closing.run, "round": closing.round, "generation": closing.generation}
+    counts = {"invited": closing.invited, "accepted": closing.accepted, "commit": closing.snapshot}
+    log.info("round %d closed", closing.round, extra=named | counts)
 
 
 def commit_facts(record: RunRecord) -> dict[str, Any]:

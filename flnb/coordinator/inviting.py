@@ -64,6 +64,8 @@ class Inviting:
         http_host: str = "127.0.0.1",
         cors: Sequence[str] = (),
         token_in_url: bool = False,
+        metrics_open: bool = False,
+        log_json: bool = False,
     ) -> str:
         """Open a port for remote clients; one that is open stays, so the cell can be run again.
 
@@ -86,6 +88,8 @@ class Inviting:
                 coordinator is shown there.
             cors: Origins of pages elsewhere that may call, such as `http://localhost:5173`.
             token_in_url: Let a WebSocket's token stand in its address, where others may see it.
+            metrics_open: Show the figures of `/metrics` to everybody on this machine, without a token.
+            log_json: Let what serves HTTP log as JSON, a line a request.
 
         Returns:
             The address that clients connect to.
@@ -98,7 +102,9 @@ class Inviting:
         """
         asked = None
         if http_port is not None:
-            asked = HttpPlace(http_port, http_host, tuple(cors), token_in_url)
+            asked = HttpPlace(
+                http_port, http_host, tuple(cors), token_in_url, metrics_open, log_json
+            )
         desk = self._desk
         before = Place.of(self.lab.path) if desk is None else desk.place
         place = before.asked(

@@ -55,6 +55,10 @@ class HttpPlace:
     """Origins of pages elsewhere that may call."""
     token_in_url: bool = False
     """Whether a WebSocket's token may stand in its address."""
+    metrics_open: bool = False
+    """Whether `/metrics` asks for no token; only on loopback."""
+    json_logs: bool = False
+    """Whether the service logs as JSON."""
 
     @property
     def hosts(self) -> list[str]:
@@ -172,6 +176,8 @@ class Served:
             "hosts": self.place.hosts,
             "cors": list(self.place.cors),
             "token_in_url": self.place.token_in_url,
+            "metrics_open": self.place.metrics_open,
+            "json_logs": self.place.json_logs,
         }
 
     def _tokens(self) -> dict[str, str]:
@@ -203,6 +209,11 @@ def _check(place: HttpPlace, grpc: Place) -> None:
             f"{place.host or 'an empty host'} is every address of this machine, and callers must call "
             "the service by a name that it knows",
             hint="name the address that callers use with --http-host (http_host=… in Python)",
+        )
+    if place.metrics_open and not place.is_loopback:
+        raise PlanError(
+            f"/metrics must not be open to everybody who reaches {place.host}",
+            hint="give Prometheus a token: flnb token prometheus --role viewer",
         )
     if not (place.is_loopback or grpc.tls):
         raise PlanError(

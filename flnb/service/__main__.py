@@ -17,7 +17,9 @@ from collections.abc import Iterator
 import uvicorn
 
 from flnb.service.app import make_app
+from flnb.service.events.protocol import Sockets
 from flnb.service.gateway import Gateway
+from flnb.service.logs import configure
 from flnb.service.settings import ServiceSettings
 
 _GRACE_S = 2
@@ -46,7 +48,9 @@ async def serve(settings: ServiceSettings) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        ws=Sockets,
         ws_max_size=_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # each socket would pack the same bytes again
         ssl_certfile=settings.tls or None,
         timeout_graceful_shutdown=_GRACE_S,
     )
@@ -76,7 +80,9 @@ def main() -> None:
     with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as pipe:
         line = pipe.readline()  # not a byte more: what follows is read elsewhere
     if line:
-        asyncio.run(serve(ServiceSettings(**json.loads(line))))
+        settings = ServiceSettings(**json.loads(line))
+        configure(as_json=settings.json_logs)
+        asyncio.run(serve(settings))
 
 
 if __name__ == "__main__":

@@ -12,13 +12,21 @@ from flnb.service.gateway import Gateway
 from flnb.transport import Pass
 
 _BEARER = HTTPBearer(
-    auto_error=False, description="The pass that `flnb token NAME --role ROLE` prints, or the token in it."
+    auto_error=False,
+    description="The pass that `flnb token NAME --role ROLE` prints, or the token in it.",
 )
 
 
-def _token(
-    found: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-) -> str:
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
+"""What came as a token, if anything did."""
+
+
+def checked(found: Credentials) -> str:
+    """The token that came; a good one or not, the coordinator says.
+
+    Raises:
+        UnknownTokenError: None came.
+    """
     if found is None or not found.credentials or not found.credentials.isascii():
         raise UnknownTokenError(
             "no token came with the request",
@@ -47,6 +55,6 @@ def _gateway(request: Request) -> Gateway:
     return found
 
 
-Token = Annotated[str, Depends(_token)]
+Token = Annotated[str, Depends(checked)]
 """The caller's own; a good one or not, the coordinator says."""
 Way = Annotated[Gateway, Depends(_gateway)]

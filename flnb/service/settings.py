@@ -37,6 +37,8 @@ class ServiceSettings(Frozen):
     """Origins of pages elsewhere that may call."""
     token_in_url: bool = False
     """Whether a WebSocket's token may stand in its address."""
+    metrics_open: bool = False
+    """Whether `/metrics` asks for no token; for a service that only this machine reaches."""
     json_logs: bool = False
     """Whether logs are JSON, for programs, and not lines for people."""
     body_bytes: PositiveInt = 256 * 1024

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
@@ -74,10 +75,10 @@ class Tail:
         with self._database.reading() as connection:
             if self._newest(connection) == after:
                 return []
-            closed = sorted(
-                (*_closings(connection, after), *_forgotten(connection, after)),
-                key=lambda one: one.position,
-            )
+            closed: list[Closing | Forgotten] = []
+            closed += _closings(connection, after)
+            closed += _forgotten(connection, after)
+            closed.sort(key=lambda one: one.position)
             done = _operations(connection, after)
         # Past the end of a page of one kind there may be more of it: the rest waits for its turn.
         return list(_mixed(closed[:_PAGE], done, after))
@@ -93,7 +94,7 @@ class Tail:
         query = query if since is None else query.where(runs.c.updated_at > since)
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(runs.c.created_at.desc(), runs.c.id)).all()
-        return [Glimpse(*row) for row in rows]
+        return [Glimpse(*tuple(row)) for row in rows]
 
     def _newest(self, connection: Connection) -> Cursor:
         tables = (schema.closings, schema.forgotten, schema.operations)
@@ -115,10 +116,14 @@ def _forgotten(connection: Connection, after: Cursor) -> list[Forgotten]:
 
 def _operations(connection: Connection, after: Cursor) -> list[tuple[int, Operation]]:
     table = schema.operations
-    names = ("position", *(field.name for field in fields(Operation)))
-    query = select(*(table.c[name] for name in names)).where(table.c.position > after.operation)
-    rows = connection.execute(query.order_by(table.c.position).limit(_PAGE))
-    return [(row[0], Operation(*row[1:-1], details=row.details or {})) for row in rows]
+    names = [field.name for field in fields(Operation)]
+    query = select(table.c.position, *(table.c[name] for name in names))
+    query = query.where(table.c.position > after.operation).order_by(table.c.position)
+    found = []
+    for position, *values in connection.execute(query.limit(_PAGE)):
+        told: dict[str, Any] = dict(zip(names, values, strict=True))
+        found.append((position, Operation(**told | {"details": told["details"] or {}})))
+    return found
 
 
 def _mixed(

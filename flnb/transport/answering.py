@@ -121,6 +121,8 @@ class Answering:
             if isinstance(error, FLBaseError) and not _is_ours(error):
                 # What was raised and what was sent would hold each other until Python looks.
                 traceback.clear_frames(error.__traceback__)
+                who = {"client": call.claims.name} if call.claims is not None else {}
+                log.info("refused %s: %s", call.peer, error.message, extra=who)
                 await call.context.abort(*refusal(error, known=call.claims is not None))
             log.exception("a call of %s failed", call.peer)
             await call.context.abort(*broken())

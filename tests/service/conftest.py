@@ -60,7 +60,7 @@ def token_in(lab, name, role, lifetime_s=3600.0):
 def caller(url, token=None, **more):
     """Whoever calls with a token."""
     headers = {"Flnb-Request": "1"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    return httpx.Client(base_url=url, headers=headers, timeout=30, **more)
+    return httpx.Client(base_url=url, headers=headers, **{"timeout": 30} | more)
 
 
 @pytest.fixture(scope="session", autouse=True)

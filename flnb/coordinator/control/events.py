@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from flnb.coordinator.coordinator import Coordinator
 
 HEARTBEAT_S = 15.0
-_LOOK_S = 0.25
-"""So often the database is looked at though no picture changed: others write to it, too."""
+_LOOK_S, _LEAST_S = 0.25, 0.1
+"""So often the database is looked at though no picture changed: others write to it, too; and no more
+often than this, however quick the rounds are."""
 _REST_S, _CLIENTS_S = 1.0, 0.5
 """Between two looks at runs that are not driven here, and at who is here."""
 
@@ -97,7 +98,9 @@ class _Hearing:
         self._resting: dict[str, Glimpse] = {}
         self._since: datetime | None = None
         self._here: dict[str, str] = {}
-        self._due_s = dict.fromkeys(("database", "pictures", "rest", "clients", "heartbeat"), 0.0)
+        self._due_s = dict.fromkeys(
+            ("database", "rounds", "pictures", "rest", "clients", "heartbeat"), 0.0
+        )
 
     async def first(self, after: str) -> AsyncIterator[pb.EventNote]:
         """What a listener hears first."""
@@ -105,13 +108,18 @@ class _Hearing:
         why = _why_anew(after, newest)
         if after and not why:
             self._cursor = Cursor.parse(after)
+            # At once, so that whoever comes back knows that it is heard.
+            yield self._note((telling.HEARTBEAT, "", {"at": SYSTEM_CLOCK.now()}))
             return
         snapshot = await self._in_thread(self._snapshot)
         yield self._note((telling.SNAPSHOT, "", snapshot | {"reset": bool(why), "why": why}))
 
     async def news(self) -> AsyncIterator[pb.EventNote]:
         """What has happened since the last look."""
-        if self._due("database", _LOOK_S) or self._rounds_closed():
+        if self._due("database", _LOOK_S) or (
+            self._rounds_closed() and self._due("rounds", _LEAST_S)
+        ):
+            self._due_s["rounds"] = SYSTEM_CLOCK.monotonic_s() + _LEAST_S
             self._durable = dict(self._pictures())
             while found := await self._in_thread(self._happened):
                 for note in found:
@@ -129,14 +137,16 @@ class _Hearing:
         """How long to wait for a change, if none comes."""
         now_s = SYSTEM_CLOCK.monotonic_s()
         unheard = any(self._views.get(run) is not view for run, view in self._pictures())
-        until_s = self._due_s["pictures"] if unheard else self._due_s["database"]
-        return min(max(0.0, until_s - now_s), _LOOK_S)
+        until_s = [self._due_s["database"]]
+        until_s += [self._due_s["pictures"]] if unheard else []
+        until_s += [self._due_s["rounds"]] if self._rounds_closed() else []
+        return max(0.0, min(until_s) - now_s)
 
     def _note(self, event: telling.Event) -> pb.EventNote:
         kind, run, data = event
         self._due_s["heartbeat"] = SYSTEM_CLOCK.monotonic_s() + HEARTBEAT_S
-        data = telling.to_json(data)
-        return pb.EventNote(type=kind, cursor=self._cursor.text, run=run, data=data)
+        text = telling.to_json(data)
+        return pb.EventNote(type=kind, cursor=self._cursor.text, run=run, data=text)
 
     def _due(self, what: str, every_s: float) -> bool:
         now_s = SYSTEM_CLOCK.monotonic_s()
@@ -219,7 +229,10 @@ class _Hearing:
 
     def _of_clients(self) -> Iterable[telling.Event]:
         if self._clients and self._due("clients", _CLIENTS_S):
-            old, self._here = self._here, {**self._coordinator.present()}
+            old, self._here = (
+                self._here,
+                {str(name): doing for name, doing in self._coordinator.present().items()},
+            )
             yield from telling.clients_moved(old, self._here)
 
 

@@ -125,7 +125,7 @@ class Front:
         record, taken_over = await self._entrance.join(request)
         if taken_over:
             self.expel(ClientId(record.name), "another key joined under this name")
-        log.info("client %s joined from %s", record.name, peer)
+        log.info("client %s joined from %s", record.name, peer, extra={"client": record.name})
         return pb.JoinReply(client=record.name, lab=self._store.id)
 
     async def challenge(self, request: pb.ChallengeRequest) -> pb.ChallengeReply:
@@ -229,6 +229,7 @@ class Front:
             self._gone(session.client, politely=False)  # it came back with another model
         session.layout_hash = self._here[session.client] = hello.layout_hash
         self._remote(hello.layout_hash).arrive(session.client, hello.n_examples, hello.life)
+        log.info("client %s is here", session.client, extra={"client": session.client})
 
     async def _offered(self, session: Session, remote: RemoteClients, offer: pb.Offer) -> None:
         if not verify(session.public_key, offer.signature, "flnb-update", offer.envelope):
@@ -252,6 +253,7 @@ class Front:
             return
         remote = self._remotes[layout]
         remote.leave(client, politely=politely)
+        log.info("client %s left", client, extra={"client": client, "politely": politely})
         if not remote.clients and layout not in self._asked_for:
             # No task of this lab has such a model, or clients could make up layouts without end.
             del self._remotes[layout]

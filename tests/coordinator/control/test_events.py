@@ -95,7 +95,7 @@ def test_who_comes_back_with_any_cursor_hears_exactly_what_came_after_it(
     last = durable[-1].cursor
     for index in range(len(durable)):
         again = listen(after=durable[index].cursor)
-        until(lambda again=again: again.notes and again.notes[-1].cursor == last)
+        until(lambda again=again: again.of("run_changed") and again.notes[-1].cursor == last)
         assert again.durable() == durable[index + 1 :]
         assert again.of("snapshot") == []
         assert again.of("run_changed")[0]["status"] == "finished"

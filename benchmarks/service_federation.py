@@ -1,0 +1,70 @@
+"""A federation that goes on behind a service, for whoever measures the service."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import flnb
+from flnb.coordinator.control.connection import Connection
+from flnb.transport import Pass
+
+_ROUNDS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """Where a running federation is reached."""
+
+    url: str
+    """Of the service."""
+    token: str
+    """Of an operator."""
+    run: str
+
+
+@contextlib.contextmanager
+def federation(epochs: int) -> Iterator[Federation]:
+    """Run `flnb coordinator serve` with a federation, as long as a with-block lasts.
+
+    Args:
+        epochs: Of each of ten clients in a round; a hundred take about half a second of a core.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        lab = Path(folder) / "lab"
+        flnb_itself = str(Path(sys.executable).parent / "flnb")
+        command = [flnb_itself, "coordinator", "serve", str(lab), "--json"]
+        with subprocess.Popen(
+            [*command, "--port", "0", "--http-port", "0"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"FLNB_PROGRESS": "off"},
+        ) as process:
+            assert process.stdout is not None, "it was made with a pipe"
+            try:
+                url = json.loads(process.stdout.readline())["http"]
+                with flnb.connect(str(lab)) as coordinator:
+                    token = _begun(coordinator, epochs)
+                    yield Federation(url, token, "busy")
+                    coordinator.attach("busy").stop().wait(30)
+            finally:
+                process.terminate()
+
+
+def _begun(coordinator: Connection, epochs: int) -> str:
+    task = flnb.tasks.digits(split=flnb.IID(clients=50, seed=0))
+    coordinator.simulate(task, workers=1)
+    local = flnb.Local(epochs=epochs, batch_size=32, lr=0.1)
+    # No commits in between: a round's closing is told when it is durable, and waits for its commit.
+    plan = flnb.Plan(
+        strategy=flnb.FedAvg(local=local), rounds=_ROUNDS, invite=10, seed=1, commit_every=_ROUNDS
+    )
+    coordinator.run(plan, task, name="busy")
+    return Pass.parse(coordinator.token("bench", role="operator").text).token
