@@ -88,6 +88,7 @@ class LabStore:
         """How long closing transactions of this process took."""
         self._lock = threading.RLock()
         state.sign_log_with(lambda: self.log_key)
+        state.rename_doubles()
 
     @classmethod
     def open(

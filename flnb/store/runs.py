@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import count
 from typing import Any
 
 from sqlalchemy import Row, insert, or_, select, update
 
 from flnb.core import Clock, RunId, Status
 from flnb.core.errors import NotFoundError, StoreError
-from flnb.store import closing_rows, schema
+from flnb.store import closing_rows, log, schema
 from flnb.store.database import Database
-from flnb.store.records import RunRecord
+from flnb.store.records import Operation, RunRecord
 
 
 class Runs:
@@ -116,6 +117,32 @@ class Runs:
         change = {"status": Status.INTERRUPTED, "waits": None, "updated_at": now}
         with self._database.writing() as connection:
             connection.execute(update(schema.runs).where(going_on).values(change))
+
+    def rename_doubles(self) -> None:
+        """Give branches another name that are called as the first branch of their run.
+
+        That was possible once; rows of such a branch cannot be told from those of the first one.
+        """
+        runs = schema.runs.c
+        double = select(runs.id, runs.name).where(runs.branch == "main", runs.name.like("%/main"))
+        with self._database.reading() as connection:
+            if not connection.execute(double).first():
+                return
+        with self._database.writing(fenced=False) as connection:
+            taken = set(connection.scalars(select(runs.name)))
+            for row in connection.execute(double).all():
+                trunk = row.name.partition("/")[0]
+                name = next(
+                    name for n in count(2) if f"{trunk}/{(name := f'main-{n}')}" not in taken
+                )
+                change = {"name": f"{trunk}/{name}", "branch": name}
+                connection.execute(update(schema.runs).where(runs.id == row.id).values(change))
+                for table in (schema.closings, schema.heads, schema.forgotten):
+                    of_run = update(table).where(table.c.run == row.id)
+                    connection.execute(of_run.values(branch=name))
+                why = f"{row.name} was called as the first branch"
+                done = Operation(self._clock.now(), "flnb", "rename", row.id, why, change)
+                log.append(connection, done)
 
 
 def _run_record(row: Row[Any]) -> RunRecord:

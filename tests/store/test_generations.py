@@ -242,3 +242,19 @@ def test_whether_a_head_could_be_moved_is_seen_without_moving_it(state):
     state.protect("run001", asked("q"), protected=False)
     state.move_head("run001", (1, 6), base, asked())
     assert not state.check_move("run001", (1, 6), base, asked())
+
+
+def test_a_branch_of_before_that_is_called_as_the_first_one_gets_another_name(state):
+    state.fork(branch_of("main"), RoundKey("run001", 1, 4), asked())
+    close(state, 5, 5, run="run009")
+    state.create_run(replace(sample_run("quiet-otter/main-2", number=8), branch="main-2"))
+    for _ in range(2):
+        state.rename_doubles()
+        record = state.run("run009")
+        assert (record.name, record.branch) == ("quiet-otter/main-3", "main-3")
+        assert state.closing("run009", 5).branch == "main-3"
+    assert rounds(state, "run009") == [*rounds(state)[:4], "run009-1-5"]
+    assert state.run("run001").name == "quiet-otter"
+    last = state.operations("run009")[-1]
+    assert (last.verb, last.details["name"]) == ("rename", "quiet-otter/main-3")
+    assert state.log_damage({}) == ""
