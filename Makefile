@@ -15,7 +15,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iflnb/transport/v1=proto/flnb/v1
 MESSAGES := flnb/transport/v1/federation.proto flnb/transport/v1/control.proto
 
-.PHONY: help demo test test-long test-s3 check bench bench-papers proto
+.PHONY: help demo test test-long test-s3 test-ui check bench bench-papers proto
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
@@ -34,6 +34,13 @@ test-s3: .venv/.installed-dev  ## labs in S3 against a Ceph of their own; instal
 		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		$$sudo apt-get install -y -qq --no-install-recommends radosgw ceph-mon ceph-osd ceph-mgr; }
 	$(PYTEST) tests/s3 -m "s3 and not long"
+
+UI ?= tests/ui
+test-ui: .venv/.installed-dev  ## pages in a real browser; UI=… for some of them; installs Debian's chromium
+	@command -v chromium >/dev/null || { sudo=$$(test $$(id -u) = 0 || echo sudo); \
+		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		$$sudo apt-get install -y -qq --no-install-recommends chromium; }
+	$(PYTEST) $(UI) -m "ui and not long"
 
 check: .venv/.installed-dev  ## format, lint, types, import direction, dead code
 	$(BIN)/ruff format --check

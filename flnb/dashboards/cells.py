@@ -15,6 +15,7 @@ from flnb.core.ids import RunId
 from flnb.core.view import RunView
 from flnb.dashboards.access import Person
 from flnb.dashboards.feed import Sight
+from flnb.dashboards.orders import Orders
 from flnb.dashboards.page import Page
 from flnb.dashboards.pages.overview import Overview
 from flnb.dashboards.pages.rounds import Rounds
@@ -76,12 +77,28 @@ class Held:
         """See `Target`."""
         return True
 
-    def give(self, _: Person, order: Callable[[Any], T]) -> T:
-        """See `Orders`: whoever runs the cell holds the objects already."""
-        return order(self)
+    def facts(self) -> Mapping[str, str]:
+        """See `Target`."""
+        return {"held by": self.name}
 
     def close(self) -> None:
         """See `Source`."""
+
+
+class Given(Orders):
+    """Orders of whoever runs the cell: the objects are in his hand already.
+
+    Args:
+        held: Them.
+    """
+
+    def __init__(self, held: Held) -> None:
+        super().__init__(held)  # type: ignore[arg-type]  # nobody is connected to
+        self._held = held
+
+    def give(self, _person: Person, order: Callable[[Any], T]) -> T:
+        """See `Orders`."""
+        return order(self._held)
 
 
 def run_page(run: Run) -> pn.viewable.Viewable:
@@ -118,7 +135,7 @@ def _shown(kind: type[Page], held: Held, **state: str) -> pn.viewable.Viewable:
         pn.extension(inline=True, notifications=True)  # without a network, too
     sight = Sight(held, "operator")  # type: ignore[arg-type]  # all of a target that a sight needs
     person = Person(getpass.getuser(), getattr(held._owner, "role", "admin"), "")
-    page = kind(sight, person, held, **state)  # type: ignore[arg-type]  # all of Orders that pages need
+    page = kind(sight, person, Given(held), **state)
     layout = page.__panel__()
     sight.on_change(page.fill, state.get("run"))
     sight.start()

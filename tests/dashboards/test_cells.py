@@ -6,7 +6,8 @@ import pytest
 import flnb
 from flnb.core import pages
 from flnb.core.errors import PlanError
-from flnb.dashboards.cells import Held
+from flnb.dashboards.access import Person
+from flnb.dashboards.cells import Given, Held
 from tests.dashboards.test_feed import until
 
 
@@ -34,7 +35,8 @@ def test_a_coordinator_shows_all_its_runs_in_a_cell(lab):
 def test_a_button_in_a_cell_acts_on_the_run_that_is_held(lab):
     run = lab.run("finished")
     held = Held(lambda: {run.id: run}, run.source.ask, run, lambda: True)
-    assert held.give(None, lambda there: there.attach(run.id)) is run
+    me = Person("me", "admin", "")
+    assert Given(held).give(me, lambda there: there.attach(run.id)) is run
 
 
 def test_without_panel_a_page_says_what_to_install(monkeypatch, lab):

@@ -3,7 +3,9 @@
 import json
 import os
 import runpy
+import socket
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +14,8 @@ import pytest
 
 from flnb.dashboards.proxied import HEADER, server
 
-CONFIGURED = Path(__file__).parents[2] / "jupyter_config" / "jupyter_server_config.py"
+ROOT = Path(__file__).parents[2]
+CONFIGURED = ROOT / "jupyter_config" / "jupyter_server_config.py"
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +56,31 @@ def test_who_comes_through_the_proxy_is_signed_in_under_its_path(proxied):
 def test_who_comes_another_way_is_not(proxied, word):
     answer = httpx.get(proxied["address"], headers={HEADER: word}, timeout=60)
     assert (answer.status_code, "/sign-in" in answer.headers["location"]) == (302, True)
+
+
+@pytest.fixture(scope="module")
+def panel_serve(lab):
+    """Two of the pages as `panel serve` runs them, with the link that signs in."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    pages = [str(ROOT / "dashboards" / f"{name}.py") for name in ("overview", "rounds")]
+    command = [sys.executable, "-m", "panel", "serve", *pages, "--port", str(port)]
+    command += ["--auth-module", str(ROOT / "dashboards" / "auth" / "gate.py")]
+    environment = {**os.environ, "FLNB_LAB": str(lab.path)}
+    environment.pop("FLNB_PASS", None)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        link = next(line for line in process.stderr if line.startswith("sign in"))
+        for line in process.stderr:
+            if "running at" in line or "http://localhost" in line:
+                break
+        yield f"http://localhost:{port}", link.split(": ")[1].strip()
+        process.terminate()
+
+
+def test_panel_serve_shows_the_pages_to_whoever_signed_in(panel_serve):
+    address, link = panel_serve
+    with httpx.Client(base_url=address, timeout=60) as client:
+        assert client.get("/rounds").headers["location"].startswith("/sign-in")
+        assert client.get(link).headers["location"] == "/overview"
+        assert "Rounds" in client.get("/rounds?run=finished").text
