@@ -20,7 +20,7 @@ from jaxtyping import UInt8
 from flnb.core.errors import IntegrityError
 from flnb.core.failpoints import reach
 from flnb.tensors import SpareFiles, aligned, mapped
-from flnb.transport.manifest import CHUNK_BYTES, Manifest, chunks_in
+from flnb.transport.manifest import CHUNK_BYTES, Manifest, chunks_in, in_a_row
 
 Fetch = Callable[[Sequence[int]], AsyncGenerator[bytes, None]]
 """Gives the chunks at these places, in this order, one or more at a time."""
@@ -125,18 +125,21 @@ class Bases:
         return [place for place in missing if place in elsewhere]
 
     def _write(self, manifest: Manifest, places: list[int], data: bytes) -> None:
-        """Write what one message held, but for chunks that are not the version's."""
+        """Write what one message held; of what is not the version's the place stays missing."""
         if len(data) > CHUNK_BYTES * len(places):
             raise IntegrityError("the coordinator sent more chunks than it was asked for")
-        wrong = []
+        chunks = zip(places, chunks_in(data), strict=True)
+        wrong = [place for place, chunk in chunks if not manifest.check(place, chunk)]
+        left = memoryview(data)
         with self._partial.open("r+b") as file:  # buffered: it never writes a part and says nothing
-            for place, chunk in zip(places, chunks_in(data), strict=True):
-                if manifest.check(place, chunk):
-                    file.seek(manifest.span(place).start)
-                    file.write(chunk)
-                    reach("client-fetching")
-                else:
-                    wrong.append(place)
+            for some in in_a_row(places):
+                span = manifest.stretch(some)
+                n_bytes = span.stop - span.start
+                file.seek(span.start)
+                file.write(left[:n_bytes])
+                left = left[n_bytes:]
+        for _ in places:
+            reach("client-fetching")
         if wrong:
             raise IntegrityError(f"chunk {wrong[0]} of the version was changed on its way")
 

@@ -16,11 +16,12 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -28,7 +29,7 @@ from google.protobuf.message import DecodeError
 from flnb.client.state import sync_folder
 from flnb.core.errors import IntegrityError, StorageFullError
 from flnb.tensors import SpareFiles, Update, mapped
-from flnb.transport.manifest import CHUNK_BYTES, Manifest
+from flnb.transport.manifest import CHUNK_BYTES, Manifest, in_a_row
 from flnb.transport.v1 import federation_pb2 as pb
 
 KEEP = 2
@@ -68,7 +69,8 @@ class Held:
 
     def chunks(self, places: Sequence[int]) -> bytes:
         """Read chunks, one after the other."""
-        return b"".join(self.data[self.manifest.span(place)].data for place in places)
+        flat = self.data.data
+        return b"".join(flat[self.manifest.stretch(some)] for some in in_a_row(places))
 
     def offer(self) -> pb.ClientNote:
         """The note that offers it; it carries an update of at most one chunk."""
@@ -125,16 +127,13 @@ class Outbox:
         name = hashlib.sha256(key_of(assignment)).hexdigest()[:32]
         path, partial = self._folder / (name + _COMPLETE), self._folder / (name + _PARTIAL)
         n_bytes = update.values.nbytes + update.integers.nbytes
-        spare = self._spares.take(n_bytes, partial)
+        spare = self._spares.take(n_bytes, partial, cut=False)
         with _removed_when_full(partial, self._spares):
             with partial.open("r+b" if spare else "wb") as file:
-                file.write(update.values.data)
-                file.write(update.integers.data)
-                file.flush()
-                manifest = _hashed(partial, file.fileno())
+                manifest = _written(file, update)
                 envelope, signature = seal(manifest)
                 file.write(envelope + signature + len(envelope).to_bytes(8, "little") + _MAGIC)
-                file.flush()
+                file.truncate()
                 os.fsync(file.fileno())
             partial.replace(path)
             sync_folder(self._folder)
@@ -181,16 +180,23 @@ def _read(path: Path) -> Held | None:
     return Held(path, envelope, signed, foot[:_SIGNATURE_BYTES], manifest, data)
 
 
-def _hashed(path: Path, fd: int) -> Manifest:
-    """Hash a file, while what is large of it is on its way to the disk."""
-    data = mapped(path)
-    if data.size <= CHUNK_BYTES:
-        return Manifest.of(data.data)
+def _written(file: BinaryIO, update: Update) -> Manifest:
+    """Write an update, and hash it while what is large of it is on its way to the disk."""
+    parts = update.values.data, update.integers.data
+    if update.values.nbytes + update.integers.nbytes <= CHUNK_BYTES:
+        file.writelines(parts)
+        return Manifest.of(*parts)
     with ThreadPoolExecutor(1, thread_name_prefix="flnb-client-sync") as beside:
-        synced = beside.submit(os.fsync, fd)
-        manifest = Manifest.of(data.data)
+        synced = beside.submit(_synced, file, parts)
+        manifest = Manifest.of(*parts)
         synced.result()
     return manifest
+
+
+def _synced(file: BinaryIO, parts: Iterable[memoryview]) -> None:
+    file.writelines(parts)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 @contextmanager

@@ -63,12 +63,16 @@ class SpareFiles:
             path.rename(spare)
             self._kept.append((spare, n_bytes))
 
-    def take(self, n_bytes: int, path: Path) -> bool:
+    def take(self, n_bytes: int, path: Path, *, cut: bool = True) -> bool:
         """Give a spare file of about this size another name; False if there is none.
 
+        What is in it is of no use.
+
         Args:
-            n_bytes: How large the file will be. It has this size then; what is in it is of no use.
+            n_bytes: How large the file will be.
             path: The name.
+            cut: Let it have just this size. To make a file shorter waits until its end is on the
+                disk; whoever writes a new end cuts it off there himself.
         """
         with self._own:
             for spare in self._kept:
@@ -78,7 +82,8 @@ class SpareFiles:
             else:
                 return False
         spare[0].rename(path)
-        os.truncate(path, n_bytes)
+        if cut and spare[1] != n_bytes:
+            os.truncate(path, n_bytes)
         return True
 
     def drop(self) -> None:

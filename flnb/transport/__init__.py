@@ -17,7 +17,7 @@ from flnb.transport.hub import ChunkSink, Hub
 from flnb.transport.identity import Identity, verify
 from flnb.transport.limits import Limits
 from flnb.transport.link import Access, Link, SessionCall
-from flnb.transport.manifest import CHUNK_BYTES, Manifest, Package, chunks_in
+from flnb.transport.manifest import CHUNK_BYTES, Manifest, Package, chunks_in, in_a_row
 from flnb.transport.server import Server
 from flnb.transport.tokens import Claims, TokenIssuer
 
@@ -43,5 +43,6 @@ __all__ = [
     "SessionCall",
     "TokenIssuer",
     "chunks_in",
+    "in_a_row",
     "verify",
 ]

@@ -11,6 +11,7 @@ import grpc
 from grpc import aio
 
 from flnb.core.errors import FLBaseError, PlanError, UnreachableError
+from flnb.transport.allocator import keep_freed_memory
 from flnb.transport.certs import Certified
 from flnb.transport.convert import host_of, is_loopback, told
 from flnb.transport.limits import Limits, client_options
@@ -43,6 +44,7 @@ def open_channel(
     Raises:
         PlanError: Not an address, or no certificate for one that others can listen to.
     """
+    keep_freed_memory()
     host = host_of(address)
     options = client_options(limits, through_proxy=not is_loopback(host))
     if certificate is None:

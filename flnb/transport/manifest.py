@@ -58,16 +58,23 @@ class Manifest:
             )
 
     @classmethod
-    def of(cls, buffer: Buffer) -> Manifest:
-        """Hash a vector, chunk by chunk; a large one in two threads, because others wait for it."""
-        view = memoryview(buffer)
-        flat = view.cast("B") if view.nbytes else memoryview(b"")
-        half = len(flat) // CHUNK_BYTES // 2 * CHUNK_BYTES
-        if len(flat) < _LARGE_BYTES:
-            return cls(len(flat), _hashes(flat))
+    def of(cls, buffer: Buffer, more: Buffer = b"") -> Manifest:
+        """Hash a vector, chunk by chunk; a large one in two threads, because others wait for it.
+
+        Args:
+            buffer: The vector, or the first part of it.
+            more: What follows that; copied, so let it be the short part.
+        """
+        flat, end = _flat(buffer), _flat(more)
+        whole = len(flat) // CHUNK_BYTES * CHUNK_BYTES if len(end) else len(flat)
+        last = _hashes(memoryview(b"".join((flat[whole:], end))))
+        half = whole // CHUNK_BYTES // 2 * CHUNK_BYTES
+        n_bytes = len(flat) + len(end)
+        if whole < _LARGE_BYTES:
+            return cls(n_bytes, _hashes(flat[:whole]) + last)
         with ThreadPoolExecutor(1, thread_name_prefix="flnb-hash") as beside:
-            second = beside.submit(_hashes, flat[half:])
-            return cls(len(flat), _hashes(flat[:half]) + second.result())
+            second = beside.submit(_hashes, flat[half:whole])
+            return cls(n_bytes, _hashes(flat[:half]) + second.result() + last)
 
     @classmethod
     def from_message(cls, message: pb.Manifest, most_bytes: int | None = None) -> Manifest:
@@ -112,6 +119,14 @@ class Manifest:
             raise IndexError(f"no chunk {place} of {self.chunk_count}")
         return slice(place * CHUNK_BYTES, min((place + 1) * CHUNK_BYTES, self.n_bytes))
 
+    def stretch(self, places: Sequence[int]) -> slice:
+        """Where chunks that follow one another lie in the vector.
+
+        Raises:
+            IndexError: There is no such chunk.
+        """
+        return slice(self.span(places[0]).start, self.span(places[-1]).stop)
+
     def check(self, place: int, data: Buffer) -> bool:
         """Whether some bytes are the chunk at a place; a place that is not there has none."""
         return 0 <= place < self.chunk_count and _hash(data) == self._hash_at(place)
@@ -152,7 +167,7 @@ class Package:
             IndexError: There is no such chunk.
         """
         flat = memoryview(self.data).cast("B")
-        return b"".join(flat[self.manifest.span(place)] for place in places)
+        return b"".join(flat[self.manifest.stretch(some)] for some in in_a_row(places))
 
 
 def bundles(places: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -175,6 +190,20 @@ def chunks_in(message: Buffer) -> Iterator[memoryview]:
     """
     flat = memoryview(message)
     return (flat[at : at + CHUNK_BYTES] for at in range(0, flat.nbytes, CHUNK_BYTES))
+
+
+def in_a_row(places: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Cut places into those that follow one another: what lies there is read or written at once.
+
+    Examples:
+        >>> list(in_a_row([2, 3, 5]))
+        [[2, 3], [5]]
+    """
+    first = 0
+    for after in range(1, len(places) + 1):
+        if after == len(places) or places[after] != places[after - 1] + 1:
+            yield places[first:after]
+            first = after
 
 
 def check_places(places: Iterable[int], chunk_count: int) -> list[int]:
@@ -200,6 +229,11 @@ def check_places(places: Iterable[int], chunk_count: int) -> list[int]:
     if any(later <= place for place, later in pairwise(found)):
         raise IntegrityError("chunks are named once each, in ascending order")
     return found
+
+
+def _flat(buffer: Buffer) -> memoryview:
+    view = memoryview(buffer)
+    return view.cast("B") if view.nbytes else memoryview(b"")
 
 
 def _hashes(flat: memoryview) -> bytes:

@@ -21,6 +21,8 @@ from flnb.transport.v1 import federation_pb2 as pb
 SMALL = Layout.of([("w", (5,), "float32", "parameter"), ("n", (), "int64", "buffer")])
 LARGE = Layout.of([("w", (150_000,), "float32", "parameter"), ("n", (), "int64", "buffer")])
 
+LARGEST = Layout.of([("w", (1_100_000,), "float32", "parameter"), ("n", (), "int64", "buffer")])
+
 
 def update(layout=SMALL, value=1.0):
     values, integers = aligned(layout.n_values, np.float32), aligned(layout.n_integers, np.int64)
@@ -33,11 +35,12 @@ def id_of(number, run="run"):
     return pb.AssignmentId(run=run, generation=1, round=number, stage="train", client="a")
 
 
-def put(outbox, number, layout=SMALL, run="run"):
+def put(outbox, number, layout=SMALL, run="run", metrics=()):
     given = update(layout)
 
     def seal(manifest):
-        envelope = pb.Envelope(assignment=id_of(number, run), update=manifest.to_message())
+        chunks = manifest.to_message()
+        envelope = pb.Envelope(assignment=id_of(number, run), update=chunks, metrics=metrics)
         return envelope.SerializeToString(), bytes(range(64))
 
     held = outbox.write(id_of(number, run), given, seal)
@@ -55,6 +58,20 @@ def test_an_update_is_the_same_after_a_restart(tmp_path, layout, chunks):
     assert held.chunks(range(chunks)) == payload
     assert (held.signed, held.signature) == (first.signed, bytes(range(64)))
     assert held.assignment == id_of(1)
+
+
+def test_an_update_that_is_written_over_a_longer_one_ends_where_it_ends(tmp_path):
+    outbox = Outbox(tmp_path)
+    many = [pb.Metric(name="m" * 50, total=1.0, count=1.0)] * 20
+    _, longer = put(outbox, 1, LARGEST, metrics=many)
+    n_bytes, inode = longer.path.stat().st_size, longer.path.stat().st_ino
+    del longer
+    outbox.forget(id_of(1))
+    _, second = put(outbox, 2, LARGEST)
+    assert second.path.stat().st_ino == inode
+    assert second.path.stat().st_size < n_bytes
+    (held,) = Outbox(tmp_path).held
+    assert held.chunks(range(held.manifest.chunk_count)) == second.data.tobytes()
 
 
 def test_only_an_update_of_one_chunk_travels_with_its_offer(tmp_path):

@@ -23,6 +23,13 @@ def test_a_file_that_is_not_needed_is_given_out_again_under_another_name(tmp_pat
     assert not spares.take(N_BYTES, tmp_path / "c")
 
 
+def test_its_end_is_left_to_whoever_writes_a_new_one(tmp_path):
+    spares = SpareFiles(tmp_path)
+    spares.put(large(tmp_path / "a", 1))
+    assert spares.take(N_BYTES + 100, tmp_path / "b", cut=False)
+    assert (tmp_path / "b").stat().st_size == N_BYTES
+
+
 def test_a_file_that_somebody_sees_is_deleted_and_seen_on(tmp_path):
     spares, window = SpareFiles(tmp_path), mapped(large(tmp_path / "a", 1))[7:]
     spares.put(tmp_path / "a")

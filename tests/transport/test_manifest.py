@@ -104,3 +104,10 @@ def test_a_package_hands_out_the_chunks_of_its_vector():
 def test_a_package_needs_the_manifest_of_its_own_vector():
     with pytest.raises(IntegrityError, match="3 bytes for a vector of 4"):
         Package(b"abcd", Manifest.of(b"abc"))
+
+
+@pytest.mark.parametrize("n_bytes", [0, 5, CHUNK_BYTES, 2 * CHUNK_BYTES + 3, 9_000_000])
+@pytest.mark.parametrize("more", [0, 8, CHUNK_BYTES + 8])
+def test_a_vector_in_two_parts_has_the_chunks_of_the_whole(n_bytes, more):
+    whole = vector_of(n_bytes + more)
+    assert Manifest.of(whole[:n_bytes], whole[n_bytes:]) == Manifest.of(whole)

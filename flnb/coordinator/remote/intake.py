@@ -6,12 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from typing import Any
 
 from flnb.core.errors import IntegrityError, StorageFullError, StoreError
 from flnb.core.failpoints import reach
 from flnb.tensors import Layout, Spool, SpoolFile, Staging
-from flnb.transport import Manifest, chunks_in
+from flnb.transport import Manifest, chunks_in, in_a_row
 
 log = logging.getLogger(__name__)
 
@@ -167,14 +168,17 @@ class Intake:
 
     def _write(self, places: Sequence[int], data: bytes) -> list[int]:
         """Write chunks up to the first that is wrong, in the thread: the places of those written."""
-        written: list[int] = []
-        for place, chunk in zip(places, chunks_in(data), strict=True):
-            if not self.manifest.check(place, chunk):
-                break
-            self._staging.write(self.manifest.span(place).start, chunk)
-            reach("chunk-taken")
-            written.append(place)
-        return written
+        chunks = zip(places, chunks_in(data), strict=True)
+        right = [place for place, _ in takewhile(lambda one: self.manifest.check(*one), chunks)]
+        left = memoryview(data)
+        for some in in_a_row(right):
+            span = self.manifest.stretch(some)
+            n_bytes = span.stop - span.start
+            self._staging.write(span.start, left[:n_bytes])
+            left = left[n_bytes:]
+            for _ in some:
+                reach("chunk-taken")
+        return right
 
 
 class Inflow:
