@@ -19,7 +19,7 @@ from flnb.core.ids import ClientId
 from flnb.core.messages import CohortReport, MetricSum, Outcome, Work
 from flnb.core.ports import Participants
 from flnb.store import Closing, KeptUpdate, LabStore, RoundKey
-from flnb.tensors import CohortSum, Model, Update, l2_norm
+from flnb.tensors import CohortSum, Model, Update
 
 _AT_ONCE = 64
 """Updates of a report, where they are kept once more and so must be held."""
@@ -101,8 +101,9 @@ class Replay:
                 self._left = None
                 return None
             update = Update(self._layout, one.values, one.integers)
-            sums.fold(update, one.n_examples if self._work.weighting == "examples" else 1)
-            found[one.client] = (one.n_examples, l2_norm(update.values))
+            weight = one.n_examples if self._work.weighting == "examples" else 1
+            norm = sums.fold(update, weight, measure=True)
+            found[one.client] = (one.n_examples, norm)
             self._awaited.discard(one.client)
             updates += [update] if self._work.keep_updates else []
             if len(found) == at_once:

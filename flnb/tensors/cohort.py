@@ -47,12 +47,18 @@ class CohortSum:
         self._mean: Update | None = None
         """All that is left of a sum that was spent."""
 
-    def fold(self, update: Update, weight: int | np.int64 | Fraction) -> None:
+    def fold(
+        self, update: Update, weight: int | np.int64 | Fraction, *, measure: bool = False
+    ) -> float:
         """Add one update.
 
         Args:
             update: Of one client, against the base version.
             weight: Within [2^-48, 2^48]; usually the client's number of examples.
+            measure: Also find the length of the update's values; see `ExactSum.add`.
+
+        Returns:
+            That length; NaN if nobody asked.
 
         Raises:
             IntegrityError: Another layout, not finite, out of range, a weight outside [2^-48, 2^48],
@@ -65,10 +71,11 @@ class CohortSum:
             raise IntegrityError(
                 f"the weight of an update is within [2^-48, 2^48], got {str(weight)[:40]}"
             )
-        self._values.add(update.values, float(weight))
+        norm = self._values.add(update.values, float(weight), measure=measure)
         np.maximum(self._integers, update.integers, out=self._integers)
         self.count += 1
         self.total_weight += weight
+        return norm
 
     def merge(self, other: CohortSum) -> None:
         """Add everything that `other` holds; `other` stays as it is.

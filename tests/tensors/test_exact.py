@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flnb.core.errors import IntegrityError
-from flnb.tensors import ExactSum
+from flnb.tensors import BLOCK_VALUES, ExactSum, l2_norm
 from flnb.tensors.exact import _quantum
 
 FINITE = st.floats(width=32, min_value=-(2.0**30), max_value=2.0**30)
@@ -121,6 +121,16 @@ def test_merging_copies_so_that_the_parts_stay_apart():
     total.merge(part)
     total.add(np.array([1.0], np.float32), 1.0)
     assert part.divided_by(1.0)[0] == 1.0
+
+
+@pytest.mark.parametrize("n", [1, 7, BLOCK_VALUES + 3, 3 * BLOCK_VALUES])
+def test_what_is_measured_on_the_way_is_the_norm_and_the_sum_is_the_same(n):
+    x = np.random.default_rng(n).standard_normal(n, np.float32)
+    sums, others = ExactSum(n), ExactSum(n)
+    assert all(math.isnan(sums.add(x, 3)) for _ in range(2))
+    assert [others.add(x, 3, measure=True) for _ in range(2)] == [l2_norm(x)] * 2
+    assert np.array_equal(sums.divided_by(6.0), others.divided_by(6.0))
+    assert others.add(np.zeros(n, np.float32), 3, measure=True) == 0.0
 
 
 def test_the_sum_of_nothing_is_zero():

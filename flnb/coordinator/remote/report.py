@@ -80,9 +80,9 @@ def _fold(work: OpenWork, row: Row, sums: CohortSum, refuse: Callable[[Key, str]
     if row.received is None:
         return float("nan")
     update = row.received.open()
-    by_examples = work.work.weighting == "examples"
+    weight = row.received.facts.n_examples if work.work.weighting == "examples" else 1
     try:
-        sums.fold(update, row.received.facts.n_examples if by_examples else 1)
+        return sums.fold(update, weight, measure=True)
     except IntegrityError as error:
         row.outcome = Outcome.REFUSED
         row.reason = update.check(work.layout) or str(error)
