@@ -28,7 +28,7 @@ from google.protobuf.message import DecodeError
 
 from flnb.client.state import sync_folder
 from flnb.core.errors import IntegrityError, StorageFullError
-from flnb.tensors import SpareFiles, Update, mapped
+from flnb.tensors import SOONER_BYTES, SpareFiles, Update, begin_writing, mapped
 from flnb.transport.manifest import CHUNK_BYTES, Manifest, in_a_row
 from flnb.transport.v1 import federation_pb2 as pb
 
@@ -182,7 +182,8 @@ def _read(path: Path) -> Held | None:
 
 def _written(file: BinaryIO, update: Update) -> Manifest:
     """Write an update, and hash it while what is large of it is on its way to the disk."""
-    parts = update.values.data, update.integers.data
+    arrays = update.values, update.integers
+    parts = [array.data.cast("B") for array in arrays if array.nbytes]
     if update.values.nbytes + update.integers.nbytes <= CHUNK_BYTES:
         file.writelines(parts)
         return Manifest.of(*parts)
@@ -194,8 +195,12 @@ def _written(file: BinaryIO, update: Update) -> Manifest:
 
 
 def _synced(file: BinaryIO, parts: Iterable[memoryview]) -> None:
-    file.writelines(parts)
-    file.flush()
+    for part in parts:
+        for start in range(0, len(part), SOONER_BYTES):
+            begun = file.tell()
+            written = file.write(part[start : start + SOONER_BYTES])
+            file.flush()
+            begin_writing(file.fileno(), begun, written)
     os.fsync(file.fileno())
 
 

@@ -14,6 +14,7 @@ from flnb.tensors.layout import CHUNK_VALUES, Layout, Slot
 from flnb.tensors.model import Model, Update
 from flnb.tensors.packing import pack, unpack
 from flnb.tensors.reuse import release_unused, unfilled
+from flnb.tensors.sooner import SOONER_BYTES, begin_writing
 from flnb.tensors.spare import SpareFiles, mapped
 from flnb.tensors.spool import Spool
 from flnb.tensors.staging import SpoolFile, Staging
@@ -21,6 +22,7 @@ from flnb.tensors.staging import SpoolFile, Staging
 __all__ = [
     "BLOCK_VALUES",
     "CHUNK_VALUES",
+    "SOONER_BYTES",
     "CohortSum",
     "ExactSum",
     "Layout",
@@ -32,6 +34,7 @@ __all__ = [
     "Staging",
     "Update",
     "aligned",
+    "begin_writing",
     "blocks",
     "l2_norm",
     "largest_magnitude",

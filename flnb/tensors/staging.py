@@ -27,12 +27,11 @@ from flnb.core.errors import IntegrityError, StorageFullError, StoreError
 from flnb.tensors.arrays import ALIGNMENT_BYTES, blocks
 from flnb.tensors.layout import Layout
 from flnb.tensors.model import Update
+from flnb.tensors.sooner import SOONER_BYTES, begin_writing
 from flnb.tensors.spare import mapped
 
 _MAGIC = b"flnbspl1"
 _FRONT_BYTES = 16
-_SOONER_BYTES = 8 * 1024 * 1024
-"""So much at a time is sent to the disk while more comes, or all of it would wait for the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +184,10 @@ class Staging:
     def _send_to_disk(self, start: int, stop: int) -> None:
         """Let what came in one piece begin its way to the disk, once that is worth it."""
         self._unsent = slice(self._unsent.start if self._unsent.stop == start else start, stop)
-        n_bytes = stop - self._unsent.start
-        if n_bytes < _SOONER_BYTES or not hasattr(os, "posix_fadvise"):
-            return
-        begin = self._file.data_start + self._unsent.start
-        # The advice to drop these pages writes those that are not on the disk, and keeps them.
-        os.posix_fadvise(self._out.fileno(), begin, n_bytes, os.POSIX_FADV_DONTNEED)
-        self._unsent = slice(stop, stop)
+        if (n_bytes := stop - self._unsent.start) >= SOONER_BYTES:
+            begin = self._file.data_start + self._unsent.start
+            begin_writing(self._out.fileno(), begin, n_bytes)
+            self._unsent = slice(stop, stop)
 
     def _check_going_on(self) -> None:
         if self._over:

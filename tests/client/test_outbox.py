@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flnb.client import outbox as outbox_module
 from flnb.client.outbox import Outbox
 from flnb.core.errors import StorageFullError
 from flnb.tensors import Layout, Update, aligned
@@ -162,6 +163,22 @@ def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_offer(tmp
     monkeypatch.setattr(Path, "replace", replace)
     put(Outbox(tmp_path), 1)
     assert steps == [("sync", ".partial"), ("rename", ".partial"), ("sync", "")]
+
+
+def test_a_large_update_begins_its_way_to_the_disk_before_it_is_whole(tmp_path, monkeypatch):
+    sent, sizes = [], []
+
+    def begin(handle, start, n_bytes):
+        sent.append((start, start + n_bytes))
+        sizes.append(os.fstat(handle).st_size)
+
+    monkeypatch.setattr(outbox_module, "SOONER_BYTES", 200_000)
+    monkeypatch.setattr(outbox_module, "begin_writing", begin)
+    put(Outbox(tmp_path), 1, LARGE)
+    n_bytes = 4 * LARGE.n_values
+    whole = n_bytes + 8 * LARGE.n_integers
+    assert sent == [(0, 200_000), (200_000, 400_000), (400_000, n_bytes), (n_bytes, whole)]
+    assert sizes == [stop for _, stop in sent], "what is sent is in the file"
 
 
 def test_a_kill_at_any_moment_leaves_whole_updates_or_none(tmp_path):
