@@ -93,7 +93,7 @@ class Outbox:
         self._folder, self._keep = folder, keep
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._held: dict[bytes, Held] = {}
-        self._spares = SpareFiles(folder, most=1)
+        self._spares = SpareFiles(folder, most=keep)
         for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
             held = _read(path) if path.suffix == _COMPLETE else None
             if held is not None:

@@ -19,6 +19,8 @@ from jaxtyping import UInt8
 _LARGE_BYTES = 4 * 1024 * 1024
 _SLACK_BYTES = 64 * 1024
 """Headers and feet of files that are otherwise alike differ by less."""
+_MOST_BYTES = 1024**3
+"""Of all spare files of a folder, where more than a single one is kept."""
 _SUFFIX = ".spare"
 
 _windows: dict[tuple[int, int], weakref.WeakSet[mmap.mmap]] = {}
@@ -40,7 +42,7 @@ class SpareFiles:
 
     Args:
         folder: Where they lie; those that an earlier process left there are deleted.
-        most: How many are kept.
+        most: How many are kept, of large ones fewer.
     """
 
     def __init__(self, folder: Path, most: int = 2) -> None:
@@ -55,7 +57,7 @@ class SpareFiles:
         """Take over a file that is not needed any more; nobody may open it after this."""
         with self._own, _lock:
             n_bytes = path.stat().st_size if path.exists() else 0
-            if n_bytes < _LARGE_BYTES or len(self._kept) == self._most or _is_mapped(path):
+            if n_bytes < _LARGE_BYTES or self._is_full(n_bytes) or _is_mapped(path):
                 path.unlink(missing_ok=True)
                 return
             self._number += 1
@@ -85,6 +87,10 @@ class SpareFiles:
         if cut and spare[1] != n_bytes:
             os.truncate(path, n_bytes)
         return True
+
+    def _is_full(self, n_bytes: int) -> bool:
+        held = sum(size for _, size in self._kept)
+        return len(self._kept) == self._most or (held > 0 and held + n_bytes > _MOST_BYTES)
 
     def drop(self) -> None:
         """Delete them all."""

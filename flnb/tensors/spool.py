@@ -22,6 +22,8 @@ from flnb.tensors.spare import SpareFiles
 from flnb.tensors.staging import SpoolFile, Staging, described, header, read
 
 _COMPLETE, _PARTIAL = ".update", ".partial"
+_SPARES = 8
+"""Updates of several rounds are deleted at once, when their rounds are in a commit."""
 
 
 class Spool:
@@ -45,7 +47,7 @@ class Spool:
         """Held for moments: a file system that is busy keeps nobody from a look."""
         self._moving = threading.Lock()
         """Held while files get and lose their names; always taken before the other."""
-        self._spares = SpareFiles(directory)
+        self._spares = SpareFiles(directory, _SPARES)
         for path in sorted(directory.iterdir()):
             file = read(path) if path.suffix == _COMPLETE else None
             if file:

@@ -3,8 +3,9 @@
 import gc
 
 import numpy as np
+import pytest
 
-from flnb.tensors import SpareFiles, mapped
+from flnb.tensors import SpareFiles, mapped, spare
 
 N_BYTES = 4 * 1024 * 1024
 
@@ -58,6 +59,15 @@ def test_few_are_kept_and_small_ones_never(tmp_path):
     assert not spares.take(2 * N_BYTES, tmp_path / "c")
     spares.drop()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("most_bytes", "kept"), [(2.5 * N_BYTES, 2), (1, 1)])
+def test_of_large_ones_fewer_are_kept_but_one_always(tmp_path, monkeypatch, most_bytes, kept):
+    monkeypatch.setattr(spare, "_MOST_BYTES", most_bytes)
+    spares = SpareFiles(tmp_path, most=4)
+    for name in "abc":
+        spares.put(large(tmp_path / name, 1))
+    assert len(list(tmp_path.iterdir())) == kept
 
 
 def test_what_an_earlier_process_left_is_deleted(tmp_path):
