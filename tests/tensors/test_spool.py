@@ -123,3 +123,17 @@ def test_an_update_counts_only_once_it_is_synced(spool, monkeypatch):
     monkeypatch.setattr(os, "fsync", watched)
     spool.stage("c1", update())
     assert names == [[".partial"], [".update"]]
+
+
+def test_files_of_several_rounds_that_are_deleted_at_once_are_written_over(tmp_path):
+    layout = Layout.of([("w", (1_100_000,), "float32", "parameter")])
+    values, spool = aligned(layout.n_values, np.float32), Spool(tmp_path, 2**30)
+    one = Update(layout, values, np.zeros(0, np.int64))
+    for name in "abcd":
+        spool.stage(name, one)
+    for name in "abcd":
+        spool.delete(name)
+    assert len(list(tmp_path.glob("*.spare"))) == 4
+    for name in "efgh":
+        spool.stage(name, one)
+    assert not list(tmp_path.glob("*.spare"))
