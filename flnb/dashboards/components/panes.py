@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 
 import panel as pn
+import panel_material_ui as pmui
 
 from flnb.core.cards import Html, escape
 from flnb.core.errors import FLBaseError
@@ -48,7 +49,9 @@ class Pane:
     ) -> None:
         self.title, self._content, self._fill = title, content, fill
         self._error = html(visible=False)
-        self._retry = pn.widgets.Button(name="Retry", visible=False, margin=(8, 0, 0, 0), width=96)
+        self._retry = pmui.Button(
+            label="Retry", variant="outlined", size="small", visible=False, margin=(8, 0, 0, 0)
+        )
         self._retry.on_click(lambda _: self.fill())
         self._heading = html(f"<h2>{escape(title)}</h2>", visible=bool(title))
         self.view = pn.Column(
