@@ -249,13 +249,19 @@ class LabStore:
         return self.state.leased_to() if self.state.shared else holder(self.path / "lab.lock")
 
     def check_held(self) -> None:
-        """Find out whether a shared lab is still this process'.
+        """Find out whether a lab that this process took is still its own; in any thread.
 
         Raises:
-            LabLostError: Another one took it over.
+            LabLostError: Another one took a shared lab over.
             StorageUnreachableError: The database does not answer.
+            StoreError: This process has let the lab go, in whatever thread.
         """
         self.state.check_epoch()
+        if self._lease is not None and not self._lease.held:
+            raise StoreError(
+                f"this process has let lab {self.address} go, and others may hold it by now",
+                hint="flnb.Coordinator(lab).start() takes it again",
+            )
 
     @property
     def _epoch(self) -> int:

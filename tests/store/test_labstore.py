@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,14 @@ def test_a_look_at_the_tables_from_outside_does_not_stop_the_rounds(tmp_path):
         assert store.catch_up() == 1
         assert len(store.metrics.query("FROM rounds")) == 1
         store.close()
+
+
+def test_who_let_the_lab_go_is_not_taken_for_its_holder_in_any_thread(tmp_path):
+    store = LabStore.open(tmp_path)
+    with store.lease():
+        store.check_held()
+    with ThreadPoolExecutor(1) as other, pytest.raises(StoreError, match="has let lab"):
+        other.submit(store.check_held).result()
+    with store.lease():
+        store.check_held()
+    store.close()
