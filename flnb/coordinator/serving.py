@@ -39,9 +39,9 @@ _LIFETIME = timedelta(hours=12)
 _RENEWED_S = 4 * 3600.0
 _FIRST_S, _MOST_S, _STEADY_S = 0.2, 30.0, 60.0
 """Before a service that died is started again; the wait grows until one lives for a while."""
-_PORT_S, _LOOK_S = 3.0, 0.05
+_PORT_S, _AGAIN_S = 3.0, 0.05
 """A service whose coordinator was killed has its port for a moment more."""
-_END_S = 5.0
+_LOOK_S, _END_S = 0.25, 5.0
 _BACKLOG = 1024
 
 
@@ -241,7 +241,7 @@ def _listening(host: str, port: int) -> socket.socket:
         except OSError as error:
             made.close()
             if error.errno == errno.EADDRINUSE and SYSTEM_CLOCK.monotonic_s() < give_up_s:
-                time.sleep(_LOOK_S)
+                time.sleep(_AGAIN_S)
                 continue
             taken = (
                 "another program has it: stop that, or take another port; port 0 is any free one"

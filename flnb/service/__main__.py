@@ -69,10 +69,12 @@ async def _follow(gateway: Gateway, server: uvicorn.Server) -> None:
     lines = asyncio.StreamReader()
     reads = asyncio.StreamReaderProtocol(lines)
     await asyncio.get_running_loop().connect_read_pipe(lambda: reads, sys.stdin)
-    while line := await lines.readline():
-        told = json.loads(line)
-        gateway.viewer, gateway.operator = told["viewer"], told["operator"]
-    server.should_exit = True
+    try:
+        while line := await lines.readline():
+            told = json.loads(line)
+            gateway.viewer, gateway.operator = told["viewer"], told["operator"]
+    finally:  # whatever came over it, nobody listens to a pipe that is not read any more
+        server.should_exit = True
 
 
 def main() -> None:

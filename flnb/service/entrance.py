@@ -111,7 +111,8 @@ class Entrance:
                 f"what changes something needs the header {HEADER}: 1",
                 hint="a form of another site cannot send it; send it with every POST",
             )
-        if (early_s := self._requests.spend(_caller(scope, headers))) > 0:
+        who = _caller(scope, headers)
+        if (early_s := self._requests.early_s(who)) > 0:  # what is refused does not count
             return problem(
                 scope,
                 429,
@@ -120,6 +121,7 @@ class Entrance:
                 hint=f"try again in {early_s:.1f} s",
                 headers={"Retry-After": str(math.ceil(early_s))},
             )
+        self._requests.spend(who)
         return None
 
     async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> bytes | Response:

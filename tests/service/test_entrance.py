@@ -128,8 +128,7 @@ def test_who_asks_too_often_is_told_when_to_go_on_and_others_are_not():
     answers, other = alone(call, requests_per_s=0.5)
     assert [one.status_code for one in answers] == [200, 429, 429, 429, 429, 429]
     waits_s = [int(one.headers["retry-after"]) for one in answers[1:]]
-    assert waits_s == sorted(waits_s)
-    assert 1 <= waits_s[0] < waits_s[-1] <= 10
+    assert set(waits_s) <= {1, 2}
     assert (answers[1].json()["error"]["code"], other.status_code) == ("too_many_calls", 200)
 
 

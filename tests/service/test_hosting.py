@@ -13,6 +13,8 @@ import pytest
 
 import flnb
 from flnb.coordinator import serving
+from flnb.coordinator.listening import Place
+from flnb.coordinator.serving import HttpPlace
 from flnb.core.errors import PlanError, RoundStateError
 from tests.service.conftest import FLNB, Served, caller, token_in
 
@@ -68,16 +70,21 @@ def test_a_port_that_is_taken_is_an_error_and_nothing_is_left_behind(tmp_path, m
         with pytest.raises(PlanError, match=f"port {port} of 127.0.0.1") as refused:
             flnb.Coordinator(tmp_path / "lab", http_port=port).start()
     assert "port 0 is any free one" in refused.value.hint
-    with flnb.Coordinator(tmp_path / "lab") as coordinator:
-        assert coordinator.http is None
+    assert flnb.open(tmp_path / "lab").store.holder is None
 
 
 @pytest.mark.parametrize("origin", ["*", "localhost:3000", "http://a.example/path", "file://x"])
-def test_what_is_no_origin_is_refused_before_anything_is_served(tmp_path, origin):
-    with flnb.Coordinator(tmp_path / "lab") as coordinator:
-        with pytest.raises(PlanError, match="not the origin of a page"):
-            coordinator.listen(http_port=0, cors=[origin])
-        assert coordinator.http is None
+def test_what_is_no_origin_is_refused_before_anything_is_served(lab, origin):
+    with pytest.raises(PlanError, match="not the origin of a page"):
+        serving.Served(flnb.open(lab).store, Place(), HttpPlace(0, cors=[origin]))
+
+
+@pytest.mark.parametrize(
+    ("host", "why"), [("192.0.2.1", "without TLS"), ("0.0.0.0", "every address of this machine")]
+)
+def test_elsewhere_than_on_loopback_nothing_is_served_in_the_clear(lab, host, why):
+    with pytest.raises(PlanError, match=why):
+        serving.Served(flnb.open(lab).store, Place(), HttpPlace(0, host))
 
 
 def test_it_ends_with_its_coordinator_and_takes_its_tokens_along(tmp_path, until):
@@ -107,15 +114,9 @@ def test_a_coordinator_that_is_killed_leaves_no_service_and_its_port_is_free(tmp
     again.end(signal.SIGINT)
 
 
-def test_on_another_address_it_is_encrypted_or_not_at_all(tmp_path, monkeypatch):
-    monkeypatch.setattr(serving.HttpPlace, "is_loopback", property(lambda _: False))
+def test_elsewhere_the_certificate_of_the_coordinator_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(HttpPlace, "is_loopback", property(lambda _: False))
     with flnb.Coordinator(tmp_path / "lab") as coordinator:
-        with pytest.raises(PlanError, match="without TLS"):
-            coordinator.listen(http_port=0)
-        with pytest.raises(PlanError, match="every address of this machine"):
-            coordinator.listen(http_port=0, http_host="0.0.0.0")
-        assert coordinator.http is None
-    with flnb.Coordinator(tmp_path / "lab2") as coordinator:
         coordinator.listen(tls=True, http_port=0)
         trusted = ssl.create_default_context(cafile=coordinator.lab.path / "tls" / "ca.pem")
         assert coordinator.http.startswith("https://")

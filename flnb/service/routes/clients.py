@@ -67,9 +67,7 @@ async def quarantine(way: Way, token: Token, client: ClientName, asked: Rest) ->
 
 
 @router.post("/clients/{client}/release")
-async def release(
-    way: Way, token: Token, client: ClientName, asked: Rest, response: Response
-) -> None:
+async def release(way: Way, token: Token, client: ClientName, asked: Rest) -> None:
     """Let a client that rests be drawn again; for operators."""
     request = pb.QuarantineRequest(client=client, reason=asked.reason)
     await way.ask(token, "Release", request, pb.ToldReply)
