@@ -35,7 +35,7 @@ def summary(source: Source, line: str) -> pd.DataFrame:
         sent AS (
           SELECT client, arg_max(n_examples, round) AS n_examples, arg_max(loss, round) AS loss,
             arg_max(norm, round) AS norm, quantile_cont(arrived_s, .95) AS p95_s,
-            sum(bytes_up) AS bytes_up
+            CAST(sum(bytes_up) AS BIGINT) AS bytes_up
           FROM updates WHERE {line} GROUP BY client)
         SELECT * FROM given LEFT JOIN sent USING (client) ORDER BY client"""  # noqa: S608  # our own words
     return _asked(source, query)

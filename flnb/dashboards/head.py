@@ -6,7 +6,10 @@ tells the server, so that the next page is drawn right from the start.
 
 from __future__ import annotations
 
-TEMPLATE = """{% extends "base.html" %}
+from flnb.dashboards.focus import SCRIPT
+
+TEMPLATE = (
+    """{% extends "base.html" %}
 {% block postamble %}{{ super() }}
 <style>
   :root { color-scheme: light dark; }
@@ -42,6 +45,10 @@ TEMPLATE = """{% extends "base.html" %}
     system.addEventListener("change", set)
   }, 15)
 })()
+"""
+    + SCRIPT
+    + """
 </script>
 {% endblock %}
 """
+)

@@ -11,6 +11,10 @@ PAGES = {
     "rounds?run=failed": "Rounds",
     "sql?q=SELECT%20round%2C%20accepted%20FROM%20rounds": "SQL",
     "system": "System",
+    "clients?run=finished": "Clients",
+    "client?run=finished&name=c-plain": "Client",
+    "checkpoints?run=finished&at=6&against=2": "Checkpoints",
+    "compare?runs=finished,failed": "Compare",
 }
 EMPTY = ("", "rounds", "sql", "system")
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa"]}}

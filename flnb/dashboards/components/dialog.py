@@ -12,7 +12,7 @@ from flnb.dashboards.components.panes import html
 
 
 class Dialog:
-    """Asks something; the document puts the focus back where it was (see `head.py`).
+    """Asks something; the document puts the focus back where it was (see `focus.py`).
 
     Args:
         title: What it is about.

@@ -1,0 +1,149 @@
+"""Checkpoints, clients and comparisons in a browser; a roll back from the first look to its undo."""
+
+import re
+
+import pytest
+
+import flnb
+from tests.ui.places import Pages, make_past
+from tests.ui.test_live import token_of
+
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
+
+SOON_MS = 20_000
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
+    """Pages of a lab whose runs rest, and which this process holds."""
+    lab = make_past(tmp_path_factory.mktemp("held") / "lab")
+    with flnb.Coordinator(flnb.open(lab)) as coordinator:
+        coordinator.listen()
+        with Pages(lab) as pages:
+            pages.lab, pages.coordinator = coordinator.lab, coordinator
+            yield pages
+
+
+@pytest.fixture
+def branch(held, request):
+    """A branch of the finished run that no other test moves."""
+    name = re.sub(r"\W", "-", request.node.name)[:40]
+    return held.coordinator.lab.run("finished").branch(name, at=10)
+
+
+def ask_to_roll_back(page, to):
+    page.get_by_role("button", name="Roll back to it…").click()
+    deed = page.get_by_role("button", name=re.compile(f"^Roll back .* to round {to}$"))
+    deed.wait_for()
+    return deed
+
+
+def test_a_roll_back_goes_from_preview_to_undo(visit, held, branch):
+    page = visit(held, f"checkpoints?run={branch.name}&at=6")
+    deed = ask_to_roll_back(page, 6)
+    dialog = page.get_by_role("dialog")
+    preview = branch.rollback(6).facts()
+    for text in preview.values():
+        dialog.get_by_text(text, exact=True).first.wait_for()
+    assert deed.is_disabled()
+    dialog.get_by_label("Reason, kept in the log").fill("it diverged")
+    deed.click()
+    page.get_by_text("rests until it is resumed").wait_for()
+    assert branch.history.checkpoint("@head").round == 6
+    log = held.lab.sql("SELECT actor, reason FROM operations WHERE verb = 'rollback'").df()
+    assert "it diverged" in set(log["reason"])
+    page.get_by_role("button", name="Undo…").click()
+    undo = page.get_by_role("button", name=re.compile("^Roll back .* to round 10$"))
+    dialog.get_by_label("Reason, kept in the log").fill("after all")
+    undo.click()
+    page.get_by_text("is at round 10").wait_for()
+    assert branch.history.checkpoint("@head").round == 10
+    assert page.complaints == []
+
+
+def test_of_two_tabs_the_second_is_refused_and_gets_a_fresh_preview(visit, held, branch):
+    one, other = (visit(held, f"checkpoints?run={branch.name}&at=5") for _ in range(2))
+    deeds = [ask_to_roll_back(page, 5) for page in (one, other)]
+    for page in (one, other):
+        page.get_by_role("dialog").get_by_label("Reason, kept in the log").fill("too bold")
+    held.coordinator.lab.run(branch.name).rollback(8).apply("somebody was first")
+    for page, deed in zip((one, other), deeds, strict=True):
+        deed.click()
+        page.get_by_text("this is a fresh preview").wait_for()
+    assert branch.history.checkpoint("@head").round == 8
+    other.get_by_role("dialog").get_by_text("rounds 6–8").wait_for()
+
+
+def test_a_dialog_opens_by_key_keeps_the_focus_and_closes_by_escape(visit, held, branch):
+    page = visit(held, f"checkpoints?run={branch.name}&at=4")
+    button = page.get_by_role("button", name="Name it…")
+    button.wait_for()
+    page.wait_for_function("(b) => !b.disabled", arg=button.element_handle())
+    button.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    dialog.wait_for()
+    inside = """(dialog) => { let one = document.activeElement
+      while (one.shadowRoot && one.shadowRoot.activeElement) one = one.shadowRoot.activeElement
+      for (let up = one; up; up = up.parentNode || up.host) if (up === dialog) return true
+      return false }"""
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        assert dialog.evaluate(inside)
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    focused = """() => { let one = document.activeElement
+      while (one.shadowRoot && one.shadowRoot.activeElement) one = one.shadowRoot.activeElement
+      return one.textContent.trim() }"""
+    page.wait_for_function(f"({focused})() === 'Name it…'")
+
+
+def test_a_name_is_given_under_a_condition_and_refused_with_numbers(visit, held, branch):
+    page = visit(held, f"checkpoints?run={branch.name}&at=7")
+    page.get_by_role("button", name="Name it…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill("serving")
+    dialog.get_by_label("Only if (may be empty)").fill("accuracy > 0.999")
+    dialog.get_by_role("button", name="Give the name").click()
+    dialog.get_by_text("does not hold in round 7").wait_for()
+    dialog.get_by_label("Only if (may be empty)").fill("")
+    dialog.get_by_label("Name", exact=True).focus()
+    dialog.get_by_role("button", name="Give the name").click()
+    page.locator("td", has_text="@serving").first.wait_for()
+    assert branch.checkpoint("@serving").round == 7
+
+
+def test_a_viewer_can_look_and_not_move(visit, held, branch):
+    person = token_of(held.lab.path, "vera", "viewer")
+    page = visit(held, f"checkpoints?run={branch.name}&at=6", person=person)
+    page.get_by_text("operators change runs").first.wait_for()
+    for name in ("Roll back to it…", "Branch from it…", "Name it…"):
+        assert page.get_by_role("button", name=name).is_disabled()
+    page.goto(f"{held.address}clients?run={branch.name}")
+    page.get_by_text("Clients is for operators.").wait_for()
+
+
+def test_clients_are_found_sorted_and_turned(visit, past):
+    page = visit(past, "clients?run=finished&sort=-accepted")
+    page.locator("td.name").first.wait_for()
+    counts = [int(text) for text in page.locator("tbody tr td:nth-child(3)").all_inner_texts()]
+    assert counts == sorted(counts, reverse=True)
+    page.get_by_label("Find clients").fill("script")
+    page.get_by_label("Find clients").press("Enter")
+    page.get_by_text("1–1 of 1").wait_for()
+    page.locator("td.name a").click()
+    page.get_by_text("Rounds joined").wait_for()
+    page.get_by_role("heading", name="<script>alert(1)</script>").wait_for()
+    assert page.complaints == []
+
+
+def test_an_address_brings_everything_back(visit, past):
+    address = "checkpoints?run=finished&at=9&against=3"
+    page = visit(past, address)
+    page.get_by_text("9 of finished").wait_for()
+    page.locator("td", has_text="0.weight").first.wait_for()
+    page.goto(f"{past.address}compare?runs=finished,failed&metric=loss&x=seconds")
+    page.get_by_text("Loss of 2 runs by seconds of rounds").wait_for()
+    page.go_back()
+    page.get_by_text("9 of finished").wait_for()
+    assert page.complaints == []
