@@ -97,6 +97,10 @@ class Sight:
         if self._source is not None:
             self._source.close()
 
+    def lend(self, person: Person) -> None:
+        """Use his token from the next try on: that of who came before may have been taken back."""
+        self._person = person
+
     # --- for pages ------------------------------------------------------------------------------
 
     def frames(self, run: RunId) -> Frames | None:
@@ -251,6 +255,7 @@ class Feed:
             if role not in self._sights:
                 self._sights[role] = Sight(self.target, role, person)
                 self._sights[role].start()
+            self._sights[role].lend(person)
             return self._sights[role]
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ from flnb.transport import Pass
 from flnb.transport.tokens import Role
 
 _OWN_S = 12 * 3600.0
+_MOST_HELD = 64
 _SMALL = 1000
 """Files of fewer bytes say nothing about a disk."""
 
@@ -186,6 +187,8 @@ class PassTarget:
     def __init__(self, text: str) -> None:
         self._pass = Pass.parse(text)
         self.name = self._pass.address
+        self._held: dict[str, Connection] = {}
+        self._lock = threading.Lock()
 
     def served(self) -> bool:
         """See `Target`."""
@@ -197,6 +200,10 @@ class PassTarget:
 
     def close(self) -> None:
         """See `Target`."""
+        with self._lock:
+            closing, self._held = list(self._held.values()), {}
+        for connection in closing:
+            connection.close()
 
     def open(self, role: str, person: Person | None = None) -> Source:
         """See `Target`; without a token of the role, one of a person who has it serves."""
@@ -208,10 +215,20 @@ class PassTarget:
         return Live(self._connect(person.token))
 
     def person(self, token: str) -> Person:
-        """See `Target`; the coordinator is asked."""
+        """See `Target`; a connection with the token is held, and ends when it is taken back."""
         text = (Pass.parse(token).token if Pass.begins(token) else token).strip()
-        with self._connect(text) as connection:
-            return Person(named_in(text), connection.role, text)
+        with self._lock:
+            held = self._held.pop(text, None)
+        if held is not None and held.ended is not None:
+            held.close()
+            raise held.ended
+        held = held or self._connect(text)
+        with self._lock:
+            self._held[text] = held
+            old = [self._held.pop(one) for one in list(self._held)[:-_MOST_HELD]]
+        for connection in old:
+            connection.close()
+        return Person(named_in(text), held.role, text)
 
     def own(self) -> Person:
         """See `Target`."""

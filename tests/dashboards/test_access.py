@@ -4,9 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+import flnb
 from flnb.coordinator.granting import written_token
 from flnb.core.errors import AccessRefusedError, UnreachableError
 from flnb.dashboards.access import Doorman, Person, named_in
+from flnb.dashboards.targets import PassTarget
+from tests.dashboards.test_feed import until
 
 
 class Clock:
@@ -130,3 +133,18 @@ def test_a_revoked_token_and_one_of_a_client_let_nobody_look(target, lab):
 
 def test_whoever_reads_the_lab_is_its_admin(target):
     assert target.own().role == "admin"
+
+
+def test_a_pass_that_is_taken_back_lets_nobody_look_any_more(tmp_path):
+    with flnb.Coordinator(flnb.open(tmp_path / "lab")) as coordinator:
+        target = PassTarget(coordinator.token("vera").text)
+        try:
+            vera = target.own()
+            assert (vera.name, vera.role) == ("vera", "viewer")
+            with pytest.raises(AccessRefusedError, match="operator"):
+                target.open("operator")
+            coordinator.revoke_token("vera")
+            with pytest.raises(AccessRefusedError):
+                until(lambda: target.person(vera.token) is None, "the token is refused")
+        finally:
+            target.close()

@@ -50,7 +50,12 @@ def task_of(pause_s=0.0):
 def plan_of(rounds):
     local = flnb.Local(lr=0.1, batch_size=64)
     return flnb.Plan(
-        strategy=flnb.FedAvg(local=local), rounds=rounds, invite=10, commit_every=1, seed=7
+        strategy=flnb.FedAvg(local=local),
+        rounds=rounds,
+        invite=10,
+        need=2,  # one in five drops out, and the run must go on for as long as somebody looks
+        commit_every=1,
+        seed=7,
     )
 
 
