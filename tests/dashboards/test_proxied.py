@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from flnb.dashboards.proxied import HEADER, server
+from tests.dashboards.test_feed import until
 
 ROOT = Path(__file__).parents[2]
 CONFIGURED = ROOT / "jupyter_config" / "jupyter_server_config.py"
@@ -71,16 +72,23 @@ def panel_serve(lab):
     environment.pop("FLNB_PASS", None)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         link = next(line for line in process.stderr if line.startswith("sign in"))
-        for line in process.stderr:
-            if "running at" in line or "http://localhost" in line:
-                break
-        yield f"http://localhost:{port}", link.split(": ")[1].strip()
+        address = f"http://localhost:{port}"
+        until(lambda: answers(address), "the pages are served")
+        yield address, link.split(": ")[1].strip()
         process.terminate()
+        process.communicate()
+
+
+def answers(address):
+    try:
+        return httpx.get(f"{address}/sign-in", timeout=10).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_panel_serve_shows_the_pages_to_whoever_signed_in(panel_serve):
     address, link = panel_serve
     with httpx.Client(base_url=address, timeout=60) as client:
-        assert client.get("/rounds").headers["location"].startswith("/sign-in")
+        assert "sign-in" in client.get("/rounds").headers["location"]
         assert client.get(link).headers["location"] == "/overview"
         assert "Rounds" in client.get("/rounds?run=finished").text
