@@ -1,5 +1,5 @@
 """FLNB_LAB=./lab panel serve dashboards/*.py --auth-module dashboards/auth/gate.py."""
 
-from flnb.dashboards.served import page
+from flnb.dashboards.served import serve
 
-page("clients").servable()
+serve("clients")

@@ -46,6 +46,16 @@ def gate() -> Gate:
     return Gate(doorman, settings.hosts(port), cookie=f"flnb-{port}", secure=bool(settings.origin))
 
 
+def serve(path: str) -> None:
+    """Serve a page in the session that Panel has opened.
+
+    Args:
+        path: Which page; see `routes.py`.
+    """
+    made = page(path)
+    made.servable(title=f"{page_at(path).title} · {feed().target.name} · flnb")
+
+
 def page(path: str) -> Frame:
     """A page for the person who asks; without sign-in nothing is shown but how to switch it on.
 

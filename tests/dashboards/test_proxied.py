@@ -91,4 +91,4 @@ def test_panel_serve_shows_the_pages_to_whoever_signed_in(panel_serve):
     with httpx.Client(base_url=address, timeout=60) as client:
         assert "sign-in" in client.get("/rounds").headers["location"]
         assert client.get(link).headers["location"] == "/overview"
-        assert "Rounds" in client.get("/rounds?run=finished").text
+        assert "<title>Rounds · lab · flnb" in client.get("/rounds?run=finished").text
