@@ -1,4 +1,4 @@
-"""What other processes ask of a coordinator: rows of the state database, read four times a second."""
+"""What other processes ask of a coordinator: rows of the state database, looked for four times a second."""
 
 from __future__ import annotations
 
@@ -31,21 +31,24 @@ async def obey(coordinator: Coordinator, in_io: Callable[..., Awaitable[Any]]) -
         in_io: Does blocking work in the lab's one thread for databases.
     """
     state = coordinator.lab.store.state
+    pending = state.when_changed(state.pending_commands)
     away = False
     while True:
         await asyncio.sleep(INTERVAL_S)
         try:
-            for command in await in_io(state.pending_commands):
+            for command in await in_io(pending) or ():
                 result = await _answer(coordinator, command)
                 await in_io(state.finish_command, command.id, result)
             coordinator.rest(await in_io(state.quarantines))
             away = False
         except (StorageUnreachableError, LabLostError) as error:
+            pending.again()
             if not away:  # once, and not four times a second
                 log.warning("commands of other processes are not heard: %s", error.message)
             away = True
         except Exception:
             # Such as a full disk: other commands, and this one in a while, are still heard.
+            pending.again()
             log.exception("commands of other processes could not be carried out")
 
 

@@ -135,6 +135,10 @@ class Database:
         """What is wrong with the database; empty when it is sound."""
         raise NotImplementedError
 
+    def version(self) -> object | None:
+        """Another one after each commit of anybody; None where asking is not cheaper than reading."""
+        return None
+
     def secret(self) -> bytes:
         """The lab's secret, if it is kept here."""
         return b""

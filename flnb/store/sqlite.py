@@ -8,11 +8,13 @@ IMMEDIATE, so that it waits for its turn at the start and never fails half way f
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
@@ -63,6 +65,9 @@ class SqliteDatabase(Database):
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
         writer = engine.execution_options(flnb_begin="BEGIN IMMEDIATE")
+        self._looking = threading.Lock()
+        self._onlooker: sqlite3.Connection | None = None
+        self._onlookers = 0
         super().__init__(str(path.parent), engine, writer, clock, create=create)
 
     def problem(self) -> str:
@@ -70,6 +75,29 @@ class SqliteDatabase(Database):
         with self.reading() as connection:
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         return "" if found == "ok" else str(found)
+
+    def version(self) -> object | None:
+        """Ask a connection that never writes whether another one has: SQLite counts that for it."""
+        with self._looking:
+            if self._onlooker is None:
+                where = f"file:{quote(str(self.path))}?mode=ro"
+                self._onlooker = sqlite3.connect(
+                    where, timeout=0.0, uri=True, check_same_thread=False
+                )
+                self._onlookers += 1
+            try:
+                (count,) = self._onlooker.execute("PRAGMA data_version").fetchone()
+            except sqlite3.OperationalError:
+                return None  # it is locked this moment, or cannot be read: whoever reads will hear
+        return self._onlookers, count
+
+    def close(self) -> None:
+        """Close all connections; the next call opens new ones."""
+        with self._looking:
+            if self._onlooker is not None:
+                self._onlooker.close()
+            self._onlooker = None
+        super().close()
 
     def now(self, connection: Connection) -> datetime:
         """The time of this machine: the kernel's lock is what counts in a folder."""

@@ -7,18 +7,19 @@ thread, and are each one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Row, insert, select
 
 from flnb.core import SYSTEM_CLOCK, Clock, RunId, failpoints
 from flnb.core.errors import LabLostError
 from flnb.store import closing_rows, course, generations, schema
+from flnb.store.changes import WhenChanged
 from flnb.store.course import Course
 from flnb.store.database import Database, upsert
 from flnb.store.epochs import Epochs
@@ -35,6 +36,8 @@ from flnb.store.runs import Runs
 from flnb.store.sqlite import SqliteDatabase
 from flnb.store.tail import Tail
 from flnb.store.tokens import Tokens
+
+Found = TypeVar("Found")
 
 
 class StateStore(
@@ -95,6 +98,14 @@ class StateStore(
     def shared_secret(self) -> bytes:
         """The secret of a shared lab; empty where it lies in a file."""
         return self._database.secret()
+
+    def when_changed(self, read: Callable[[], Found]) -> WhenChanged[Found]:
+        """Make a reading that costs next to nothing while nobody writes.
+
+        Args:
+            read: A method of this store that reads.
+        """
+        return WhenChanged(self._database.version, read)
 
     def close(self) -> None:
         """Close the database; the next call opens it again."""

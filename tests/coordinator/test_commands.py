@@ -67,3 +67,23 @@ def test_an_unknown_command_is_answered_and_the_next_one_is_heard(coord, plan, t
     assert state.command(odd.id).result == "unknown command 'dance'"
     assert state.command(pause.id).result == "done"
     assert run.wait(60).status is Status.PAUSED
+
+
+def test_a_command_whose_answer_could_not_be_written_is_carried_out_again(coord, plan, task):
+    state, refused = coord.lab.store.state, []
+    finish = state.finish_command
+
+    def finish_the_second_time(number, result):
+        if not refused:
+            refused.append(result)
+            raise OSError("no room")
+        finish(number, result)
+
+    run = coord.run(plan.replace(rounds=1), task)
+    run.wait(60)
+    state.finish_command = finish_the_second_time
+    asked = state.enqueue_command(run.id, "dance")
+    deadline_s = time.monotonic() + 20
+    while state.command(asked.id).result is None and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert refused == [state.command(asked.id).result]

@@ -60,6 +60,7 @@ class Front:
         """Layouts that a task of this lab has."""
         self._clock = LoopClock()
         self._closing: set[asyncio.Task[None]] = set()
+        self._revoked = store.state.when_changed(store.state.revoked)
         # The database's thread may be busy for long: time must count, and be looked at, meanwhile.
         self._looking = (
             asyncio.create_task(self._each_tick(self._look_round), name="flnb-front"),
@@ -296,7 +297,7 @@ class Front:
         """End sessions of clients that were revoked, by this process or another one."""
         if not self._sessions:
             return
-        revoked: dict[str, str] = await self._in_io(self._store.state.revoked)
-        for name, reason in revoked.items():
+        revoked: dict[str, str] | None = await self._in_io(self._revoked)
+        for name, reason in (revoked or {}).items():
             if ClientId(name) in self._sessions:
                 self.expel(ClientId(name), f"{name} was revoked: {reason}")
