@@ -1,4 +1,4 @@
-"""`flnb client …`: join a coordinator from where the data is; invite, list and revoke clients."""
+"""`flnb client …`: join a coordinator from where the data is; invite, list and revoke clients, change keys."""
 
 from __future__ import annotations
 
@@ -17,17 +17,29 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Join a coordinator as a client; invite, list and revoke clients.",
+    help="Join a coordinator as a client; invite, list and revoke clients, change keys.",
     epilog="Example: flnb client join INVITE --task flnb.tasks:digits",
 )
 ClientName = Annotated[str, typer.Argument(metavar="CLIENT", help="Name of the client.")]
 
+InviteText = Annotated[
+    str, typer.Argument(metavar="INVITE", help="The invite: the line itself, or its file.")
+]
+HomeFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where the client keeps its key and its updates."),
+]
+OwnCertificate = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="This client's certificate and key, where the coordinator asks."
+    ),
+]
+
 
 @app.command(epilog="Example: flnb client join invite.txt --task my_tasks:heart --data ./data")
 def join(
-    invite: Annotated[
-        str, typer.Argument(metavar="INVITE", help="The invite: the line itself, or its file.")
-    ],
+    invite: InviteText,
     task: Annotated[
         str,
         typer.Option(
@@ -38,16 +50,8 @@ def join(
         Path | None,
         typer.Option(metavar="DIR", help="Given to the function as its argument `data`."),
     ] = None,
-    home: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the client keeps its key and its updates."),
-    ] = None,
-    cert: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="This client's certificate and key, where the coordinator asks."
-        ),
-    ] = None,
+    home: HomeFolder = None,
+    cert: OwnCertificate = None,
     as_json: AsJson = False,
 ) -> None:
     """Train with the data that is here, for a coordinator elsewhere; ^C leaves.
@@ -69,6 +73,18 @@ def join(
     Client(invite, _task(task, data), home=home, certificate=cert, on_event=show).run()
     for text in ended:
         output.say(text)
+
+
+@app.command(epilog="Example: flnb client rotate invite.txt")
+def rotate(invite: InviteText, home: HomeFolder = None, cert: OwnCertificate = None) -> None:
+    """Give the client that lives here another key; the one before is worth nothing then.
+
+    Stop it first. It needs the invite that it joined with only for the address.
+    """
+    from flnb.client import rotate_key
+
+    rotate_key(invite, home=home, certificate=cert)
+    output.say("the client has a new key; whoever has a copy of the one before is shut out")
 
 
 @app.command(epilog="Example: flnb client invite hospital-a --expires 2h")
@@ -115,7 +131,7 @@ def list_clients(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> 
     elif not rows:
         output.say("no client has joined or is invited; flnb client invite NAME lets one in")
     else:
-        heads = ("client", "state", "examples", "task", "last seen", "invite until")
+        heads = ("client", "state", "examples", "task", "last seen", "invite until", "new key")
         output.table(heads, [_cells(row) for row in rows], left=2)
 
 
@@ -194,10 +210,12 @@ def _facts(row: ClientRow) -> dict[str, object]:
         "invite_ends_at": row.invite_ends_at.isoformat() if row.invite_ends_at else None,
         "quarantined_at": row.quarantined_at.isoformat() if row.quarantined_at else None,
         "quarantine_reason": row.quarantine_reason,
+        "rotated_at": row.rotated_at.isoformat() if row.rotated_at else None,
     }
 
 
 def _cells(row: ClientRow) -> tuple[str, ...]:
     seen = f"{row.last_seen_at:%Y-%m-%d %H:%M:%S}" if row.last_seen_at else "never"
     ends = f"{row.invite_ends_at:%Y-%m-%d %H:%M} UTC" if row.invite_ends_at else ""
-    return row.client, row.doing, f"{row.n_examples:,}", row.task, seen, ends
+    rotated = f"{row.rotated_at:%Y-%m-%d %H:%M} UTC" if row.rotated_at else ""
+    return row.client, row.doing, f"{row.n_examples:,}", row.task, seen, ends, rotated

@@ -8,6 +8,7 @@ coordinator makes of it (`flnb.coordinator`). Read `client.py` first, then `sess
 
 from flnb.client.client import Client
 from flnb.client.events import ClientEvent
+from flnb.client.rotation import rotate_key
 from flnb.client.trainer import Train
 
-__all__ = ["Client", "ClientEvent", "Train"]
+__all__ = ["Client", "ClientEvent", "Train", "rotate_key"]

@@ -10,18 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from flnb.client.events import ClientEvent, Tell, teller
+from flnb.client.opening import open_link, own_certificate
+from flnb.client.rotation import rotate_key
 from flnb.client.shelf import Shelf, State
 from flnb.client.state import Home, default_home
 from flnb.client.stay import Stay
 from flnb.client.trainer import OWN_HALVES, Train
 from flnb.client.wire import Wire
-from flnb.core import SYSTEM_CLOCK, Work
-from flnb.core.errors import StoreError
+from flnb.core import Work
 from flnb.tasks import Task
-from flnb.transport.certified_file import read_certified
-from flnb.transport.certs import Certified
 from flnb.transport.invite import Invite
-from flnb.transport.link import Link
 
 _LEAVE_S = 10.0
 
@@ -75,6 +73,7 @@ class Client:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._stopping = False
+        self._staying: Stay | None = None
 
     def run(self) -> None:
         """Be a client until stopped or not wanted any more; ^C says goodbye first.
@@ -103,7 +102,7 @@ class Client:
             TaskError: The model cannot be trained.
             DataError: There are no examples.
         """
-        self._own()  # a wrong file is no reason to try again
+        own_certificate(self._certificate)  # a wrong file is no reason to try again
         self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
         if self._stopping:  # before it began
             self._wake.set()
@@ -127,6 +126,21 @@ class Client:
         """
         return Shelf(self.home / "states").newest(work)
 
+    def rotate_key(self) -> None:
+        """Let another key speak for this client from now on; from any thread but that of its loop.
+
+        Whoever has copied the one before is shut out. A client that runs goes on under the new key
+        with a connection of its own making; a training that runs goes on.
+
+        Raises:
+            FLBaseError: As `flnb.client.rotate_key`.
+        """
+        loop, stay = self._loop, self._staying
+        if loop is None or stay is None:
+            rotate_key(self._invite, home=self.home, certificate=self._certificate)
+        else:
+            asyncio.run_coroutine_threadsafe(stay.change_key(), loop).result()
+
     def stop(self) -> None:
         """Leave; from any thread. A training that runs is given up."""
         self._stopping = True
@@ -137,7 +151,7 @@ class Client:
     async def _stay(self) -> None:
         if self._wake.is_set():
             return
-        stay = Stay(
+        stay = self._staying = Stay(
             self._invite,
             self._task,
             Home(self.home),
@@ -157,24 +171,13 @@ class Client:
             running.cancel()
             stopped.cancel()
             await asyncio.wait({running, stopped})
+            self._staying = None
             await stay.close()
         if not running.cancelled():
             running.result()
 
     def _open_wire(self) -> Wire:
-        return Link(self._invite.address, self._invite.certificate, own=self._own())
-
-    def _own(self) -> Certified | None:
-        """The certificate of this client, if it was given one."""
-        if self._certificate is None:
-            return None
-        own = read_certified(self._certificate, Certified)
-        if SYSTEM_CLOCK.now() >= own.expires_at:
-            raise StoreError(
-                f"the certificate {self._certificate} expired on {own.expires_at:%Y-%m-%d}",
-                hint="ask whoever runs the coordinator for the renewed file",
-            )
-        return own
+        return open_link(self._invite, self._certificate)
 
     def _main(self, done: Future[None]) -> None:
         try:

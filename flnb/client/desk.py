@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 
 from flnb.client.events import ClientEvent, Tell
 from flnb.client.hand import Hand
-from flnb.client.outbox import Held, Outbox, key_of
+from flnb.client.outbox import PURPOSE, Held, Outbox, key_of
 from flnb.client.shelf import Shelf
 from flnb.client.trainer import Train
 from flnb.core import ClientHalf, ClientId, Local, RunId, Work
@@ -85,6 +85,11 @@ class Desk:
         self._hand = Hand("flnb-client-train")
         self._working: asyncio.Task[None] | None = None
 
+    def become(self, member: Member) -> None:
+        """Sign with another key from now on, and anew what was signed with the one before."""
+        self._member = member
+        self.outbox.sign_anew(member.identity)
+
     def answer(self, assignment: pb.Assignment) -> pb.ClientNote | None:
         """What is known without training: the signed update, or that it failed."""
         held = self.outbox.find(assignment.id)
@@ -140,8 +145,9 @@ class Desk:
             self._free.set()
         if isinstance(outcome, Held):
             self.outbox.keep(outcome)
+            self.outbox.sign_anew(self._member.identity)  # it may be another one meanwhile
             reach("client-signed")
-            note = outcome.offer()
+            note = (self.outbox.find(id_) or outcome).offer()
         else:
             self._remember(id_, outcome)
             note = failed(id_, outcome)
@@ -188,7 +194,7 @@ class Desk:
             metrics=metrics,
             went_back_to=back,
         ).SerializeToString()
-        return envelope, self._member.identity.sign("flnb-update", envelope)
+        return envelope, self._member.identity.sign(PURPOSE, envelope)
 
     def _remember(self, assignment: pb.AssignmentId, failure: str) -> None:
         self._failures[key_of(assignment)] = failure

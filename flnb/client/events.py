@@ -21,6 +21,7 @@ Kind = Literal[
     "failed",
     "withdrawn",
     "reconnecting",
+    "rotated",
     "ended",
 ]
 

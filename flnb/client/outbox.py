@@ -19,7 +19,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,11 +29,15 @@ from google.protobuf.message import DecodeError
 from flnb.client.state import sync_folder
 from flnb.core.errors import IntegrityError, StorageFullError
 from flnb.tensors import SOONER_BYTES, SpareFiles, Update, begin_writing, mapped
+from flnb.transport.identity import Identity, verify
 from flnb.transport.manifest import CHUNK_BYTES, Manifest, in_a_row
 from flnb.transport.v1 import federation_pb2 as pb
 
 KEEP = 2
 """Updates that are kept at most; the oldest goes first, and would be trained again if asked for."""
+
+PURPOSE = "flnb-update"
+"""What updates are signed for."""
 
 _MAGIC = b"flnbout2"
 _SIGNATURE_BYTES = 64
@@ -105,6 +109,13 @@ class Outbox:
     def held(self) -> tuple[Held, ...]:
         """Everything that is kept, oldest first."""
         return tuple(self._held.values())
+
+    def sign_anew(self, identity: Identity) -> None:
+        """Sign with another key what was signed with the one before; on the disk it stays as it is."""
+        for key, held in self._held.items():
+            if not verify(identity.public, held.signature, PURPOSE, held.signed):
+                signature = identity.sign(PURPOSE, held.signed)
+                self._held[key] = replace(held, signature=signature)
 
     def find(self, assignment: pb.AssignmentId) -> Held | None:
         """The update that answers an assignment, if it is kept."""

@@ -1,6 +1,7 @@
 """A client's home: a folder with its key, what it joined as, and a lock.
 
 identity.pem   the private key; readable by its owner alone
+next.pem       the key that shall take its place, until the coordinator has said that it does
 joined.json    under which name it joined which lab
 outbox/        signed updates whose fate is open
 base/          the last version that was received
@@ -22,6 +23,8 @@ from typing import Any
 from flnb.core import SYSTEM_CLOCK, ClientId
 from flnb.core.errors import StoreError
 from flnb.transport.identity import Identity
+
+_KEY, _NEXT = "identity.pem", "next.pem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Home:
         self.path = path
         self._lock = _locked(path)
         try:
-            self.identity = Identity.load_or_create(path / "identity.pem")
+            self.identity = Identity.load_or_create(path / _KEY)
             self.joined = _read_joined(path / "joined.json")
         except BaseException:
             self.release()
@@ -75,6 +78,30 @@ class Home:
     def states(self) -> Path:
         """Where the client's own states are kept."""
         return self.path / "states"
+
+    @property
+    def is_rotating(self) -> bool:
+        """Whether there is a key that shall take the place of `identity`, or has already."""
+        return (self.path / _NEXT).exists()
+
+    def next_identity(self) -> Identity:
+        """The key that shall take the place of `identity`; the same one until it did.
+
+        Raises:
+            StoreError: It cannot be read or written.
+        """
+        return Identity.load_or_create(self.path / _NEXT)
+
+    def adopt_next(self) -> None:
+        """The coordinator knows the next key: from now on it is this client's."""
+        fresh = self.next_identity()
+        (self.path / _NEXT).replace(self.path / _KEY)
+        sync_folder(self.path)
+        self.identity = fresh
+
+    def drop_next(self) -> None:
+        """The coordinator will not know the next key."""
+        (self.path / _NEXT).unlink(missing_ok=True)
 
     def remember(self, joined: Joined) -> None:
         """Write down that it has joined."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from flnb.client.backoff import Backoff
 from flnb.client.bases import Bases
@@ -11,6 +12,7 @@ from flnb.client.desk import Desk, Member
 from flnb.client.events import ClientEvent, Tell
 from flnb.client.outbox import Outbox
 from flnb.client.ownership import About, prepared
+from flnb.client.rotation import rotate
 from flnb.client.session import Session
 from flnb.client.shelf import Shelf
 from flnb.client.state import Home, Joined
@@ -75,6 +77,7 @@ class Stay:
         self._met = False
         """Whether the coordinator let this client in since the process began."""
         self._refusals = 0
+        self._rotating = asyncio.Lock()
         self._away_since = SYSTEM_CLOCK.now().astimezone()
         """When it was connected last; at first, when it began."""
 
@@ -95,6 +98,7 @@ class Stay:
         desk = self._desk = Desk(
             self._member, own.layout, train, outbox=outbox, shelf=shelf, tell=self._tell
         )
+        desk.become(self._member)  # an update may be from before a change of keys
         began_s = SYSTEM_CLOCK.monotonic_s()
         while True:
             try:
@@ -108,6 +112,39 @@ class Stay:
             text = f"{why}; {since}, next try in {wait_s:.1f} s"
             self._tell(ClientEvent("reconnecting", text, seconds=wait_s))
             await asyncio.sleep(wait_s)
+
+    async def change_key(self) -> None:
+        """Let another key speak for this client from now on; its session ends, and the next begins.
+
+        Raises:
+            StoreError: It has not joined yet, or its folder cannot be written.
+            FLBaseError: As `rotate`.
+        """
+        wire = self._open_wire()
+        try:
+            if self._home.joined is None:
+                raise StoreError(f"{self._member.client} has not joined yet: nobody knows its key")
+            await self._rotate(wire)
+        finally:
+            await wire.close()
+
+    async def _rotate(self, wire: Wire) -> None:
+        async with self._rotating:
+            await rotate(self._home, wire)
+            self._member = replace(self._member, identity=self._home.identity)
+            if self._desk is not None:
+                self._desk.become(self._member)
+            self._token = ""
+        self._tell(ClientEvent("rotated", f"{self._member.client} has a new key"))
+
+    async def _end_rotation(self, wire: Wire) -> None:
+        """Find out which key counts, where a change of keys was begun and its end is not known."""
+        try:
+            await self._rotate(wire)
+        except UnreachableError:
+            raise
+        except FLBaseError as error:  # if the key before counts, that does no harm
+            self._tell(ClientEvent("rotated", f"the key could not be changed: {error.message}"))
 
     async def leave(self) -> None:
         """Tell the coordinator that this client goes, if it is connected."""
@@ -127,6 +164,8 @@ class Stay:
         try:
             if not self._has_joined:
                 await self._join(wire)
+            if self._home.is_rotating and not self._rotating.locked():
+                await self._end_rotation(wire)
             if not self._token:
                 access = await wire.sign_in(
                     self._member.client, self._member.lab, self._home.identity
@@ -138,14 +177,15 @@ class Stay:
 
     async def _meet(self, wire: Wire, desk: Desk, facts: About) -> str:
         """One session; why it ended."""
-        began_s = SYSTEM_CLOCK.monotonic_s()
+        began_s, member = SYSTEM_CLOCK.monotonic_s(), self._member
         session = self._session = Session(
-            wire, self._token, self._member, facts, desk, self._bases, self._tell
+            wire, self._token, member, facts, desk, self._bases, self._tell
         )
         try:
             return await session.serve()
         finally:
-            self._session, self._token = None, session.token
+            self._session = None
+            self._token = session.token if self._member is member else ""  # of the key before
             if session.welcomed:
                 self._refusals = 0
                 self._away_since = SYSTEM_CLOCK.now().astimezone()

@@ -49,6 +49,10 @@ class Wire(Protocol):
         """Prove who this is."""
         ...
 
+    async def rotate(self, client: str, lab: str, identity: Identity, fresh: Identity) -> None:
+        """Give the client's name to another key of its own; asking again changes nothing more."""
+        ...
+
     def session(self, token: str) -> Call:
         """Open a session."""
         ...

@@ -35,6 +35,8 @@ class ClientRow:
     quarantined_at: datetime | None = None
     """Since when it is not drawn; None while it may be."""
     quarantine_reason: str = ""
+    rotated_at: datetime | None = None
+    """When it changed its key by itself last; None if it did not since it joined."""
 
     @property
     def doing(self) -> str:
@@ -52,6 +54,7 @@ class ClientRow:
             str(record.about.get("task", "")),
             record.joined_at,
             invite_ends_at,
+            rotated_at=record.rotated_at,
         )
 
 
@@ -83,7 +86,7 @@ class ClientList(Sequence[ClientRow]):
         return "\n".join(map(_line, self._rows)) or "no remote client has joined or is invited"
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
-        heads = ("client", "state", "examples", "task", "last seen", "invite until")
+        heads = ("client", "state", "examples", "task", "last seen", "invite until", "new key")
         rows = [
             (
                 row.client,
@@ -92,6 +95,7 @@ class ClientList(Sequence[ClientRow]):
                 row.task,
                 f"{row.last_seen_at:%H:%M:%S}" if row.last_seen_at else "never",
                 f"{row.invite_ends_at:%Y-%m-%d %H:%M} UTC" if row.invite_ends_at else "",
+                f"{row.rotated_at:%Y-%m-%d %H:%M} UTC" if row.rotated_at else "",
             )
             for row in self._rows
         ]
@@ -137,5 +141,7 @@ def _line(row: ClientRow) -> str:
     line = f"{row.client}  {row.doing}  {row.n_examples:,} examples"
     if row.joined_at is None:
         line = f"{row.client}  {row.doing}"
+    if row.rotated_at is not None:
+        line += f"  (new key {row.rotated_at:%Y-%m-%d %H:%M} UTC)"
     ends_at = row.invite_ends_at
     return line if ends_at is None else f"{line}  (invite until {ends_at:%Y-%m-%d %H:%M} UTC)"

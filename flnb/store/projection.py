@@ -174,6 +174,7 @@ def _client_row(client: ClientRecord) -> dict[str, Any]:
         "client": client.name,
         "role": client.role,
         "joined_at": client.joined_at,
+        "rotated_at": client.rotated_at,
         "revoked_at": client.revoked_at,
         "reason": client.reason,
         "last_seen_at": client.last_seen_at,

@@ -239,6 +239,11 @@ class InviteRecord:
     revoked_at: datetime | None = None
 
 
+def key_name(public_key: bytes) -> str:
+    """What people call a public key: its beginning, in hexadecimal."""
+    return public_key.hex()[:12]
+
+
 @dataclass(frozen=True, slots=True)
 class ClientRecord:
     """A client that has joined: the key that speaks for its name, and when it was here."""
@@ -258,6 +263,13 @@ class ClientRecord:
     """How many examples it had when it was seen last."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """JSON that it told of itself: version, task, machine."""
+    rotated_at: datetime | None = None
+    """When it changed its key by itself last; None if it did not since it joined."""
+
+    @property
+    def key_since(self) -> datetime:
+        """Since when its key speaks for its name; what was given to it before is void."""
+        return self.rotated_at or self.joined_at
 
 
 @dataclass(frozen=True, slots=True)

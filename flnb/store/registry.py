@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, upd
 
 from flnb.core import Clock
 from flnb.core.errors import AccessRefusedError, NotFoundError, StoreError, TokenExpiredError
-from flnb.store import schema
+from flnb.store import log, schema
 from flnb.store.database import Database, upsert
-from flnb.store.records import ClientRecord, InviteRecord
+from flnb.store.records import ClientRecord, InviteRecord, Operation, key_name
 
 _ASK = "ask whoever runs the coordinator for a new invite"
 _clients, _invites = schema.clients, schema.invites
@@ -96,6 +96,32 @@ class Registry:
             if invite.used_by is None:
                 _bind(connection, invite, public_key, now)
             found = select(_clients).where(_clients.c.name == invite.client)
+            return _client_record(connection.execute(found).one())
+
+    def rotate(self, name: str, known: bytes, fresh: bytes, now: datetime) -> ClientRecord:
+        """Let another key of the same client speak for its name, and note that for ever.
+
+        Nothing changes where that has happened already: whoever did not hear the answer asks again.
+
+        Args:
+            name: The client.
+            known: The key that asked; that it did was checked before.
+            fresh: The key that takes its place; likewise.
+            now: The time.
+
+        Raises:
+            AccessRefusedError: Neither key speaks for this name, or the client was revoked.
+        """
+        found = select(_clients).where(_clients.c.name == name)
+        with self._database.writing() as connection:
+            row = connection.execute(found).first()
+            if row is None or row.revoked_at is not None or row.public_key not in {known, fresh}:
+                raise AccessRefusedError(f"no key of {name!r} asked for another one", hint=_ASK)
+            if row.public_key != fresh:
+                change = {"public_key": fresh, "rotated_at": now}
+                connection.execute(update(_clients).where(_clients.c.name == name).values(change))
+                keys = {"client": name, "from": key_name(known), "to": key_name(fresh)}
+                log.append(connection, Operation(now, name, "rotate-key", details=keys))
             return _client_record(connection.execute(found).one())
 
     def find_client(self, name: str) -> ClientRecord | None:
@@ -181,7 +207,7 @@ def _bind(connection: Connection, invite: InviteRecord, public_key: bytes, now: 
     connection.execute(update(_invites).where(of_invite).values(used_by=public_key))
     _end_invites(connection, invite.client, now, but=invite.token_hash)
     change = {"public_key": public_key, "role": invite.role, "joined_at": now}
-    change |= {"revoked_at": None, "reason": ""}
+    change |= {"revoked_at": None, "reason": "", "rotated_at": None}
     fresh = upsert(connection, _clients).values(
         name=invite.client, n_examples=0, about={}, **change
     )

@@ -226,6 +226,7 @@ clients = Table(
     Column("last_seen_at", Moment),
     _count("n_examples"),
     _json("about"),
+    Column("rotated_at", Moment),
 )
 
 invites = Table(

@@ -100,6 +100,7 @@ CLIENTS = TableSpec(
         Column("client", _TEXT, "Name of the client, unique in the lab"),
         Column("role", _TEXT, "What it may do, such as client"),
         Column("joined_at", _MOMENT, "When it joined, with its latest invite"),
+        Column("rotated_at", _MOMENT, "When it changed its key last; NULL if not since it joined"),
         Column("revoked_at", _MOMENT, "When it was shut out; NULL if it was not"),
         Column("reason", _TEXT, "Why it was shut out; empty otherwise"),
         Column("last_seen_at", _MOMENT, "When it came last; NULL if it never came"),

@@ -48,6 +48,7 @@ class Federation:
             "Join": self._join,
             "Challenge": self._challenge,
             "SignIn": self._sign_in,
+            "Rotate": self._rotate,
             "Session": self._session,
             "Fetch": self._fetch,
             "Send": self._send,
@@ -80,6 +81,13 @@ class Federation:
 
     async def _sign_in(self, call: Call) -> None:
         await self._exchange(call, pb.SignInRequest, self._hub.sign_in)
+
+    async def _rotate(self, call: Call) -> None:
+        async def answer(request: pb.RotateRequest) -> pb.RotateReply:
+            check_protocol(request.protocol)
+            return await self._hub.rotate(request)
+
+        await self._exchange(call, pb.RotateRequest, answer)
 
     async def _exchange(
         self, call: Call, kind: type[Anything], answer: Callable[[Anything], Awaitable[Message]]

@@ -68,6 +68,15 @@ class Hub(Protocol):
         """
         ...
 
+    async def rotate(self, request: pb.RotateRequest) -> pb.RotateReply:
+        """Bind another key of the same client to its name.
+
+        Raises:
+            AccessRefusedError: Not signed by both keys, or the client was revoked.
+            TokenExpiredError: The challenge is too old.
+        """
+        ...
+
     async def challenge(self, request: pb.ChallengeRequest) -> pb.ChallengeReply:
         """Give a client something to sign."""
         ...

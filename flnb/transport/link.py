@@ -110,6 +110,33 @@ class Link:
         reply = await self._ask("SignIn", request, pb.SignInReply)
         return Access(reply.access_token, reply.lifetime_s)
 
+    async def rotate(self, client: str, lab: str, identity: Identity, fresh: Identity) -> None:
+        """Give a client's name to another key of its own; asking again changes nothing more.
+
+        Args:
+            client: The name.
+            lab: The lab that it has joined.
+            identity: The key that speaks for it now, or did before it asked for the first time.
+            fresh: The key that takes its place.
+
+        Raises:
+            AccessRefusedError: Neither of them speaks for that client, or it was revoked.
+            FLBaseError: Another version of the protocol.
+            UnreachableError: Nobody answers; the key may be bound all the same: ask again.
+        """
+        asked = pb.ChallengeRequest(protocol=PROTOCOL, client=client)
+        nonce = (await self._ask("Challenge", asked, pb.ChallengeReply)).nonce
+        what = "flnb-rotate", lab.encode(), nonce, fresh.public
+        request = pb.RotateRequest(
+            protocol=PROTOCOL,
+            client=client,
+            nonce=nonce,
+            public_key=fresh.public,
+            signature=identity.sign(*what),
+            possession=fresh.sign(*what),
+        )
+        await self._ask("Rotate", request, pb.RotateReply)
+
     def session(self, token: str) -> SessionCall:
         """Open the session; whether it is taken shows with the first note."""
         call: Stream = self._channel.stream_stream(_method("Session"))(metadata=bearer(token))

@@ -16,7 +16,6 @@ from flnb.core.errors import (
     FLBaseError,
     IntegrityError,
     NotFoundError,
-    TokenExpiredError,
 )
 from flnb.transport import PROTOCOL, Identity, Link
 from flnb.transport.signing import signing_keys
@@ -174,11 +173,9 @@ async def test_a_token_from_before_the_client_joined_is_void(served):
     """Whoever held the key before may have one, and a new coordinator knows of no older session."""
     async with honest(served, "before") as one:
         early = issuer_of(served).issue("before", "client", 300.0)  # as if given 300 s ago
-        call = one.link.session(early)
-        hello = pb.Hello(protocol=PROTOCOL, layout_hash="l", n_examples=1)
-        await call.write(pb.ClientNote(hello=hello))
-        with pytest.raises(TokenExpiredError, match="before has joined anew since"):
-            await anext(aiter(call))
+        for door in all_doors(one, early):
+            with pytest.raises(AccessRefusedError, match="the token of before was taken back"):
+                await door()
 
 
 async def test_a_client_gets_nothing_that_is_another_clients(served):
@@ -224,3 +221,64 @@ def test_another_user_of_this_machine_reads_no_key_and_no_secret(served, tmp_pat
         for folder in open_ways:
             folder.chmod(folder.stat().st_mode & ~0o001)
     assert json.loads(told) == dict.fromkeys(files, "Permission denied")
+
+
+async def test_a_client_that_changes_its_key_goes_on_and_whoever_copied_the_old_one_does_not(
+    served,
+):
+    async with honest(served, "turned", n_examples=78) as owner:
+        thief, old, fresh = Link(served.address), owner.identity, Identity.create()
+        began_s = time.monotonic()
+        await owner.link.rotate("turned", owner.lab, old, fresh)
+        assert "it has a new key" in (await goodbye(owner.call)).reason
+        assert time.monotonic() - began_s < 1.0
+        with pytest.raises(AccessRefusedError, match="was taken back"):
+            await owner.ping_s()
+        for again in (
+            lambda: thief.sign_in("turned", owner.lab, old),
+            lambda: thief.rotate("turned", owner.lab, old, Identity.create()),
+            lambda: thief.rotate("turned", owner.lab, old, old),
+        ):
+            with pytest.raises(AccessRefusedError, match="not signed by the key of 'turned'"):
+                await again()
+        await owner.link.rotate("turned", owner.lab, old, fresh)  # as if no answer had come
+        owner.identity = fresh
+        await owner.sign_in()
+        await owner.enter()
+        assert served.lab.store.state.client("turned").n_examples == 10
+        await thief.close()
+
+
+async def test_a_change_of_keys_is_signed_by_both_and_seen_by_an_admin(served):
+    async with honest(served, "seen") as owner, honest(served, "other") as other:
+        victim = Identity.create()
+        with pytest.raises(AccessRefusedError, match="not signed by the key of 'seen'"):
+            await other.link.rotate("seen", owner.lab, other.identity, victim)
+        request = await rotation(owner, victim)
+        request.possession = owner.identity.sign("flnb-rotate", b"")  # it does not hold that key
+        with pytest.raises(AccessRefusedError, match="not signed by the key of 'seen'"):
+            await owner.link._ask("Rotate", request, pb.RotateReply)
+        await owner.link.rotate("seen", owner.lab, owner.identity, victim)
+        (noted,) = [
+            one
+            for one in served.lab.store.state.operations()
+            if one.details.get("client") == "seen"
+        ]
+        assert (noted.verb, noted.details["to"]) == ("rotate-key", victim.public.hex()[:12])
+        (row,) = served.lab.sql("SELECT rotated_at FROM clients WHERE client = 'seen'")
+        assert row["rotated_at"] == noted.at
+
+
+async def rotation(client, fresh):
+    """What a client asks for another key with."""
+    asked = pb.ChallengeRequest(protocol=PROTOCOL, client=client.name)
+    nonce = (await client.link._ask("Challenge", asked, pb.ChallengeReply)).nonce
+    what = "flnb-rotate", client.lab.encode(), nonce, fresh.public
+    return pb.RotateRequest(
+        protocol=PROTOCOL,
+        client=client.name,
+        nonce=nonce,
+        public_key=fresh.public,
+        signature=client.identity.sign(*what),
+        possession=fresh.sign(*what),
+    )

@@ -98,6 +98,7 @@ class Coordinator:
         self.before_join: list[BaseException] = []
         self.before_sign_in: list[BaseException] = []
         self.before_session: list[BaseException] = []
+        self.before_rotation: list[BaseException] = []
         self.spoil: Callable[[int, bytes], bytes] = lambda place, data: data
         self.cut_after: list[int] = []
         """How many chunks of the next transfers get through before the connection breaks."""
@@ -138,6 +139,12 @@ class Wire:
         _raise_next(self._at.before_sign_in)
         self._at.sign_ins += 1
         return Access("token-1")
+
+    async def rotate(self, client, lab, identity, fresh):
+        _raise_next(self._at.before_rotation)
+        if self._at.public not in {identity.public, fresh.public}:
+            raise AccessRefusedError("not signed by the key")
+        self._at.public = fresh.public
 
     def session(self, token):
         line = Line(token)

@@ -150,6 +150,7 @@ def test_every_place_of_the_page_is_one_where_somebody_is_killed():
         for place in names
     }
     elsewhere = {"body-lost", "client-remembered"}  # below, and in test_memory.py
+    elsewhere |= {"client-key-made", "key-bound", "client-key-bound"}  # in test_rotation.py
     assert listed <= killed | elsewhere
     assert {place for place in killed if place.startswith("client-")} <= listed
 

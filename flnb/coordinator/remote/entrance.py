@@ -1,4 +1,4 @@
-"""Who may come in: invites become keys, signed challenges become tokens, and tokens are read.
+"""Who may come in: invites become keys, keys follow keys, signed challenges become tokens.
 
 Everything here happens on the coordinator's loop; databases are asked in the lab's one thread.
 """
@@ -12,6 +12,7 @@ from flnb.coordinator.remote.challenges import Challenges
 from flnb.coordinator.remote.spoken import check_name
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import AccessRefusedError
+from flnb.core.failpoints import reach
 from flnb.store import ClientRecord, LabStore
 from flnb.transport import Limits
 from flnb.transport.identity import verify
@@ -51,9 +52,16 @@ class Entrance:
             raise AccessRefusedError(f"the token of {claims.name} was taken back")
         return claims
 
-    def void(self, client: str) -> None:
-        """Take the tokens back that a client has."""
-        self._void_before[client] = SYSTEM_CLOCK.now().timestamp()
+    def void(self, client: str, before_s: float | None = None) -> None:
+        """Take the tokens back that were given to a client up to a moment.
+
+        Args:
+            client: Its name.
+            before_s: Seconds since 1970; None is now.
+        """
+        now_s = SYSTEM_CLOCK.now().timestamp()
+        before_s = now_s if before_s is None else before_s
+        self._void_before[client] = max(before_s, self._void_before.get(client, 0.0))
 
     async def join(self, request: pb.JoinRequest) -> tuple[ClientRecord, bool]:
         """Bind a key to an invited name.
@@ -72,6 +80,35 @@ class Entrance:
         now = SYSTEM_CLOCK.now()
         record: ClientRecord = await self._in_io(registry.join, invite, request.public_key, now)
         return record, before is not None and before.public_key != record.public_key
+
+    async def rotate(self, request: pb.RotateRequest) -> tuple[ClientRecord, bool]:
+        """Bind another key of the same client to its name.
+
+        Returns:
+            Whose key it is, and whether it was bound now: one that asks again is told the same.
+
+        Raises:
+            AccessRefusedError: Not signed by the key that speaks for the client now, or by the new
+                one; or the client was revoked.
+            TokenExpiredError: The challenge is too old.
+        """
+        client, fresh = request.client, request.public_key
+        check_name(client)
+        self._challenges.check(client, request.nonce)
+        what = "flnb-rotate", self._store.id.encode(), request.nonce, fresh
+        record: ClientRecord | None = await self._in_io(self._store.state.find_client, client)
+        if record is None or not verify(fresh, request.possession, *what):
+            raise _not_signed(client)
+        bound = record.public_key == fresh  # and the answer was lost on its way
+        if not bound and not verify(record.public_key, request.signature, *what):
+            raise _not_signed(client)
+        check_welcome(record)
+        self._challenges.check(client, request.nonce)  # again: it may have been used meanwhile
+        self._challenges.used(request.nonce)
+        known, now = record.public_key, SYSTEM_CLOCK.now()
+        after: ClientRecord = await self._in_io(self._store.state.rotate, client, known, fresh, now)
+        reach("key-bound")
+        return after, not bound
 
     def challenge(self, client: str) -> bytes:
         """Make something to sign.
@@ -95,10 +132,7 @@ class Entrance:
         lab = self._store.id.encode()
         # Strangers hear the same whether there is such a client or not.
         if record is None or not verify(record.public_key, signature, "flnb-sign-in", lab, nonce):
-            raise AccessRefusedError(
-                f"the challenge is not signed by the key of {client!r}",
-                hint="join this lab first, with an invite; a newer one gives the name to a new key",
-            )
+            raise _not_signed(client)
         check_welcome(record)
         self._challenges.check(client, nonce)  # again: it may have been used meanwhile
         self._challenges.used(nonce)
@@ -115,3 +149,10 @@ def check_welcome(record: ClientRecord) -> None:
     """
     if record.revoked_at is not None:
         raise AccessRefusedError(f"client {record.name!r} was revoked: {record.reason}")
+
+
+def _not_signed(client: str) -> AccessRefusedError:
+    return AccessRefusedError(
+        f"the challenge is not signed by the key of {client!r}",
+        hint="join this lab first, with an invite; a newer one gives the name to a new key",
+    )

@@ -91,11 +91,11 @@ class Front:
         for remote in self._remotes.values():
             remote.closed(run, round_number)
 
-    def expel(self, client: ClientId, reason: str) -> None:
-        """End a client's session and void its tokens: it was revoked, or another key took over."""
+    def expel(self, client: ClientId, reason: str, *, for_good: bool = True) -> None:
+        """End a client's session and void its tokens: it was revoked, or has another key."""
         self._entrance.void(client)
         if (session := self._sessions.get(client)) is not None:
-            session.end(reason, for_good=True)
+            session.end(reason, for_good=for_good)
 
     async def tidy(self) -> None:
         """Remove what is staged of runs that are over; before anybody can come."""
@@ -128,6 +128,14 @@ class Front:
             self.expel(ClientId(record.name), "another key joined under this name")
         log.info("client %s joined from %s", record.name, peer, extra={"client": record.name})
         return pb.JoinReply(client=record.name, lab=self._store.id)
+
+    async def rotate(self, request: pb.RotateRequest) -> pb.RotateReply:
+        """Bind another key of the same client to its name."""
+        record, changed = await self._entrance.rotate(request)
+        if changed:  # it may come again, with the new key; whoever stole the old one may not
+            self.expel(ClientId(record.name), "it has a new key", for_good=False)
+            log.info("client %s has changed its key", record.name)
+        return pb.RotateReply()
 
     async def challenge(self, request: pb.ChallengeRequest) -> pb.ChallengeReply:
         """Give a client something to sign."""
@@ -208,10 +216,11 @@ class Front:
         now, registry = SYSTEM_CLOCK.now(), self._store.state
         record: ClientRecord = await self._in_io(registry.client, session.client)
         check_welcome(record)
-        if session.token_from < record.joined_at.timestamp():
-            # Whoever held the key before may still have a token, and a new coordinator knows of no
-            # session that it should have ended.
-            raise TokenExpiredError(f"{record.name} has joined anew since this token was given")
+        # Whoever held the key before may still have a token, and a new coordinator knows of no
+        # session that it should have ended.
+        self._entrance.void(session.client, record.key_since.timestamp())
+        if session.token_from < record.key_since.timestamp():
+            raise TokenExpiredError(f"{record.name} has another key since this token was given")
         if (remote := self._remotes.get(hello.layout_hash)) is not None:
             remote.presence.check_name(session.client)
         session.public_key = record.public_key

@@ -67,6 +67,26 @@ class SignInReply(_message.Message):
     lifetime_s: float
     def __init__(self, access_token: _Optional[str] = ..., lifetime_s: _Optional[float] = ...) -> None: ...
 
+class RotateRequest(_message.Message):
+    __slots__ = ("protocol", "client", "nonce", "public_key", "signature", "possession")
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    POSSESSION_FIELD_NUMBER: _ClassVar[int]
+    protocol: int
+    client: str
+    nonce: bytes
+    public_key: bytes
+    signature: bytes
+    possession: bytes
+    def __init__(self, protocol: _Optional[int] = ..., client: _Optional[str] = ..., nonce: _Optional[bytes] = ..., public_key: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., possession: _Optional[bytes] = ...) -> None: ...
+
+class RotateReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class AssignmentId(_message.Message):
     __slots__ = ("run", "generation", "round", "attempt", "stage", "client")
     RUN_FIELD_NUMBER: _ClassVar[int]

@@ -7,7 +7,7 @@ import pytest
 
 from flnb.coordinator.remote.participants import RemoteClients
 from flnb.core import errors
-from flnb.core.errors import AccessRefusedError
+from flnb.core.errors import AccessRefusedError, TokenExpiredError
 from flnb.core.ids import ClientId
 from flnb.transport import Identity
 from flnb.transport.v1 import federation_pb2 as pb
@@ -72,6 +72,19 @@ def test_whoever_reads_hears_why_it_is_shut_out_and_nothing_after_it(tmp_path):
         door.front.expel(NAME, "left the study")
         await asyncio.wait_for(visit.over, 5)
         assert visit.heard == ["welcome", "assignment", "goodbye"]
+
+    play(scene, tmp_path)
+
+
+def test_a_token_of_an_earlier_key_is_too_old_for_a_coordinator_that_did_not_see_the_change(
+    tmp_path,
+):
+    async def scene(door):
+        visit = Visit(door, given_s_ago=5)
+        visit.hello()
+        with pytest.raises(TokenExpiredError, match="has another key since"):
+            await visit.over
+        assert not door.front.states()
 
     play(scene, tmp_path)
 

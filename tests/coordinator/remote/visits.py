@@ -90,10 +90,10 @@ async def door(folder):
 class Visit:
     """One session of a client, as the transport hands it over."""
 
-    def __init__(self, door, *, reads=True):
+    def __init__(self, door, *, reads=True, given_s_ago=0):
         self._identity, self._reads = door.identity, reads
         self._said, self.heard = asyncio.Queue(), []
-        claims = Claims(NAME, Role.CLIENT, "t", time.time() + 600, "k", "lab")
+        claims = Claims(NAME, Role.CLIENT, "t", time.time() + 600 - given_s_ago, "k", "lab")
         self.over = asyncio.create_task(door.front.session(claims, self._notes(), self._send))
 
     async def _notes(self):
