@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
+from flnb.client.coordinator_link import CoordinatorLink
 from flnb.client.events import ClientEvent, Tell, teller
 from flnb.client.opening import open_link, own_certificate
 from flnb.client.rotation import rotate_key
@@ -16,7 +17,6 @@ from flnb.client.shelf import Shelf, State
 from flnb.client.state import Home, default_home
 from flnb.client.stay import Stay
 from flnb.client.trainer import OWN_HALVES, Train
-from flnb.client.wire import Wire
 from flnb.core import Work
 from flnb.tasks import Task
 from flnb.transport.invite import Invite
@@ -176,7 +176,7 @@ class Client:
         if not running.cancelled():
             running.result()
 
-    def _open_wire(self) -> Wire:
+    def _open_wire(self) -> CoordinatorLink:
         return open_link(self._invite, self._certificate)
 
     def _main(self, done: Future[None]) -> None:

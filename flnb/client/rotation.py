@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from flnb.client.coordinator_link import CoordinatorLink
 from flnb.client.opening import open_link
 from flnb.client.state import Home, default_home
-from flnb.client.wire import Wire
 from flnb.core.errors import AccessRefusedError, StoreError, TokenExpiredError
 from flnb.core.failpoints import reach
 from flnb.transport.invite import Invite
@@ -60,7 +60,7 @@ async def _rotate(invite: Invite, path: Path, certificate: Path | None) -> None:
         held.release()
 
 
-async def rotate(home: Home, wire: Wire) -> None:
+async def rotate(home: Home, wire: CoordinatorLink) -> None:
     """Change the key of a home, or end a change that was begun.
 
     Args:

@@ -12,12 +12,12 @@ from contextlib import suppress
 from typing import Any
 
 from flnb.client.bases import Bases
+from flnb.client.coordinator_link import Call, CoordinatorLink
 from flnb.client.desk import Desk, Member, failed, n_payload_bytes
 from flnb.client.events import ClientEvent, Kind, Tell
 from flnb.client.outbox import Held, key_of
 from flnb.client.ownership import About
 from flnb.client.transfers import Transfers
-from flnb.client.wire import Call, Wire
 from flnb.core.errors import AccessRefusedError, FLBaseError, UnreachableError
 from flnb.core.failpoints import reach
 from flnb.transport.manifest import check_places
@@ -48,7 +48,7 @@ class Session:
 
     def __init__(
         self,
-        wire: Wire,
+        wire: CoordinatorLink,
         token: str,
         member: Member,
         about: About,

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from flnb.client.backoff import Backoff
 from flnb.client.bases import Bases
+from flnb.client.coordinator_link import CoordinatorLink
 from flnb.client.desk import Desk, Member
 from flnb.client.events import ClientEvent, Tell
 from flnb.client.outbox import Outbox
@@ -17,7 +18,6 @@ from flnb.client.session import Session
 from flnb.client.shelf import Shelf
 from flnb.client.state import Home, Joined
 from flnb.client.trainer import LocalTrainer, Train
-from flnb.client.wire import Wire
 from flnb.core import SYSTEM_CLOCK, ClientId
 from flnb.core.errors import (
     AccessRefusedError,
@@ -58,7 +58,7 @@ class Stay:
         task: Task,
         home: Home,
         *,
-        open_wire: Callable[[], Wire],
+        open_wire: Callable[[], CoordinatorLink],
         train: Train | None,
         allowed: Sequence[str],
         patience_s: float,
@@ -128,7 +128,7 @@ class Stay:
         finally:
             await wire.close()
 
-    async def _rotate(self, wire: Wire) -> None:
+    async def _rotate(self, wire: CoordinatorLink) -> None:
         async with self._rotating:
             await rotate(self._home, wire)
             self._member = replace(self._member, identity=self._home.identity)
@@ -137,7 +137,7 @@ class Stay:
             self._token = ""
         self._tell(ClientEvent("rotated", f"{self._member.client} has a new key"))
 
-    async def _end_rotation(self, wire: Wire) -> None:
+    async def _end_rotation(self, wire: CoordinatorLink) -> None:
         """Find out which key counts, where a change of keys was begun and its end is not known."""
         try:
             await self._rotate(wire)
@@ -175,7 +175,7 @@ class Stay:
         finally:
             await wire.close()
 
-    async def _meet(self, wire: Wire, desk: Desk, facts: About) -> str:
+    async def _meet(self, wire: CoordinatorLink, desk: Desk, facts: About) -> str:
         """One session; why it ended."""
         began_s, member = SYSTEM_CLOCK.monotonic_s(), self._member
         session = self._session = Session(
@@ -199,7 +199,7 @@ class Stay:
         joined = self._home.joined
         return joined is not None and token_hash(self._invite.token) in joined.invites
 
-    async def _join(self, wire: Wire) -> None:
+    async def _join(self, wire: CoordinatorLink) -> None:
         client, lab = await wire.join(self._invite.token, self._home.identity)
         if (client, lab) != (self._invite.client, self._invite.lab):
             raise AccessRefusedError(

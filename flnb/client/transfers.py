@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 
 from flnb.client.backoff import Patience
 from flnb.client.bases import Bases
+from flnb.client.coordinator_link import CoordinatorLink
 from flnb.client.outbox import Held, key_of
-from flnb.client.wire import Wire
 from flnb.core.errors import (
     FLBaseError,
     IntegrityError,
@@ -40,7 +40,7 @@ class Transfers:
         bases: Keeps versions.
     """
 
-    def __init__(self, wire: Wire, token: Callable[[], str], bases: Bases) -> None:
+    def __init__(self, wire: CoordinatorLink, token: Callable[[], str], bases: Bases) -> None:
         self._wire, self._token, self._bases = wire, token, bases
         self._patience: dict[bytes, Patience] = {}
 

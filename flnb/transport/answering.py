@@ -130,7 +130,7 @@ class Answering:
             self._open.discard(task)
 
 
-class Watch:
+class Watchdog:
     """Ends a transfer that stands still, or whose token no longer holds.
 
     Args:
@@ -151,7 +151,7 @@ class Watch:
         """Nothing can move before the answer is worked out, however long that takes."""
         self._moved_s = math.inf
 
-    async def __aenter__(self) -> Watch:
+    async def __aenter__(self) -> Watchdog:
         self._transfer = asyncio.current_task()
         self._watching = asyncio.create_task(self._watch(), name="flnb-transfer")
         return self

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from google.protobuf.message import Message
 
-from flnb.transport.answering import Answering, Handlers, Watch
+from flnb.transport.answering import Answering, Handlers, Watchdog
 from flnb.transport.convert import Call, check_protocol
 from flnb.transport.tokens import Claims, Role
 from flnb.transport.v1 import control_pb2 as pb
@@ -138,7 +138,7 @@ class Control:
         request = await call.first(method.request)
         if isinstance(request, pb.StatusRequest | pb.WatchRequest | pb.EventsRequest):
             check_protocol(request.protocol, request.version)
-        async with Watch(self._controls.claims, call) as watch:
+        async with Watchdog(self._controls.claims, call) as watch:
             watch.at_work()
             async for part in self._controls.answer(claims, name, request):
                 watch.moved()

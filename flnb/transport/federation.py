@@ -10,17 +10,21 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from flnb.core.errors import FLBaseError, IntegrityError, UnreachableError
-from flnb.transport.answering import Answering, Handlers, Watch
+from flnb.transport.answering import Answering, Handlers, Watchdog
 from flnb.transport.convert import SERVICE, Call, Notes, check_protocol
 from flnb.transport.hub import ChunkSink, Hub
 from flnb.transport.limits import Allowance
 from flnb.transport.listening import Listening
 from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES, bundles, check_places
 from flnb.transport.tokens import Claims, Role
+from flnb.transport.turns import Turns
 from flnb.transport.uploading import Uploading
 from flnb.transport.v1 import federation_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
+
+_AT_ONCE = 2
+"""Messages of all transfers that are dealt with between two looks at everything else."""
 
 
 class Federation:
@@ -38,6 +42,7 @@ class Federation:
         self._transfers: dict[str, int] = {}
         self._listening = Listening(limits.sign_ins)
         self._sign_ins = asyncio.Semaphore(limits.sign_ins)
+        self._turns = Turns(_AT_ONCE)
         self._uploads = Uploading(limits.uploads, limits.still_upload_s)
         per_minute = limits.failed_joins_per_minute
         self._failed_joins = Allowance(per_minute / 60, per_minute, limits.clients)
@@ -122,8 +127,9 @@ class Federation:
             request = await call.first(pb.FetchRequest)
             package = await self._hub.package(claims, request.digest)
             places = check_places(request.chunks, package.manifest.chunk_count)
-            async with Watch(self._hub.claims, call) as watch:
+            async with Watchdog(self._hub.claims, call) as watch:
                 for some in bundles(places):
+                    await self._turns.next()
                     await call.context.write(package.chunks(some))
                     watch.moved()
 
@@ -136,17 +142,18 @@ class Federation:
                 sink = await self._hub.sink(claims, request)
                 complete = False
                 try:
-                    async with Watch(self._hub.claims, call) as watch:
+                    async with Watchdog(self._hub.claims, call) as watch:
                         await self._take(call, places, sink, watch)
                     complete = True
                 finally:
                     await sink.close(complete)
         await call.write(pb.SendReply(chunks=len(places)))
 
-    async def _take(self, call: Call, places: list[int], sink: ChunkSink, watch: Watch) -> None:
+    async def _take(self, call: Call, places: list[int], sink: ChunkSink, watch: Watchdog) -> None:
         last = max(places, default=-1)  # only the last chunk of a vector may be shorter
         taken = 0
         while taken < len(places):
+            await self._turns.next()
             async with self._uploads.chunk():
                 data = await call.read()
             if data is None:

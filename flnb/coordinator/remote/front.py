@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from google.protobuf.message import DecodeError
@@ -16,7 +15,8 @@ from flnb.coordinator.remote.entrance import Entrance, InIo, check_welcome
 from flnb.coordinator.remote.notable import fate
 from flnb.coordinator.remote.participants import RemoteClients
 from flnb.coordinator.remote.patience import STALL_S, TICK_S, LoopClock
-from flnb.coordinator.remote.session import Session
+from flnb.coordinator.remote.session import ClientSession
+from flnb.coordinator.remote.sessions import Sessions
 from flnb.coordinator.remote.spoken import check_hello, story_of
 from flnb.coordinator.remote.uploads import forget_others
 from flnb.coordinator.remote.work import Key
@@ -49,10 +49,7 @@ class Front:
         self._entrance = Entrance(store, issuer, limits, in_io)
         self._loop = asyncio.get_running_loop()
         self._spool = Spool(store.path / "spool", limits.spool_bytes)
-        self._sessions: dict[ClientId, Session] = {}
-        """The newest of each client, from before its hello."""
-        self._due_at = math.inf
-        """Before this moment no session's token needs a look; seconds since 1970."""
+        self._sessions = Sessions()
         self._here: dict[ClientId, str] = {}
         """Client to the layout with which it said hello, until its last session is over."""
         self._remotes: dict[str, RemoteClients] = {}
@@ -94,7 +91,7 @@ class Front:
     def expel(self, client: ClientId, reason: str, *, for_good: bool = True) -> None:
         """End a client's session and void its tokens: it was revoked, or has another key."""
         self._entrance.void(client)
-        if (session := self._sessions.get(client)) is not None:
+        if (session := self._sessions.of(client)) is not None:
             session.end(reason, for_good=for_good)
 
     async def tidy(self) -> None:
@@ -108,7 +105,7 @@ class Front:
         """Say goodbye to everybody."""
         for task in self._looking:
             task.cancel()
-        for session in tuple(self._sessions.values()):
+        for session in self._sessions:
             session.end("the coordinator stops", for_good=False)
         await asyncio.sleep(0)
         for remote in tuple(self._remotes.values()):  # a client may come with another layout
@@ -155,17 +152,13 @@ class Front:
         if claims.role != "client":
             raise AccessRefusedError(f"a {claims.role} has no session as a client")
         client = ClientId(claims.name)
-        if (older := self._sessions.get(client)) is not None:
-            older.end("another session of this client has begun", for_good=False)
-        session = Session(client, claims.expires_at, send, self._limits)
-        self._sessions[client] = session
-        self._due_at = min(self._due_at, session.due_at)
+        session = ClientSession(client, claims.expires_at, send, self._limits)
+        self._sessions.begin(session)
         try:
             await session.serve(notes, self._heard)
         finally:
             # One that was replaced leaves nothing: the newest does, even before its own hello.
-            if self._sessions.get(client) is session:
-                del self._sessions[client]
+            if self._sessions.over(session):
                 self._gone(client, politely=session.left)
 
     async def package(self, claims: Claims, digest: bytes) -> Package:
@@ -185,7 +178,7 @@ class Front:
 
     # --- within ---------------------------------------------------------------------------------
 
-    async def _heard(self, session: Session, note: pb.ClientNote) -> None:
+    async def _heard(self, session: ClientSession, note: pb.ClientNote) -> None:
         client, kind = session.client, note.WhichOneof("note")
         if kind == "hello":
             if session.layout_hash:
@@ -211,7 +204,7 @@ class Front:
         elif kind == "offer":
             await self._offered(session, remote, note.offer)
 
-    async def _hello(self, session: Session, hello: pb.Hello) -> None:
+    async def _hello(self, session: ClientSession, hello: pb.Hello) -> None:
         about = {"task": hello.task, "version": hello.version, "code": hello.code_digest}
         now, registry = SYSTEM_CLOCK.now(), self._store.state
         record: ClientRecord = await self._in_io(registry.client, session.client)
@@ -241,7 +234,9 @@ class Front:
         self._remote(hello.layout_hash).arrive(session.client, hello.n_examples, hello.life)
         log.info("client %s is here", session.client, extra={"client": session.client})
 
-    async def _offered(self, session: Session, remote: RemoteClients, offer: pb.Offer) -> None:
+    async def _offered(
+        self, session: ClientSession, remote: RemoteClients, offer: pb.Offer
+    ) -> None:
         if not verify(session.public_key, offer.signature, "flnb-update", offer.envelope):
             raise AccessRefusedError("an update is not signed by the client's key")
         try:
@@ -272,7 +267,7 @@ class Front:
             closing.add_done_callback(self._closing.discard)
 
     def _post(self, client: ClientId, note: pb.CoordinatorNote) -> None:
-        if (session := self._sessions.get(client)) is not None:
+        if (session := self._sessions.of(client)) is not None:
             session.post(note)
 
     async def _each_tick(self, look: Callable[[], Awaitable[None]]) -> None:
@@ -290,17 +285,9 @@ class Front:
             for remote in tuple(self._remotes.values()):
                 remote.stalls.append(stood_s)
         now_s = SYSTEM_CLOCK.now().timestamp()
-        if now_s >= self._due_at:  # four times a second all of thousands would be too much
-            self._look_at_tokens(now_s)
+        self._sessions.look_at_tokens(now_s, self._entrance.challenge)
         for remote in tuple(self._remotes.values()):
             remote.tick()
-
-    def _look_at_tokens(self, now_s: float) -> None:
-        for session in [one for one in self._sessions.values() if now_s >= one.due_at]:
-            if session.must_renew(now_s):
-                nonce = self._entrance.challenge(session.client)
-                session.post(pb.CoordinatorNote(renew=pb.Renew(nonce=nonce)))
-        self._due_at = min((one.due_at for one in self._sessions.values()), default=math.inf)
 
     async def _see_revoked(self) -> None:
         """End sessions of clients that were revoked, by this process or another one."""
@@ -308,5 +295,5 @@ class Front:
             return
         revoked: dict[str, str] | None = await self._in_io(self._revoked)
         for name, reason in (revoked or {}).items():
-            if ClientId(name) in self._sessions:
+            if self._sessions.of(ClientId(name)) is not None:
                 self.expel(ClientId(name), f"{name} was revoked: {reason}")

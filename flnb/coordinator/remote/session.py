@@ -24,7 +24,7 @@ _GOODBYE_S = 0.5
 """For how long a goodbye may be on its way."""
 
 
-class Session:
+class ClientSession:
     """One client while it is here; lives on the coordinator's loop.
 
     Args:
@@ -116,7 +116,7 @@ class Session:
     async def serve(
         self,
         notes: AsyncIterator[pb.ClientNote],
-        heard: Callable[[Session, pb.ClientNote], Awaitable[None]],
+        heard: Callable[[ClientSession, pb.ClientNote], Awaitable[None]],
     ) -> None:
         """Read and write notes until one side ends it.
 
@@ -142,7 +142,7 @@ class Session:
     async def _read(
         self,
         notes: AsyncIterator[pb.ClientNote],
-        heard: Callable[[Session, pb.ClientNote], Awaitable[None]],
+        heard: Callable[[ClientSession, pb.ClientNote], Awaitable[None]],
     ) -> None:
         async for note in notes:
             if not self.ending:

@@ -64,7 +64,7 @@ class Uploads:
             if _run_of(file) != run:
                 continue
             known, envelope = keys.get(file.update_id), _envelope_of(file)
-            if file.update_id in kept or _comes_again(envelope.assignment, work, known):
+            if file.update_id in kept or _comes_again(envelope.assignment, work):
                 continue
             if known is None or work.objection(envelope, known.client):
                 self._hands.writing.submit(self._spool.delete, file.update_id)
@@ -148,7 +148,7 @@ class Uploads:
         for file in self._spool.files:
             if _run_of(file) != work.work.run:
                 continue
-            if _comes_again(_envelope_of(file).assignment, work, None):
+            if _comes_again(_envelope_of(file).assignment, work):
                 self._spool.delete(file.update_id)
 
     def _coming(self, key: Key) -> Intake | None:
@@ -181,9 +181,9 @@ def _envelope_of(file: SpoolFile) -> pb.Envelope:
     return pb.Envelope.FromString(bytes.fromhex(file.note["envelope"]))
 
 
-def _comes_again(assignment: pb.AssignmentId, work: OpenWork, known: Key | None) -> bool:
+def _comes_again(assignment: pb.AssignmentId, work: OpenWork) -> bool:
     """Whether an update is for a round that will be done once more after this one."""
-    later = known is None and assignment.round > work.work.round
+    later = assignment.round > work.work.round
     return later and assignment.generation == work.work.generation
 
 

@@ -34,7 +34,7 @@ class Call(Protocol):
         ...
 
 
-class Wire(Protocol):
+class CoordinatorLink(Protocol):
     """A connection to a coordinator.
 
     Everything here raises UnreachableError when nobody answers or the connection breaks,
