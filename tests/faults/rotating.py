@@ -2,14 +2,26 @@
 
 import sys
 import threading
+import time
+from contextlib import suppress
 
 import flnb
 from flnb.client import rotate_key
+from flnb.core.errors import UnreachableError
+
+
+def rotated(invite, home):
+    """Ask until somebody answers."""
+    while True:
+        with suppress(UnreachableError):
+            rotate_key(invite, home=home)
+            return
+        time.sleep(0.1)
 
 
 def main():
     if sys.argv[1] == "rotate":
-        rotate_key(sys.argv[2], home=sys.argv[3])
+        rotated(*sys.argv[2:])
         return
     with flnb.Coordinator(sys.argv[2]) as coordinator:
         coordinator.listen()
