@@ -17,14 +17,10 @@ from flnb.transport.limits import Allowance
 from flnb.transport.listening import Listening
 from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES, bundles, check_places
 from flnb.transport.tokens import Claims, Role
-from flnb.transport.turns import Turns
 from flnb.transport.uploading import Uploading
 from flnb.transport.v1 import federation_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
-
-_AT_ONCE = 2
-"""Messages of all transfers that are dealt with between two looks at everything else."""
 
 
 class Federation:
@@ -42,7 +38,6 @@ class Federation:
         self._transfers: dict[str, int] = {}
         self._listening = Listening(limits.sign_ins)
         self._sign_ins = asyncio.Semaphore(limits.sign_ins)
-        self._turns = Turns(_AT_ONCE)
         self._uploads = Uploading(limits.uploads, limits.still_upload_s)
         per_minute = limits.failed_joins_per_minute
         self._failed_joins = Allowance(per_minute / 60, per_minute, limits.clients)
@@ -129,7 +124,6 @@ class Federation:
             places = check_places(request.chunks, package.manifest.chunk_count)
             async with Watchdog(self._hub.claims, call) as watch:
                 for some in bundles(places):
-                    await self._turns.next()
                     await call.context.write(package.chunks(some))
                     watch.moved()
 
@@ -153,7 +147,6 @@ class Federation:
         last = max(places, default=-1)  # only the last chunk of a vector may be shorter
         taken = 0
         while taken < len(places):
-            await self._turns.next()
             async with self._uploads.chunk():
                 data = await call.read()
             if data is None:
