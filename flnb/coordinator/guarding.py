@@ -46,7 +46,7 @@ class Fired:
         return f"{self.guard.then}: {self.words}"
 
 
-class Watch:
+class Monitor:
     """The guards of one run, and what was measured lately.
 
     Args:

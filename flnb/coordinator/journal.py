@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flnb.coordinator.rows import OpenRound
+from flnb.core.failpoints import reach
 from flnb.core.ids import ClientId, RunId
 from flnb.core.messages import Outcome
 from flnb.store import JournalRecord, StateStore
@@ -58,6 +59,16 @@ class Journal:
     def accepted_before(self, round_: OpenRound) -> set[ClientId]:
         """Whose update a round had accepted already, in an earlier process."""
         return set(_accepted(self._earlier, round_))
+
+    def note_lost_bodies(self, round_: OpenRound, lacked: Callable[[ClientId], bool]) -> None:
+        """Write whose update had counted and is not here any more: its holder was asked again.
+
+        Args:
+            round_: The open round.
+            lacked: Says of a client whether its update was not here at the begin.
+        """
+        if lost := sorted(filter(lacked, self.accepted_before(round_))):
+            self.write(round_, "body-lost", {"clients": lost}, lambda: reach("body-lost"))
 
     async def durable(self) -> None:
         """Wait until every step so far is on the disk.

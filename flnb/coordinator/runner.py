@@ -11,28 +11,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from flnb import rounds
 from flnb.coordinator.closer import Closer, Version, commit_facts
 from flnb.coordinator.folding import Folding, let_go
-from flnb.coordinator.guarding import Fired, Watch
+from flnb.coordinator.guarding import Fired, Monitor
 from flnb.coordinator.job import Job
 from flnb.coordinator.journal import Journal
 from flnb.coordinator.news import News
 from flnb.coordinator.rows import OpenRound
+from flnb.coordinator.terms import ended, failure_of, started, work_of
 from flnb.core.clock import SYSTEM_CLOCK, Clock
-from flnb.core.errors import FLBaseError, InsufficientClientsError
+from flnb.core.errors import FLBaseError
 from flnb.core.failpoints import reach
-from flnb.core.messages import CohortReport, MetricSum, Outcome, Work
+from flnb.core.messages import CohortReport, MetricSum, Outcome
 from flnb.core.view import Status
 from flnb.store import Closing, LabStore, RoundKey
 from flnb.tensors import release_unused
-
-if TYPE_CHECKING:
-    from flnb.coordinator.remote.participants import RemoteClients  # brings grpc
 
 
 class Runner:
@@ -71,7 +69,7 @@ class Runner:
         self._report: CohortReport | None = None
         kept = store.kept if job.plan.keep_updates else None
         self._folding = Folding(job.strategy, kept)
-        self._watch = Watch(job.plan.guards, warn_only=job.replay is not None)
+        self._monitor = Monitor(job.plan.guards, warn_only=job.replay is not None)
         self.fired: Fired | None = None
         """The guard for which the run rests."""
         self._journal = Journal(store.state, io, job.record.id)
@@ -102,18 +100,7 @@ class Runner:
             Why it rests, and what a person should know about it.
         """
         plan = self._job.plan
-        replay, rule = self._job.replay, rounds.Synchronous(None)
-        if replay is None:
-            rule = rounds.Synchronous(plan.invite, plan.close == "quorum", plan.deadline_s)
-        need = 1 if replay else plan.quorum_of(self._job.population.needed(plan))
-        state, orders = rounds.start(
-            stages=[rounds.Stage(name, need) for name in self._job.strategy.stages],
-            rule=rule,
-            rounds=replay.until if replay else plan.rounds,
-            version=self._version.round,
-            failed=self._job.failed,
-            generation=self._job.record.generation,
-        )
+        state, orders = started(self._job, self._version.round)
         self._closer = Closer(
             self._store, self._io, plan.commit_every, self._durable, commit_facts(self._job.record)
         )
@@ -121,7 +108,7 @@ class Runner:
             await self._journal.read()
             keep = plan.keep_updates or 0
             await self._in_io(let_go, self._store.kept, self._job.record.id, keep, True)
-            self.fired = await self._in_io(self._watch.remember, self._store, self._job)
+            self.fired = await self._in_io(self._monitor.remember, self._store, self._job)
             if self.fired is not None:
                 self._ending = Status.PAUSED
                 return await self._rest()
@@ -168,13 +155,8 @@ class Runner:
                 case rounds.Pause():
                     self._ending = Status.PAUSED
                 case rounds.Finish(reason=reason):
-                    self._ending = self._over() if reason == "done" else Status.STOPPED
+                    self._ending = ended(self._job, self._version.round, reason)
         return facts
-
-    def _over(self) -> Status:
-        # The rounds that a replay does again may end before the run does.
-        done = self._version.round >= self._job.plan.rounds
-        return Status.FINISHED if done else Status.PAUSED
 
     async def _assign(self, state: rounds.RoundsState, order: rounds.Assign) -> None:
         job, clients = self._job, state.waves[order.wave].clients
@@ -186,32 +168,12 @@ class Runner:
         )
         if job.population.remote is not None:
             await self._journal.durable()  # others hear of it: it must not be forgotten
-        work = Work(
-            run=job.record.id,
-            seed=job.plan.seed,
-            round=state.round,
-            attempt=state.attempt,
-            stage=state.stages[order.stage].name,
-            clients=clients,
-            half=job.strategy.half,
-            weighting=job.strategy.rule.weighting,
-            generation=job.record.generation,
-            federated=job.plan.evaluation.federated,
-            deadline_s=job.plan.deadline_s,
-            line=job.line,
-            keep_updates=job.plan.keep_updates is not None,
-        )
+        work = work_of(job, state, order)
         await job.population.run(job.participants.begin, work, self._version.model)
         # Clients begin now; workers may have started first.
         self._open.opened_at = self._clock.now()
         if job.population.remote is not None and job.replay is None:
-            self._note_lost_bodies(self._open, job.population.remote)
-
-    def _note_lost_bodies(self, round_: OpenRound, remote: RemoteClients) -> None:
-        """Journal whose update had counted and is not here any more: its holder was asked again."""
-        if lost := sorted(filter(remote.lacked, self._journal.accepted_before(round_))):
-            what = {"clients": lost}
-            self._journal.write(round_, "body-lost", what, lambda: reach("body-lost"))
+            self._journal.note_lost_bodies(self._open, job.population.remote.lacked)
 
     async def _hear(self, state: rounds.RoundsState) -> list[rounds.Fact]:
         """Wait for what happens next."""
@@ -260,7 +222,7 @@ class Runner:
         await self._journal.durable()
         self._version, self._open = version, None
         closing = self._closing(open_round, order.reason, central)
-        self._last, self.fired = self._watch.look(closing)
+        self._last, self.fired = self._monitor.look(closing)
         closing, must = self._last, last or state.status is Status.PAUSING
         if self.fired is not None:
             self._ending = Status.PAUSED  # nothing more is begun from this version
@@ -283,13 +245,7 @@ class Runner:
             await self._news.stop_collecting()
             self._let_go()
         await self._journal.durable()
-        self._error = InsufficientClientsError(
-            order.round,
-            order.got,
-            order.need,
-            order.outcomes,
-            open_round.example() if open_round else "",
-        )
+        self._error = failure_of(order, open_round)
         await self._in_io(
             self._store.state.record_attempt,
             self._job.record.id,

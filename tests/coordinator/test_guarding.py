@@ -3,7 +3,7 @@
 import pytest
 
 import flnb
-from flnb.coordinator.guarding import Fired, Watch, go_back
+from flnb.coordinator.guarding import Fired, Monitor, go_back
 from flnb.core.errors import GuardError, PlanError
 from flnb.core.view import Status
 from flnb.rounds import PauseAsked
@@ -135,14 +135,14 @@ def test_a_pause_asked_in_the_round_in_which_a_guard_holds_comes_first(
     guarded, coord, monkeypatch, moment
 ):
     name = "remember" if moment == "before the round" else "look"
-    does = getattr(Watch, name)
+    does = getattr(Monitor, name)
 
     def asked(watch, *arguments):
         coord.tell(coord.driven[0], PauseAsked())
         return does(watch, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Watch, name, asked)
+        patched.setattr(Monitor, name, asked)
         run = guarded(flnb.Guard("training.loss < 9", then="rollback", limit=1)).wait(60)
     assert (run.status, run.view.round, run.view.generation) == (Status.PAUSED, 1, 1)
     with pytest.raises(GuardError, match="went back"):
@@ -153,14 +153,14 @@ def test_a_pause_asked_in_the_round_in_which_a_guard_holds_comes_first(
 def test_a_pause_asked_in_the_round_in_which_a_guard_pauses_says_what_held(
     guarded, coord, monkeypatch
 ):
-    look = Watch.look
+    look = Monitor.look
 
     def asked(watch, closing):
         coord.tell(closing.run, PauseAsked())
         return look(watch, closing)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Watch, "look", asked)
+        patched.setattr(Monitor, "look", asked)
         run = guarded(flnb.Guard("training.loss < 9"), rounds=2)
         with pytest.raises(GuardError, match="a guard held in round 1"):
             run.wait(60)
@@ -170,13 +170,13 @@ def test_a_pause_asked_in_the_round_in_which_a_guard_pauses_says_what_held(
 
 
 def test_a_stop_asked_while_guards_are_looked_at_ends_the_run(guarded, coord, monkeypatch):
-    look = Watch.look
+    look = Monitor.look
 
     def asked(watch, closing):
         coord.end(closing.run)
         return look(watch, closing)
 
-    monkeypatch.setattr(Watch, "look", asked)
+    monkeypatch.setattr(Monitor, "look", asked)
     run = guarded(flnb.Guard("training.loss < 9", then="rollback")).wait(60)
     assert (run.status, run.view.round, run.view.generation) == (Status.STOPPED, 1, 1)
 
@@ -199,14 +199,14 @@ def test_a_stop_asked_while_a_guard_finds_that_it_must_pause_ends_the_run(
 def test_a_round_that_a_guard_repaired_stays_repaired_when_a_later_one_goes_back_across_it(
     guarded, coord, monkeypatch
 ):
-    guard, look = flnb.Guard("training.loss < 0", then="rollback"), Watch.look
+    guard, look = flnb.Guard("training.loss < 0", then="rollback"), Monitor.look
 
     def breaks(watch, closing):
         fired = Fired(guard, closing.round, closing.attempt, "as if it held")
         bad = closing.round in {3, 5} and closing.attempt == 0
         return (closing, fired) if bad else look(watch, closing)
 
-    monkeypatch.setattr(Watch, "look", breaks)
+    monkeypatch.setattr(Monitor, "look", breaks)
     run = guarded(guard, commit_every=10).wait(60)
     assert (run.status, run.view.generation) == (Status.FINISHED, 3)
     assert coord.lab.store.state.failed_attempts(run.id) == {3: 1, 5: 1}

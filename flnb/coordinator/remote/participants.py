@@ -11,33 +11,25 @@ open at a time, whoever begins it holds `turn`, and collects the work that it be
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from flnb.coordinator.remote import notes
 from flnb.coordinator.remote.intake import Inflow
 from flnb.coordinator.remote.notable import Notable
-from flnb.coordinator.remote.patience import LoopClock
+from flnb.coordinator.remote.offers import Offers, Post
+from flnb.coordinator.remote.patience import ABSENT_S, LoopClock
 from flnb.coordinator.remote.presence import Presence
 from flnb.coordinator.remote.report import arrivals, report
 from flnb.coordinator.remote.uploads import Uploads
 from flnb.coordinator.remote.work import Key, OpenWork, Received, Row, payload
-from flnb.core.errors import IntegrityError, StoreError
+from flnb.core.errors import IntegrityError
 from flnb.core.failpoints import reach
 from flnb.core.ids import ClientId
 from flnb.core.messages import CohortReport, Outcome, Work
 from flnb.tensors import CohortSum, Model, Spool
-from flnb.transport import CHUNK_BYTES, Limits, Manifest, Package
+from flnb.transport import Limits, Manifest, Package
 from flnb.transport.v1 import federation_pb2 as pb
-
-log = logging.getLogger(__name__)
-
-ABSENT_S = 45.0
-"""How long a client whose connection broke may stay away from an open round."""
-
-Post = Callable[[ClientId, pb.CoordinatorNote], None]
-"""Sends a note to a client if it is here; on the loop."""
 
 
 class RemoteClients:
@@ -62,7 +54,8 @@ class RemoteClients:
         self._loop, self._post, self._limits, self._clock = loop, post, limits, clock
         self._uploads = Uploads(spool, self._complete)
         self.presence = Presence()
-        self._work: OpenWork | None = None
+        self.work: OpenWork | None = None
+        """What is open."""
         self._package: Package | None = None
         self._opened_s = 0.0
         self._news = threading.Condition()
@@ -71,7 +64,8 @@ class RemoteClients:
         """Held from a round's assignment to its close, by one run of all populations."""
         self.stalls: list[float] = []
         """For how many seconds the loop stood still, each time since the open work began."""
-        self.notable = Notable(lambda: self._work.work.run if self._work is not None else "")
+        self.notable = Notable(lambda: self.work.work.run if self.work is not None else "")
+        self._offers = Offers(self, self._uploads, self.notable, post)
 
     # --- from a population's thread -------------------------------------------------------------
 
@@ -118,13 +112,13 @@ class RemoteClients:
 
     def close(self) -> None:
         """Let go of the threads."""
-        if (work := self._work) is not None:
+        if (work := self.work) is not None:
             self.cancel(work)
         self._uploads.close()
 
     def works(self, client: ClientId) -> bool:
         """Whether an answer of this client is waited for."""
-        work = self._work
+        work = self.work
         row = work.of(client) if work is not None else None
         return row is not None and row.outcome is Outcome.PENDING
 
@@ -136,63 +130,37 @@ class RemoteClients:
 
     def arrive(self, client: ClientId, n_examples: int, life: bytes = b"") -> None:
         """A client is here; work that waits for it is handed out again."""
-        takes_part = self._work is not None and self._work.of(client) is not None
+        takes_part = self.work is not None and self.work.of(client) is not None
         was_here = takes_part and client in self.clients
         self.notable.came(client, life, self._since_s(), was_here=was_here)
         self.presence.came(client, n_examples)
-        if self._work is not None and (row := self._work.of(client)) is not None:
+        if self.work is not None and (row := self.work.of(client)) is not None:
             row.heard_s = self._since_s()
             if row.outcome is Outcome.PENDING:
-                self._assign(self._work, row)
+                self.assign(self.work, row)
 
     def leave(self, client: ClientId, *, politely: bool) -> None:
         """A connection ended; whoever said so is not waited for."""
-        if self._work is not None and (row := self._work.of(client)) is not None:
+        if self.work is not None and (row := self.work.of(client)) is not None:
             self.notable.left(client, self._since_s())
             if politely:
-                self._settle(self._work, [self._work.place(row.key)], Outcome.LOST, "it left")
+                self.settle(self.work, [self.work.place(row.key)], Outcome.LOST, "it left")
         self.presence.left(client)
 
     def alive(self, client: ClientId) -> None:
         """A client was heard."""
-        if self._work is not None and (row := self._work.of(client)) is not None:
+        if self.work is not None and (row := self.work.of(client)) is not None:
             row.heard_s = self._since_s()
 
     def fail(self, client: ClientId, key: Key, traceback: str) -> None:
         """A client's task raised."""
-        work = self._work
+        work = self.work
         if work is not None and key.client == client:
-            self._settle(work, [work.place(key)], Outcome.FAILED, traceback)
+            self.settle(work, [work.place(key)], Outcome.FAILED, traceback)
 
     async def offer(self, client: ClientId, envelope: pb.Envelope, inline: bytes) -> None:
-        """A client has a signed update: take it, ask for what is missing, or say what is wrong."""
-        reach("offer-heard")
-        key, work = Key.of(envelope.assignment), self._work
-        if stale := self.notable.stale(client, key):
-            self._refuse(key._replace(client=client), stale)
-            return
-        if work is None or work.place(key) is None:
-            if key in self._uploads and key.client == client:
-                self._post(client, notes.received(key))
-            else:
-                self._refuse(key._replace(client=client), f"{key} is not open")
-            return
-        if objection := work.objection(envelope, client):
-            if key.client == client:  # its own signed word: nothing better will come
-                self._settle(work, [work.place(key)], Outcome.REFUSED, objection)
-            self._refuse(key._replace(client=client), objection)
-            return
-        self.alive(client)
-        place = work.place(key)
-        assert place is not None, "nothing spoke against it"
-        if work.rows[place].outcome is not Outcome.PENDING:
-            self._answer_again(work.rows[place], envelope)
-        elif envelope.update.n_bytes <= CHUNK_BYTES:
-            if wrong := self._uploads.take_inline(work, place, envelope, inline):
-                self._refuse(key, wrong)
-                self._assign(work, work.rows[place])  # the line may have changed them
-        else:
-            await self._ask_for_chunks(work, place, envelope)
+        """A client has a signed update; see `Offers.hear`."""
+        await self._offers.hear(client, envelope, inline)
 
     def intake(self, client: ClientId, key: Key) -> Inflow:
         """Where the chunks of an offered update go.
@@ -212,7 +180,7 @@ class RemoteClients:
 
     def tick(self) -> None:
         """Time has passed: see who was silent for too long, and whether the deadline is over."""
-        work = self._work
+        work = self.work
         if work is None:
             return
         for place in work.pending:
@@ -220,17 +188,17 @@ class RemoteClients:
             here = ClientId(row.key.client) in self.clients
             silent_s = self._since_s() - row.heard_s
             if silent_s > (self._limits.lease_s if here else ABSENT_S):
-                self._settle(work, [place], Outcome.LOST, f"not heard of for {silent_s:.0f} s")
+                self.settle(work, [place], Outcome.LOST, f"not heard of for {silent_s:.0f} s")
         deadline_s = work.work.deadline_s
         if deadline_s is not None and self._since_s() >= deadline_s and (late := work.pending):
-            self._settle(work, late, Outcome.LATE, f"not here after {deadline_s:g} s")
+            self.settle(work, late, Outcome.LATE, f"not here after {deadline_s:g} s")
 
     def closed(self, run: str, round_number: int) -> None:
         """A round closed: whoever still works for it need not."""
-        work = self._work
+        work = self.work
         if work is not None and (work.work.run, work.work.round) == (run, round_number):
             self._withdraw(work, keep=set(), reason=f"round {round_number} has closed")
-            self._work = self._package = None
+            self.work = self._package = None
 
     def committed(self, run: str, round_number: int) -> None:
         """Everything up to a round is in a commit: clients may delete what they keep of it."""
@@ -242,10 +210,10 @@ class RemoteClients:
 
     def ended(self, run: str) -> None:
         """A run is over: nobody works for it any more, and nothing of it is kept."""
-        work, kept = self._work, self._uploads.kept(run)
+        work, kept = self.work, self._uploads.kept(run)
         if work is not None and work.work.run == run:
             self._withdraw(work, keep=set(), reason="the run has ended")
-            self._work = self._package = None
+            self.work = self._package = None
         for key in kept:
             self._post(ClientId(key.client), notes.settled(key))
         self._uploads.end(run)
@@ -254,86 +222,26 @@ class RemoteClients:
         """The head of a run was moved: what was handed out or came in for it is of another past."""
         self.notable.taken_back(run, generation)
         held = {key for key in self._uploads.kept(run) if key.generation < generation}
-        work = self._work
+        work = self.work
         if work is not None and work.work.run == run and work.work.generation < generation:
             self._withdraw(work, keep=held, reason="the run was rolled back")
             self.cancel(work)
-            self._work = self._package = None
+            self.work = self._package = None
         for key in held:  # its client keeps it until it hears of it; people hear in the next round
             client = ClientId(key.client)
-            self._refuse(key, self.notable.refused_as_stale(client, key, generation))
+            self._offers.refuse(key, self.notable.refused_as_stale(client, key, generation))
         self._uploads.end(run, before=generation)
 
-    # --- within, on the loop --------------------------------------------------------------------
-
-    async def _open(self, work: OpenWork, package: Package) -> None:
-        if (before := self._work) is not None:
-            self._withdraw(before, {row.key for row in work.rows}, "other work has begun")
-            self.cancel(before)
-        self._opened_s, self.stalls = self._clock.now_s(), []
-        self.notable.begin(work.work.run, work.work.generation)
-        with self._news:
-            self._work, self._package = work, package
-        self._uploads.recall(work)
-        self._lacking = frozenset(ClientId(work.rows[place].key.client) for place in work.pending)
-        for place in work.pending:
-            self._assign(work, work.rows[place])
-        reach("work-opened")
-
-    def _assign(self, work: OpenWork, row: Row) -> None:
+    def assign(self, work: OpenWork, row: Row) -> None:
+        """Hand an assignment out, again where it was before."""
         assert self._package is not None, "open work has a base"
         note = notes.assignment(row.key, work.work, self._package)
         self._post(ClientId(row.key.client), note)
 
-    async def _ask_for_chunks(self, work: OpenWork, place: int, envelope: pb.Envelope) -> None:
-        key = work.rows[place].key
-        try:
-            missing = await self._uploads.open(work, place, envelope)
-        except IntegrityError as error:  # another one is coming in for this assignment
-            self._remark(key, str(error))
-            self._refuse(key, str(error))
-            return
-        except StoreError as error:
-            log.warning("no update is taken for %s: %s", key, error)
-            self._refuse(key, str(error))
-            return
-        if not missing:  # it counts, or has counted: whoever offered it was told
-            return
-        if self._work is not None and self._work.wants(key):
-            self._post(ClientId(key.client), notes.wanted(key, missing))
-        else:
-            self._uploads.drop(key)  # it waited for room until nobody wanted it
-            self._refuse(key, "it came too late")
-
-    def _complete(self, key: Key, base_digest: bytes, update: Received) -> bool:
-        with self._news:
-            # The work may have begun anew while the chunks came: by its name it is the same.
-            work = self._work
-            if counts := work is not None and work.base_digest == base_digest:
-                counts = work.receive(key, update, self._since_s())
-            self._news.notify_all()
-        if counts:
-            self.notable.received(key.client, update.facts)
-        reach("update-counted")
-        answer = notes.received(key) if counts else notes.refused(key, "it came too late")
-        self._post(ClientId(key.client), answer)
-        return counts
-
-    def _answer_again(self, row: Row, envelope: pb.Envelope) -> None:
-        digest = Manifest.from_message(envelope.update).digest
-        if row.received is None:
-            self._refuse(row.key, row.reason or "it came too late")
-        elif row.received.digest == digest:
-            self._post(ClientId(row.key.client), notes.received(row.key))
-        else:
-            # Both are validly signed: the first one stays, and both are named for whoever looks.
-            reason = f"{row.received.digest.hex()} was received first, then {digest.hex()}"
-            self._remark(row.key, reason)
-            self._refuse(row.key, reason)
-
-    def _settle(
+    def settle(
         self, work: OpenWork, places: Iterable[int | None], outcome: Outcome, reason: str
     ) -> None:
+        """Give rows up that are pending: they failed, were lost, refused or are late."""
         pending = set(work.pending)
         given_up = [place for place in places if place is not None and place in pending]
         with self._news:
@@ -345,23 +253,46 @@ class RemoteClients:
                 self._post(ClientId(key.client), notes.withdrawn(key, reason))
             self._uploads.drop(key)
 
+    # --- within, on the loop --------------------------------------------------------------------
+
+    async def _open(self, work: OpenWork, package: Package) -> None:
+        if (before := self.work) is not None:
+            self._withdraw(before, {row.key for row in work.rows}, "other work has begun")
+            self.cancel(before)
+        self._opened_s, self.stalls = self._clock.now_s(), []
+        self.notable.begin(work.work.run, work.work.generation)
+        with self._news:
+            self.work, self._package = work, package
+        self._uploads.recall(work)
+        self._lacking = frozenset(ClientId(work.rows[place].key.client) for place in work.pending)
+        for place in work.pending:
+            self.assign(work, work.rows[place])
+        reach("work-opened")
+
+    def _complete(self, key: Key, base_digest: bytes, update: Received) -> bool:
+        with self._news:
+            # The work may have begun anew while the chunks came: by its name it is the same.
+            work = self.work
+            if counts := work is not None and work.base_digest == base_digest:
+                counts = work.receive(key, update, self._since_s())
+            self._news.notify_all()
+        if counts:
+            self.notable.received(key.client, update.facts)
+        reach("update-counted")
+        answer = notes.received(key) if counts else notes.refused(key, "it came too late")
+        self._post(ClientId(key.client), answer)
+        return counts
+
     def _withdraw(self, work: OpenWork, keep: set[Key], reason: str) -> None:
         for row in work.rows:
             if row.key not in keep and not row.reported:
                 self._post(ClientId(row.key.client), notes.withdrawn(row.key, reason))
                 self._uploads.drop(row.key)
 
-    def _remark(self, key: Key, reason: str) -> None:
-        log.warning("two updates for %s: %s", key, reason)
-        self.notable.remark(key.client, reason)
-
     def _since_s(self) -> float:
         """Seconds that counted since the work was opened."""
         return self._clock.now_s() - self._opened_s
 
-    def _refuse(self, key: Key, reason: str) -> None:
-        self._post(ClientId(key.client), notes.refused(key, reason))
-
     def _refuse_from_thread(self, key: Key, reason: str) -> None:
-        self._loop.call_soon_threadsafe(self._refuse, key, reason)
+        self._loop.call_soon_threadsafe(self._offers.refuse, key, reason)
         self._loop.call_soon_threadsafe(self._uploads.drop, key)

@@ -9,6 +9,9 @@ MAX_TICK_S = 0.5
 """Of a loop that stood still (a cell that holds the interpreter lock, a stopped process), at most
 this much counts."""
 
+ABSENT_S = 45.0
+"""How long a client whose connection broke may stay away from an open round."""
+
 STALL_S = 1.0
 """What is told of: the loop stood still for longer."""
 
