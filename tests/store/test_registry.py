@@ -310,6 +310,7 @@ def test_sql_sees_the_clients_as_they_are_now(joined, tables):
         "client": "hospital-a",
         "role": "client",
         "joined_at": after(1),
+        "rotated_at": None,
         "revoked_at": None,
         "reason": "",
         "last_seen_at": None,
