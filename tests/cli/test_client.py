@@ -42,7 +42,7 @@ def test_where_nobody_can_be_asked_a_client_is_not_called_offline(holder, state)
     about = {"revoked_at": None, "last_seen_at": None, "joined_at": None, "about": {}}
     about["rotated_at"] = None
     joined = SimpleNamespace(name="hospital-a", n_examples=12, **about)
-    rows = SimpleNamespace(open_invites=dict, clients=lambda: [joined])
+    rows = SimpleNamespace(open_invites=dict, quarantines=dict, clients=lambda: [joined])
     lab = SimpleNamespace(store=SimpleNamespace(holder=holder, state=rows))
     assert [one.state for one in clients_of(lab)] == [state]
 
