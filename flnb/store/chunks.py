@@ -10,18 +10,21 @@ import asyncio
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
+from blake3 import blake3
 
 from flnb.core.errors import DamagedError
 from flnb.tensors import aligned
 
 Groups = Mapping[str, np.ndarray]
 """Group name to a flat array: `parameters` (float32), `integers` (int64), `optimiser` (uint8) …"""
-Checksums = Mapping[str, Sequence[int]]
-"""Group name to a CRC-32 of each of its chunks. It tells a chunk that was damaged, and which; whether
-somebody changed a model on purpose is told by the digest in the rows."""
+Checksums = Mapping[str, Sequence[str | int]]
+"""Group name to what tells each of its chunks: half of its BLAKE3, in hexadecimal. By it a chunk is
+not written again, and one that was damaged is known; whether somebody changed a model on purpose
+is told by the digest in the rows. Early commits hold a CRC-32 instead, a number."""
 CHUNK_BYTES = 1 << 20
 CHUNK_NOTE = "chunk "
 """Begins the note on an error that says which chunk was being read."""
@@ -29,22 +32,34 @@ _AT_ONCE = 16
 """Chunks that are read or written at the same time: each is in memory once more meanwhile."""
 _PIECE = 64
 """Chunks that an observer gets together."""
-_GLANCE = 64
-"""Values compared before a whole chunk is: after training, chunks differ there already."""
+_SUM_BYTES = 16
+"""128 bits: among all chunks that were ever written no two are alike by chance."""
 
 
-def kept(array: np.ndarray) -> np.ndarray:
-    """The array itself if it cannot change any more, a copy otherwise.
+class Form(NamedTuple):
+    """Length and type of a flat array."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+def flat(array: np.ndarray) -> np.ndarray:
+    """The array in one piece; copied only if it is not.
 
     Raises:
         ValueError: The array is not flat, or not of numbers.
     """
     if array.ndim != 1 or array.dtype.kind not in "buif":
         raise ValueError(f"history holds flat arrays of numbers, got {array.dtype}{array.shape}")
-    return array.copy() if array.flags.writeable else np.ascontiguousarray(array)
+    return np.ascontiguousarray(array)
 
 
-def arrange(store: Any, groups: Groups, before: Groups) -> None:
+def forms(groups: Groups) -> dict[str, Form]:
+    """What `arrange` must know of a version once its arrays are gone."""
+    return {name: Form(array.shape, array.dtype) for name, array in groups.items()}
+
+
+def arrange(store: Any, groups: Groups, before: Mapping[str, Form]) -> None:
     """Make the arrays of a store fit the groups; what stays is not touched.
 
     Args:
@@ -76,12 +91,7 @@ def arrange(store: Any, groups: Groups, before: Groups) -> None:
 
 
 def write_chunks(
-    store: Any,
-    groups: Groups,
-    before: Groups,
-    sums_before: Checksums | None = None,
-    *,
-    limit_s: float | None = None,
+    store: Any, groups: Groups, before: Checksums, *, limit_s: float | None = None
 ) -> Checksums:
     """Write every chunk that is not as it was before.
 
@@ -91,12 +101,11 @@ def write_chunks(
     Args:
         store: A writable Zarr store.
         groups: What will be in it.
-        before: What is in it, as far as it is known.
-        sums_before: Checksums of what is in it.
+        before: Checksums of what is in it, as far as they are known and of arrays of this form.
         limit_s: Longest wait for the answer about a chunk.
 
     Returns:
-        Checksums of all chunks; they are made while the chunks are written.
+        Checksums of all chunks.
 
     Raises:
         TimeoutError: No answer about a chunk.
@@ -104,33 +113,18 @@ def write_chunks(
     """
     from zarr.core.sync import sync
 
-    known = sums_before or {}
-    sums = {
-        name: [*known.get(name, ()), *(0 for _ in range(_n_chunks(array)))][: _n_chunks(array)]
-        for name, array in groups.items()
-    }
-    changed = [
-        (name, index, piece)
-        for name, array in groups.items()
-        for index, piece in _changed(array, before.get(name))
-    ]
-    if not changed:
-        filled = {name: array for name, array in groups.items() if array.size}
-        if not filled:
-            raise ValueError("a version holds at least one value")
-        name = min(filled, key=lambda name: filled[name].size)
-        index, piece = next(_changed(filled[name], None))
-        changed = [(name, index, piece)]
-
-    def sum_up() -> None:
-        for name, index, piece in changed:
-            sums[name][index] = zlib.crc32(piece.view(np.uint8).data)
-
+    filled = [name for name, array in groups.items() if array.size]
+    if not filled:
+        raise ValueError("a version holds at least one value")
+    # One thread sums up: beside it the store writes.
     with ThreadPoolExecutor(1, thread_name_prefix="flnb-checksums") as beside:
-        summing = beside.submit(sum_up)
-        pieces = [(f"{name}/c/{index}", piece) for name, index, piece in changed]
-        sync(_put(store, pieces, limit_s))
-    summing.result()
+        put = partial(_put, store, beside=beside, limit_s=limit_s)
+        sums = {
+            name: sync(put(name, array, before.get(name, ()))) for name, array in groups.items()
+        }
+        if sums == before:
+            least = min(filled, key=lambda name: groups[name].size)
+            sync(put(least, groups[least], ()))
     return sums
 
 
@@ -145,10 +139,11 @@ def first_difference(groups: Groups, sums: Checksums) -> str:
         "" if all is as it was.
     """
     for name, array in groups.items():
-        for (index, piece), expected in zip(
-            _changed(array, None), sums.get(name, ()), strict=False
+        for index, (piece, expected) in enumerate(
+            zip(_pieces(array), sums.get(name, ()), strict=False)
         ):
-            if zlib.crc32(piece.view(np.uint8).data) != expected:
+            found = _crc(piece) if isinstance(expected, int) else _sum(piece)
+            if found != expected:
                 return f"chunk {index} of {name}"
     return ""
 
@@ -222,38 +217,46 @@ async def _get(
         await asyncio.wait(reads)
 
 
-async def _put(store: Any, chunks: list[tuple[str, np.ndarray]], limit_s: float | None) -> None:
+async def _put(
+    store: Any,
+    name: str,
+    array: np.ndarray,
+    known: Sequence[str | int],
+    *,
+    beside: ThreadPoolExecutor,
+    limit_s: float | None,
+) -> list[str]:
+    """Write the chunks of an array whose sums are not known; returns the checksums of all."""
     from zarr.buffer import default_buffer_prototype
 
     as_buffer = default_buffer_prototype().buffer.from_array_like
-    turns = asyncio.Semaphore(_AT_ONCE)
+    turns, loop = asyncio.Semaphore(_AT_ONCE), asyncio.get_running_loop()
 
-    async def put(key: str, piece: np.ndarray) -> None:
-        async with turns, asyncio.timeout(limit_s):
-            await store.set(key, as_buffer(piece.view(np.uint8)))
+    async def put(index: int, piece: np.ndarray) -> str:
+        async with turns:
+            now = await loop.run_in_executor(beside, _sum, piece)
+            if index >= len(known) or now != known[index]:
+                async with asyncio.timeout(limit_s):
+                    await store.set(f"{name}/c/{index}", as_buffer(piece.view(np.uint8)))
+        return now
 
-    await asyncio.gather(*(put(key, piece) for key, piece in chunks))
+    return await asyncio.gather(*(put(index, piece) for index, piece in enumerate(_pieces(array))))
 
 
-def _changed(array: np.ndarray, before: np.ndarray | None) -> Iterator[tuple[int, np.ndarray]]:
+def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut an array into its chunks, the last one filled up."""
     size = _chunk_values(array)
-    comparable = before is not None and _alike(array, before)
-    for index, start in enumerate(range(0, array.size, size)):
+    for start in range(0, array.size, size):
         piece = array[start : start + size]
-        if comparable and before is not None and _same_bits(piece, before[start : start + size]):
-            continue
-        yield index, piece if piece.size == size else np.pad(piece, (0, size - piece.size))
+        yield piece if piece.size == size else np.pad(piece, (0, size - piece.size))
 
 
-def _same_bits(one: np.ndarray, other: np.ndarray) -> bool:
-    # As bits: −0.0 equals 0.0 and NaN equals nothing, but a commit is exact.
-    bits = f"u{one.itemsize}"
-    one, other = one.view(bits), other.view(bits)
-    return np.array_equal(one[:_GLANCE], other[:_GLANCE]) and np.array_equal(one, other)
+def _sum(piece: np.ndarray) -> str:
+    return blake3(piece.view(np.uint8).data).hexdigest(_SUM_BYTES)
 
 
-def _n_chunks(array: np.ndarray) -> int:
-    return -(-array.size // _chunk_values(array))
+def _crc(piece: np.ndarray) -> int:
+    return zlib.crc32(piece.view(np.uint8).data)
 
 
 def _chunk_values(array: np.ndarray) -> int:

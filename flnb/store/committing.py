@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from flnb.core import SYSTEM_CLOCK, RunId, failpoints
 from flnb.core.errors import StorageUnreachableError
 from flnb.processes import Channel, SharedBlock
@@ -32,7 +30,7 @@ class CommitRequest:
     run: RunId
     meta: Mapping[str, Any]
     patience_s: float
-    block: int
+    block: SharedBlock
     spans: tuple[tuple[str, str, int, int], ...]
     """(group, dtype, offset in bytes, number of values) of each array in the block."""
 
@@ -43,30 +41,23 @@ def serve(channel: Channel, _fds: Sequence[int]) -> None:
     import zarr  # noqa: F401  # likewise
 
     histories: dict[HistoryPlace, History] = {}
-    blocks: dict[int, SharedBlock] = {}
     while True:
-        request, fresh, environment = channel.recv()
+        request, environment = channel.recv()
         _know(environment)
-        blocks.update(fresh)
         history = histories.setdefault(request.place, History(request.place, checked=True))
-        block = blocks[request.block]
-        groups = {
-            name: block.array(dtype, offset=offset, count=count)
-            for name, dtype, offset, count in request.spans
-        }
         failpoints.reach("writer-before-commit")
-        answer = _commit(history, request, groups, channel.send)
+        answer = _commit(history, request, channel.send)
         failpoints.reach("writer-after-commit")
+        del request  # and with it what it sees of the coordinator's memory
         channel.send(answer)
 
 
-def _commit(
-    history: History,
-    request: CommitRequest,
-    groups: dict[str, np.ndarray],
-    say: Callable[[Answer], None],
-) -> Answer:
+def _commit(history: History, request: CommitRequest, say: Callable[[Answer], None]) -> Answer:
     """Write a version, as often as it takes until the server answers or patience ends."""
+    groups = {
+        name: request.block.array(dtype, offset=offset, count=count)
+        for name, dtype, offset, count in request.spans
+    }
     ends_s = SYSTEM_CLOCK.monotonic_s() + request.patience_s
     pause_s = _FIRST_PAUSE_S
     while True:

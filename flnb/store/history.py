@@ -5,9 +5,9 @@ array a tensor: 62 arrays cost 138 ms a commit, one costs 4. Arrays are cut into
 and not compressed: bit-shuffled LZ4 saves 12 % of random floats for 1.8 times the processor
 time at 11 million values.
 
-A chunk that is as it was in the commit before is not written again. That is found by comparing it
-with the array of that commit, which is still in memory, and not by a hash: a comparison ends at
-the first value that differs, cannot collide, and is quicker than any hash when nothing differs.
+A chunk that is as it was in the commit before is not written again. That is found by its BLAKE3,
+which is committed with it anyway, and not by comparing it with the array of that commit: that one
+would have to stay in memory, a model more.
 
 Names of commits are rows in the state database; a commit that is not named there is an orphan,
 to which `reset` never returns.
@@ -29,10 +29,12 @@ from flnb.store.causes import is_damage, look_up, names_no_snapshot, words
 from flnb.store.chunks import (
     CHUNK_NOTE,
     Checksums,
+    Form,
     Groups,
     arrange,
     first_difference,
-    kept,
+    flat,
+    forms,
     read_arrays,
     write_chunks,
 )
@@ -55,7 +57,7 @@ class _Commit(NamedTuple):
     """The last commit of this process: what the next one is compared with."""
 
     snapshot: str
-    groups: Groups
+    forms: Mapping[str, Form]
     sums: Checksums
 
 
@@ -92,9 +94,7 @@ class History:
 
         Args:
             run: Whose branch grows.
-            groups: Everything that the version consists of. A read-only array is kept for
-                comparison with the next version and must not change any more; a writable one is
-                copied.
+            groups: Everything that the version consists of; nothing of it is kept.
             meta: JSON facts about the version, such as its round.
 
         Raises:
@@ -106,20 +106,21 @@ class History:
             StoreError: Another process is writing and does not end.
             ValueError: An array is not flat, or not of numbers.
         """
-        arrays = {name: kept(array) for name, array in groups.items()}
+        arrays = {name: flat(array) for name, array in groups.items()}
         with self._writing() as repository:
             session = self._session(repository, run)
             check_epoch(repository, run, session.snapshot_id, meta)
-            before = self._before(session.snapshot_id)
-            self._wait.call(lambda: arrange(session.store, arrays, before))
-            sums_before = self._last.sums if before and self._last else {}
-            limit_s = self._wait.limit_s
-            sums = write_chunks(session.store, arrays, before, sums_before, limit_s=limit_s)
+            before, now = self._before(session.snapshot_id), forms(arrays)
+            there = before.forms if before else {}
+            self._wait.call(lambda: arrange(session.store, arrays, there))
+            alike = [name for name in now if there.get(name) == now[name]]
+            known = {name: before.sums[name] for name in alike} if before else {}
+            sums = write_chunks(session.store, arrays, known, limit_s=self._wait.limit_s)
             failpoints.reach("chunks-written")
             snapshot = _commit(repository, session, run, {**meta, _SUMS: sums})
             if self.place.folder is not None:  # who names the commit relies on it after a power cut
                 write_out(self.place.folder)
-        self._last = _Commit(snapshot, arrays, sums)
+        self._last = _Commit(snapshot, now, sums)
         return snapshot
 
     def read(
@@ -271,10 +272,10 @@ class History:
         failpoints.reach("branch-made")
         return repository.writable_session(run)
 
-    def _before(self, tip: str) -> Groups:
-        """Arrays of the commit that the next one stands on, as far as they are in memory."""
+    def _before(self, tip: str) -> _Commit | None:
+        """The commit that the next one stands on, if it was made here."""
         # Of any run: a fork stands on a commit of another branch.
-        return self._last.groups if self._last and self._last.snapshot == tip else {}
+        return self._last if self._last and self._last.snapshot == tip else None
 
 
 def _commit(repository: Repository, session: Session, run: RunId, meta: Mapping[str, Any]) -> str:

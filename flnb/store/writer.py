@@ -1,8 +1,8 @@
 """Commits written by a process of their own, so that the rounds go on meanwhile.
 
 A background thread would cost the training loop nearly the whole commit; a process costs one
-copy into shared memory. There are two blocks of it, used in turn: the writer compares a version
-with the one before, which must therefore stay where it is.
+copy into shared memory. Its block is used again by the next commit; the writer keeps nothing of a
+version but its checksums.
 
 While the server of a bucket does not answer, the writer keeps the version and tries again; the
 coordinator says so in the log. Only when its patience ends does the run pause.
@@ -98,10 +98,7 @@ class HistoryWriter:
         self._history = History(self._place)
         self._fork_server = fork_server
         self._worker: Worker | None = None
-        self._blocks: list[SharedBlock | None] = [None, None]
-        self._unsent: set[int] = set()
-        """Blocks that the process has not been given."""
-        self._next = 0
+        self._block: SharedBlock | None = None
         self._under_way: Ticket | None = None
         self._lock = threading.RLock()
 
@@ -120,7 +117,6 @@ class HistoryWriter:
             if self._worker is None:
                 server = self._fork_server or ForkServer.shared()
                 self._worker = server.fork("flnb.store.committing:serve", nice=NICENESS)
-                self._unsent = {index for index, block in enumerate(self._blocks) if block}
 
     def check(self) -> None:
         """Find out now whether the place can hold a history; see `History.check`."""
@@ -144,11 +140,10 @@ class HistoryWriter:
                 self._history.check()
             if self._under_way is not None:
                 self.settle(self._under_way, None)
-            spans = self._fill(groups)
+            block, spans = self._fill(groups)
             meta = {**meta, EPOCH: self.epoch} if self.epoch else meta
-            ticket = Ticket(
-                self, CommitRequest(self._place, run, meta, self.patience_s, self._next, spans)
-            )
+            request = CommitRequest(self._place, run, meta, self.patience_s, block, spans)
+            ticket = Ticket(self, request)
             self._send(ticket.request)
             self._under_way = ticket
             return ticket
@@ -170,9 +165,6 @@ class HistoryWriter:
                     self._retry(ticket)
             if self._under_way is ticket:
                 self._under_way = None
-                if isinstance(ticket.result, str):
-                    # What was committed stays where it is for the next comparison.
-                    self._next = 1 - ticket.request.block
 
     def reset(self, run: RunId, snapshot: str | None) -> None:
         """Put a run's branch back to its last named commit; see `History.reset`."""
@@ -208,9 +200,9 @@ class HistoryWriter:
                     self._worker.kill()
                 self._worker.close()
                 self._worker = None
-            for block in filter(None, self._blocks):
-                block.close()
-            self._blocks = [None, None]
+            if self._block is not None:
+                self._block.close()
+                self._block = None
             self._history.close()
 
     def _hear(self, ticket: Ticket, answer: Answer) -> None:
@@ -224,36 +216,32 @@ class HistoryWriter:
             case _:
                 ticket.result = error_of(answer)
 
-    def _fill(self, groups: Groups) -> tuple[tuple[str, str, int, int], ...]:
+    def _fill(self, groups: Groups) -> tuple[SharedBlock, tuple[tuple[str, str, int, int], ...]]:
         spans, end = [], 0
         for name, array in groups.items():
             spans.append((name, array.dtype.str, end, array.size))
             end += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
-        block = self._block(max(end, 1))
+        block = self._room(max(end, 1))
         for name, dtype, offset, count in spans:
             block.array(dtype, offset=offset, count=count)[:] = groups[name]
-        return tuple(spans)
+        return block, tuple(spans)
 
-    def _block(self, n_bytes: int) -> SharedBlock:
-        block = self._blocks[self._next]
-        if block is None or block.n_bytes < n_bytes:
-            if block is not None:
-                block.close()
-            block = self._blocks[self._next] = SharedBlock.create(n_bytes)
-            self._unsent.add(self._next)
-        return block
+    def _room(self, n_bytes: int) -> SharedBlock:
+        if self._block is None or self._block.n_bytes < n_bytes:
+            if self._block is not None:
+                self._block.close()
+            self._block = SharedBlock.create(n_bytes)
+        return self._block
 
     def _send(self, request: CommitRequest) -> None:
         for _ in range(2):
             self.start()
             assert self._worker is not None
-            fresh = {index: self._blocks[index] for index in self._unsent}
             try:
-                self._worker.channel.send((request, fresh, aws_environment()))
+                self._worker.channel.send((request, aws_environment()))
             except EOFError:
                 self._forget_worker()
             else:
-                self._unsent = set()
                 return
         raise WorkerDiedError("the process that writes history died twice before it began")
 

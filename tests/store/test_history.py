@@ -3,6 +3,8 @@
 import errno
 import subprocess
 import sys
+import weakref
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from flnb.core.errors import DamagedError, NotFoundError, StorageFullError, StoreError
 from flnb.store import History
-from flnb.store.chunks import CHUNK_BYTES
+from flnb.store.chunks import CHUNK_BYTES, first_difference
 from flnb.store.disk import write_out
 from flnb.testing.stores import same_bits, sample_groups
 
@@ -46,6 +48,26 @@ def test_only_changed_chunks_are_written(history):
     values[CHUNK] += 1
     history.write("r", {"parameters": values}, {})
     assert CHUNK_BYTES <= history.size_bytes - before < CHUNK_BYTES + 100_000
+
+
+def test_nothing_of_a_version_is_held_once_it_is_committed(history):
+    values = ramp(2 * CHUNK)
+    gone = weakref.ref(values)
+    history.write("r", {"parameters": values}, {})
+    del values
+    assert gone() is None
+
+
+def test_a_chunk_that_was_damaged_is_named_by_sums_of_today_and_of_before(history):
+    values = ramp(2 * CHUNK).copy()
+    snapshot = history.write("r", {"parameters": values}, {})
+    crcs = [zlib.crc32(values[:CHUNK].tobytes()), zlib.crc32(values[CHUNK:].tobytes())]
+    history.check_sums(snapshot, {"parameters": values})
+    assert first_difference({"parameters": values}, {"parameters": crcs}) == ""
+    values[-1] += 1
+    with pytest.raises(DamagedError, match="chunk 1 of parameters"):
+        history.check_sums(snapshot, {"parameters": values})
+    assert first_difference({"parameters": values}, {"parameters": crcs}) == "chunk 1 of parameters"
 
 
 def test_a_change_that_only_bits_show_is_kept(history):

@@ -93,8 +93,8 @@ def test_a_commit_that_cannot_be_written_says_why_and_the_next_one_goes_through(
 def test_credentials_that_the_coordinator_dropped_are_dropped(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "environ", {**os.environ, "AWS_REGION": "a", "AWS_SESSION_TOKEN": "t"})
     place, spans = HistoryPlace(tmp_path / "history"), (("parameters", "<f4", 0, 2),)
-    request, block = CommitRequest(place, "r", {}, 0.0, 0, spans), SharedBlock.create(8)
-    asked = [(request, {0: block}, {"AWS_REGION": "b"}), EOFError]
+    request = CommitRequest(place, "r", {}, 0.0, (block := SharedBlock.create(8)), spans)
+    asked = [(request, {"AWS_REGION": "b"}), EOFError]
     channel = Mock(recv=Mock(side_effect=asked))
     with pytest.raises(EOFError):
         serve(channel, ())
