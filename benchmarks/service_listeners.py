@@ -29,7 +29,9 @@ class Listener:
 
     async def listen(self, url: str, token: str, ready: asyncio.Event) -> None:
         """Listen for ever."""
-        async with websockets.connect(url, proxy=None, compression=None, max_size=None) as socket:
+        async with websockets.connect(
+            url, proxy=None, compression=None, max_size=None, open_timeout=60
+        ) as socket:
             await socket.send(json.dumps({"type": "hello", "token": token}))
             await socket.recv()
             ready.set()

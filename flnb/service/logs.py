@@ -55,7 +55,7 @@ def configure(*, as_json: bool, stream: Any = None) -> None:
     """Let this process log so; what was configured before is forgotten.
 
     Args:
-        as_json: One JSON object a line, else lines for people.
+        as_json: One JSON object a line, of all that happens; else lines for people, of what is amiss.
         stream: Where to, as a file; standard error by default.
     """
     shared: list[structlog.typing.Processor] = [
@@ -84,7 +84,8 @@ def configure(*, as_json: bool, stream: Any = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("flnb").setLevel(logging.INFO)
+    # A person at a terminal does not want a line for each request; a program can choose.
+    logging.getLogger("flnb").setLevel(logging.INFO if as_json else logging.WARNING)
     # It logs the whole address of each WebSocket.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.service.problems import request_id_of
 from flnb.service.prometheus import Figures
@@ -50,6 +48,5 @@ class Measuring:
             # By its template: numbers of rounds and names of clients would be labels without end.
             route = str(getattr(scope.get("route"), "path", "other"))
             self._figures.asked(scope["method"], route, status, took_s)
-            with structlog.contextvars.bound_contextvars(request=request_id_of(scope)):
-                said = {"method": scope["method"], "status": status, "seconds_s": round(took_s, 4)}
-                log.info("%s", scope["path"], extra=said)
+            said = {"method": scope["method"], "status": status, "seconds_s": round(took_s, 4)}
+            log.info("%s", scope["path"], extra=said | {"request": request_id_of(scope)})

@@ -46,7 +46,7 @@ class Ear:
     async def hear(self, url, headers, first):
         try:
             async with websockets.connect(
-                url, additional_headers=headers, proxy=None, max_size=None
+                url, additional_headers=headers, proxy=None, max_size=None, open_timeout=60
             ) as socket:
                 self._socket = socket
                 if first is not None:
@@ -89,8 +89,9 @@ class Ear:
 
     @property
     def rounds(self):
-        """Each round that was told, once: a later telling only brings its commit."""
-        return list(dict.fromkeys(told["round"] for told in self.of("round_complete")))
+        """Each round that closed since it listens, once: a later telling only brings its commit."""
+        told = list(dict.fromkeys(one["round"] for one in self.of("round_complete")))
+        return [number for number in told if number >= told[0]]
 
 
 DURABLE = {"round_complete", "operation", "rounds_taken_back"}
