@@ -81,7 +81,7 @@ class Sight:
         self._wanted: dict[Callback, str | None] = {}
         self._lock = threading.Lock()
         self._wake, self._closing = threading.Event(), threading.Event()
-        self._found_s = self._stored_s = -FIND_S
+        self._found_s = self._told_s = -FIND_S
         self._thread = threading.Thread(target=self._look_on, name=f"flnb-feed-{role}", daemon=True)
 
     def start(self) -> None:
@@ -169,7 +169,12 @@ class Sight:
         moment = SYSTEM_CLOCK.now()
         before, self.now = self.now, Snapshot(Standing(kind, moment, source.last_write), views)
         same = before.views == views and before.standing.kind == kind
-        return any(grown) or not same or before.standing.last_write != source.last_write
+        news = any(grown) or not same or before.standing.last_write != source.last_write
+        return news or (self._is_quiet() and any(not view.status.over for view in views.values()))
+
+    def _is_quiet(self) -> bool:
+        """Whether pages were told nothing for so long that they should look at their clocks."""
+        return SYSTEM_CLOCK.monotonic_s() - self._told_s >= STALE_S
 
     def _wanted_runs(self, views: Mapping[RunId, RunView]) -> set[RunId]:
         with self._lock:
@@ -225,6 +230,7 @@ class Sight:
         return before.kind != "offline" or before.why != why
 
     def _tell(self) -> None:
+        self._told_s = SYSTEM_CLOCK.monotonic_s()
         with self._lock:
             callbacks = list(self._wanted)
         for callback in callbacks:

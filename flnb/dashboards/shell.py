@@ -17,11 +17,13 @@ import panel_material_ui as pmui
 from panel_material_ui.template.base import Page as Frame
 
 from flnb.core.cards import Html, escape
+from flnb.core.clock import SYSTEM_CLOCK
 from flnb.dashboards import theme, words
 from flnb.dashboards.access import Person
 from flnb.dashboards.components import states
+from flnb.dashboards.components.banner import banner, stale
 from flnb.dashboards.components.panes import error_card, html
-from flnb.dashboards.feed import Feed, Standing
+from flnb.dashboards.feed import Feed
 from flnb.dashboards.head import TEMPLATE
 from flnb.dashboards.orders import Orders
 from flnb.dashboards.page import Page
@@ -199,7 +201,7 @@ class Shell:
             self._body.objects = [html(states.signed_out())]
             return
         with pn.io.hold():
-            said = banner(self._sight.now.standing)
+            said = banner(self._sight.now.standing) or self._stale()
             self._set(self._banner, said)
             self._banner.visible = bool(said)
             self._set(self._head, self._head_markup())
@@ -207,6 +209,12 @@ class Shell:
             if self._page is not None:
                 self._page.fill()
                 self._offer_runs(self._page)
+
+    def _stale(self) -> str:
+        page = self._page
+        if page is None or not page.of_a_run or page.frames is None:
+            return ""
+        return stale(page.view, page.frames.rounds, SYSTEM_CLOCK.now())
 
     def _offer_runs(self, page: Page) -> None:
         """The run picker, on pages that show one run."""
@@ -269,25 +277,6 @@ def _menu_link(page: type[Page], shown: type[Page], run: str) -> str:
     query = f"?{urlencode({'run': run})}" if run and "run" in page.address else ""
     current = ' aria-current="page"' if page is shown else ""
     return f'<a href="{page.path or "./"}{escape(query)}"{current}>{escape(page.title)}</a>'
-
-
-def banner(standing: Standing) -> str:
-    """The line above a page that says how fresh it is; empty while a coordinator answers."""
-    match standing.kind:
-        case "store":
-            when = f", last write {words.clock(standing.last_write)}" if standing.last_write else ""
-            return states.note(
-                f"Read from the store{when}. No coordinator answers; this page looks for one.",
-                "busy",
-            )
-        case "offline":
-            when = f" since {words.clock(standing.heard_at)}" if standing.heard_at else ""
-            return states.note(
-                f"Offline{when}: {standing.why or 'nobody answers'}. Trying again; what is shown is old.",
-                "bad",
-            )
-        case _:
-            return ""
 
 
 def _dark(cookies: Mapping[str, str]) -> bool:
