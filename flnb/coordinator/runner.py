@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from flnb.core.failpoints import reach
 from flnb.core.messages import CohortReport, MetricSum, Outcome
 from flnb.core.view import Status
 from flnb.store import Closing, LabStore, RoundKey
-from flnb.tensors import release_unused
+from flnb.tensors import Shelf, release_unused
 
 
 class Runner:
@@ -61,6 +62,8 @@ class Runner:
         self._closer: Closer
         self._news = News(job)
         self._version = job.start.take()
+        self._shelf = Shelf(store.path)
+        """Where large versions lie, the first and all after it."""
         self._open: OpenRound | None = None
         self._last: Closing | None = None
         self._saved_round = job.start.round
@@ -105,6 +108,10 @@ class Runner:
             self._store, self._io, plan.commit_every, self._durable, commit_facts(self._job.record)
         )
         try:
+            first = self._version
+            model = await self._in_io(self._shelf.put, first.model)
+            self._version = replace(first, model=model)
+            del first, model
             await self._journal.read()
             keep = plan.keep_updates or 0
             await self._in_io(let_go, self._store.kept, self._job.record.id, keep, True)
@@ -291,6 +298,7 @@ class Runner:
         # What went wrong with these was said already, or is of a round that is given up.
         await self._journal.end()
         await self._closer.close()
+        self._shelf.clear()
         release_unused()  # nobody knows when a run will want it
 
     async def _in_io(self, work: Callable[..., Any], *arguments: Any) -> Any:

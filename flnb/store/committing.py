@@ -1,4 +1,4 @@
-"""The process that commits: it takes versions from shared memory and writes them, one at a time.
+"""The process that commits: it sees versions where they lie and writes them, one at a time.
 
 `writer.py` is the other end of its channel.
 """
@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flnb.core import SYSTEM_CLOCK, RunId, failpoints
 from flnb.core.errors import StorageUnreachableError
@@ -22,6 +22,19 @@ _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 10.0
 
 
+class Span(NamedTuple):
+    """Where an array lies."""
+
+    group: str
+    dtype: str
+    block: int
+    """Which block."""
+    offset: int
+    """In bytes."""
+    n: int
+    """How many values."""
+
+
 @dataclass(frozen=True, slots=True)
 class CommitRequest:
     """One version to commit, and where it lies."""
@@ -30,9 +43,8 @@ class CommitRequest:
     run: RunId
     meta: Mapping[str, Any]
     patience_s: float
-    block: SharedBlock
-    spans: tuple[tuple[str, str, int, int], ...]
-    """(group, dtype, offset in bytes, number of values) of each array in the block."""
+    blocks: tuple[SharedBlock, ...]
+    spans: tuple[Span, ...]
 
 
 def serve(channel: Channel, _fds: Sequence[int]) -> None:
@@ -55,8 +67,8 @@ def serve(channel: Channel, _fds: Sequence[int]) -> None:
 def _commit(history: History, request: CommitRequest, say: Callable[[Answer], None]) -> Answer:
     """Write a version, as often as it takes until the server answers or patience ends."""
     groups = {
-        name: request.block.array(dtype, offset=offset, count=count)
-        for name, dtype, offset, count in request.spans
+        span.group: request.blocks[span.block].array(span.dtype, offset=span.offset, count=span.n)
+        for span in request.spans
     }
     ends_s = SYSTEM_CLOCK.monotonic_s() + request.patience_s
     pause_s = _FIRST_PAUSE_S

@@ -1,8 +1,8 @@
 """Commits written by a process of their own, so that the rounds go on meanwhile.
 
 A background thread would cost the training loop nearly the whole commit; a process costs one
-copy into shared memory. Its block is used again by the next commit; the writer keeps nothing of a
-version but its checksums.
+copy into shared memory, and none of what lies on a shelf (`flnb.tensors.Shelf`): that is lent. The
+writer keeps nothing of a version but its checksums.
 
 While the server of a bucket does not answer, the writer keeps the version and tries again; the
 coordinator says so in the log. Only when its patience ends does the run pause.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,19 +20,19 @@ from typing import Any
 
 from flnb.core import SYSTEM_CLOCK, RunId
 from flnb.core.errors import FLBaseError, WorkerDiedError
-from flnb.processes import ForkServer, SharedBlock, Worker
+from flnb.processes import ForkServer, SharedBlock, Worker, padded
 from flnb.store.answers import Answer, error_of
 from flnb.store.chunks import Groups
-from flnb.store.committing import CommitRequest, aws_environment
+from flnb.store.committing import CommitRequest, Span, aws_environment
 from flnb.store.fencing import EPOCH
 from flnb.store.history import History
 from flnb.store.place import HistoryPlace
+from flnb.tensors import lent
 
 log = logging.getLogger(__name__)
 
 NICENESS = 5
 """Training goes first: a commit has until the end of the next round."""
-_ALIGNMENT = 64
 _CLOSE_TIMEOUT_S = 60.0
 _END_TIMEOUT_S = 5.0
 PATIENCE_S = 60.0
@@ -47,6 +48,8 @@ class Ticket:
         self.result: str | FLBaseError | None = None
         self.held_up: str = ""
         """Why it is tried again; empty while all goes well."""
+        self.groups: Groups | None = None
+        """What is lent, until its end is known: it stays where it is."""
         self._writer = writer
 
     @property
@@ -128,7 +131,8 @@ class HistoryWriter:
 
         Args:
             run: Whose branch grows.
-            groups: Group name to a flat array; copied, so they may change afterwards.
+            groups: Group name to a flat array. Read-only ones on a shelf must not change any more,
+                all others are copied.
             meta: JSON facts about the version.
 
         Raises:
@@ -140,10 +144,11 @@ class HistoryWriter:
                 self._history.check()
             if self._under_way is not None:
                 self.settle(self._under_way, None)
-            block, spans = self._fill(groups)
+            blocks, spans = self._fill(groups)
             meta = {**meta, EPOCH: self.epoch} if self.epoch else meta
-            request = CommitRequest(self._place, run, meta, self.patience_s, block, spans)
+            request = CommitRequest(self._place, run, meta, self.patience_s, blocks, spans)
             ticket = Ticket(self, request)
+            ticket.groups = groups
             self._send(ticket.request)
             self._under_way = ticket
             return ticket
@@ -163,6 +168,9 @@ class HistoryWriter:
                     self._hear(ticket, self._worker.channel.recv(left_s))
                 except EOFError:
                     self._retry(ticket)
+            ticket.groups = None
+            for block in ticket.request.blocks[1:]:
+                block.close()
             if self._under_way is ticket:
                 self._under_way = None
 
@@ -216,15 +224,23 @@ class HistoryWriter:
             case _:
                 ticket.result = error_of(answer)
 
-    def _fill(self, groups: Groups) -> tuple[SharedBlock, tuple[tuple[str, str, int, int], ...]]:
-        spans, end = [], 0
+    def _fill(self, groups: Groups) -> tuple[tuple[SharedBlock, ...], tuple[Span, ...]]:
+        """Copy what is not lent into the block, which comes first; say where everything lies."""
+        spans, lent_blocks, end = list[Span](), list[SharedBlock](), 0
         for name, array in groups.items():
-            spans.append((name, array.dtype.str, end, array.size))
-            end += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
+            place = None if array.flags.writeable else lent(array)
+            if place is None:
+                spans.append(Span(name, array.dtype.str, 0, end, array.size))
+                end += padded(array.nbytes)
+            else:
+                lent_blocks.append(SharedBlock.attach(os.dup(place.fd), place.n_bytes))
+                at = len(lent_blocks)
+                spans.append(Span(name, array.dtype.str, at, place.offset, array.size))
         block = self._room(max(end, 1))
-        for name, dtype, offset, count in spans:
-            block.array(dtype, offset=offset, count=count)[:] = groups[name]
-        return block, tuple(spans)
+        for span in spans:
+            if not span.block:
+                block.array(span.dtype, offset=span.offset, count=span.n)[:] = groups[span.group]
+        return (block, *lent_blocks), tuple(spans)
 
     def _room(self, n_bytes: int) -> SharedBlock:
         if self._block is None or self._block.n_bytes < n_bytes:

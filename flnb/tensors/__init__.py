@@ -14,6 +14,7 @@ from flnb.tensors.layout import CHUNK_VALUES, Layout, Slot
 from flnb.tensors.model import Model, Update
 from flnb.tensors.packing import pack, unpack
 from flnb.tensors.reuse import release_unused, unfilled
+from flnb.tensors.shelf import Shelf, beside, lent
 from flnb.tensors.sooner import SOONER_BYTES, begin_writing
 from flnb.tensors.spare import SpareFiles, mapped
 from flnb.tensors.spool import Spool
@@ -27,6 +28,7 @@ __all__ = [
     "ExactSum",
     "Layout",
     "Model",
+    "Shelf",
     "Slot",
     "SpareFiles",
     "Spool",
@@ -35,9 +37,11 @@ __all__ = [
     "Update",
     "aligned",
     "begin_writing",
+    "beside",
     "blocks",
     "l2_norm",
     "largest_magnitude",
+    "lent",
     "mapped",
     "pack",
     "release_unused",

@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 
 from flnb.tensors.arrays import ALIGNMENT_BYTES
 
-_LARGE_BYTES = 4 * 1024 * 1024
+LARGE_BYTES = 4 * 1024 * 1024
 """What is smaller, the allocator keeps by itself."""
 _KEPT = 4
 
@@ -42,7 +42,7 @@ def release_unused() -> None:
 
 
 def _window(n_bytes: int) -> UInt8[np.ndarray, " n"]:
-    if n_bytes < _LARGE_BYTES:
+    if n_bytes < LARGE_BYTES:
         return np.empty(n_bytes, np.uint8)
     block = _found(n_bytes)
     if block is None:

@@ -11,8 +11,10 @@ import pytest
 from flnb.core.errors import StoreError, WorkerDiedError
 from flnb.processes import SharedBlock
 from flnb.store import History, HistoryWriter
-from flnb.store.committing import CommitRequest, aws_environment, serve
+from flnb.store.committing import CommitRequest, Span, aws_environment, serve
 from flnb.store.place import HistoryPlace
+from flnb.tensors import Shelf
+from flnb.tensors.arrays import frozen
 from flnb.testing.stores import same_bits, sample_groups
 
 
@@ -40,6 +42,41 @@ def test_a_row_of_versions_with_shared_chunks_is_exact(writer, tmp_path):
     history = History(tmp_path / "history")
     for ticket, expected in written:
         assert history.read(ticket.wait())["parameters"].tobytes() == expected.tobytes()
+
+
+def test_what_lies_on_a_shelf_is_lent_and_not_copied(writer, tmp_path):
+    shelf, written = Shelf(tmp_path), []
+    for step in range(4):
+        values = shelf.vector(1_100_000, np.float32)
+        values[:] = step
+        values[step:] += 0.5
+        written.append((writer.submit("r", {"parameters": frozen(values)}, {}), values.tobytes()))
+        assert writer._block.n_bytes < 64
+    history = History(tmp_path / "history")
+    for ticket, expected in written:
+        assert history.read(ticket.wait())["parameters"].tobytes() == expected
+
+
+def test_what_is_lent_stays_where_it_is_until_the_commit_is_done(writer, tmp_path):
+    writer.start()
+    os.kill(writer.pid, signal.SIGSTOP)
+    shelf = Shelf(tmp_path)
+    values = shelf.vector(1_100_000, np.float32)
+    values[:] = 1.0
+    ticket = writer.submit("r", {"parameters": frozen(values)}, {})
+    del values
+    shelf.vector(1_100_000, np.float32)[:] = 2.0
+    os.kill(writer.pid, signal.SIGKILL)  # the next one gets it again
+    assert History(tmp_path / "history").read(ticket.wait())["parameters"].max() == 1.0
+    assert ticket.groups is None
+
+
+def test_a_writable_array_on_a_shelf_is_copied(writer, tmp_path):
+    values = Shelf(tmp_path).vector(1_100_000, np.float32)
+    values[:] = 1.0
+    ticket = writer.submit("r", {"parameters": values}, {})
+    values[:] = 2.0
+    assert History(tmp_path / "history").read(ticket.wait())["parameters"].max() == 1.0
 
 
 def test_versions_may_grow(writer, tmp_path):
@@ -92,8 +129,8 @@ def test_a_commit_that_cannot_be_written_says_why_and_the_next_one_goes_through(
 
 def test_credentials_that_the_coordinator_dropped_are_dropped(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "environ", {**os.environ, "AWS_REGION": "a", "AWS_SESSION_TOKEN": "t"})
-    place, spans = HistoryPlace(tmp_path / "history"), (("parameters", "<f4", 0, 2),)
-    request = CommitRequest(place, "r", {}, 0.0, (block := SharedBlock.create(8)), spans)
+    place, spans = HistoryPlace(tmp_path / "history"), (Span("parameters", "<f4", 0, 0, 2),)
+    request = CommitRequest(place, "r", {}, 0.0, ((block := SharedBlock.create(8)),), spans)
     asked = [(request, {"AWS_REGION": "b"}), EOFError]
     channel = Mock(recv=Mock(side_effect=asked))
     with pytest.raises(EOFError):

@@ -19,9 +19,9 @@ from flnb.tensors import (
     Model,
     Update,
     aligned,
+    beside,
     blocks,
     round_halves,
-    unfilled,
 )
 
 Block = Float32[np.ndarray, " block"]
@@ -30,7 +30,7 @@ BlockStep = Callable[[slice, Block, Block], None]
 
 
 def moved(model: Model, update: Update, step: BlockStep) -> Model:
-    """Make the next version; nothing is changed in place.
+    """Make the next version, on the shelf of the one before; nothing is changed in place.
 
     Args:
         model: The version before.
@@ -43,7 +43,7 @@ def moved(model: Model, update: Update, step: BlockStep) -> Model:
     if reason := model.layout.differs_from(update.layout):
         raise IntegrityError(reason)
     layout = model.layout
-    values = unfilled(layout.n_values, np.float32)
+    values = beside(model.values)
     try:
         with np.errstate(over="raise", invalid="raise", divide="raise"):
             for span in blocks(layout.parameter_span.stop):
