@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
 
-_COUNTED = ("Pss_Anon:", "Pss_Shmem:")
+SHARED = "Pss_Shmem:"
+_COUNTED = ("Pss_Anon:", SHARED)
 
 
 class Peak:
@@ -24,20 +25,20 @@ class Peak:
         self.megabytes = 0.0
 
 
-def held_mb(pid: int) -> float:
+def held_mb(pid: int, counted: Sequence[str] = _COUNTED) -> float:
     """Megabytes that a process and all that it started hold now."""
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return sum(_of_one(process.pid) for process in family) / 1e6
+    return sum(_of_one(process.pid, counted) for process in family) / 1e6
 
 
 @contextlib.contextmanager
-def watched(pid: int, every_s: float = 0.02) -> Iterator[Peak]:
+def watched(pid: int, every_s: float = 0.02, counted: Sequence[str] = _COUNTED) -> Iterator[Peak]:
     """Look at a process and all that it started, again and again, until the block ends."""
     peak, over = Peak(), threading.Event()
 
     def watch() -> None:
         while not over.wait(every_s):
-            peak.megabytes = max(peak.megabytes, held_mb(pid))
+            peak.megabytes = max(peak.megabytes, held_mb(pid, counted))
 
     watching = threading.Thread(target=watch, name="benchmark-memory")
     watching.start()
@@ -48,10 +49,10 @@ def watched(pid: int, every_s: float = 0.02) -> Iterator[Peak]:
         watching.join()
 
 
-def _of_one(pid: int) -> int:
+def _of_one(pid: int, counted: Sequence[str]) -> int:
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):  # it has just ended
         return 0
     lines = (line.split() for line in text.splitlines())
-    return sum(1024 * int(line[1]) for line in lines if line[0] in _COUNTED)
+    return sum(1024 * int(line[1]) for line in lines if line[0] in counted)

@@ -1,11 +1,16 @@
 """The benchmarks of remote clients at a tiny size: they run, and what does not depend on speed holds."""
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks import remote_bits, remote_idle, remote_memory, remote_pressure, remote_rounds
 from benchmarks import remote_transfers as transfers
 from benchmarks.bare_stream import bare
+from benchmarks.both_sides import BYTES
 from benchmarks.federation import federation
+from benchmarks.memory import SHARED, watched
+from tests.e2e.victims import await_
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +46,15 @@ def test_both_ways_stand_beside_the_bare_stream(here, wire):
 
 def test_memory_is_looked_at_while_a_run_goes(here):
     assert remote_memory.peak_of_run(here, rounds=1) > 8
+
+
+def test_versions_lie_in_files_and_never_in_shared_memory(here):
+    maps = Path(f"/proc/{here.service.pid}/maps")
+    with watched(here.service.pid, counted=(SHARED,)) as shared:
+        here.start("drift", rounds=2)
+        await_(lambda: "/lab/#" in maps.read_text(), "no version in a file without a name")
+        here.service.ask(do="wait")
+    assert shared.megabytes < BYTES[here.model] / 1e6 / 2
 
 
 def test_pings_are_counted_while_clients_upload_and_a_stranger_is_refused(here):
