@@ -59,7 +59,7 @@ def test_versions_lie_in_files_and_never_in_shared_memory(here):
 
 def test_pings_are_counted_while_clients_upload_and_a_stranger_is_refused(here):
     pings = list(remote_pressure.pings(here, rounds=2))
-    assert pings[0].value >= pings[1].value > 0
+    assert pings[0].value >= pings[-1].value > 0
     refused, grown = remote_pressure.stranger(here.service, here.address, 8_000_000)
     assert refused.ok
     assert grown.ok
