@@ -61,17 +61,24 @@ class Pages:
     Args:
         target: What they show.
         settings: Where.
+        orders: Gives people's orders; by default to the coordinator that the target finds.
     """
 
-    def __init__(self, target: Target, settings: Settings) -> None:
-        self.feed, self.orders = Feed(target), Orders(target)
+    def __init__(self, target: Target, settings: Settings, orders: Orders | None = None) -> None:
+        self.feed, self.orders = Feed(target), orders or Orders(target)
         self.doorman = Doorman(target.person, target.own)
         self._settings = settings
         self._server: Any = None
 
-    def start(self) -> str:
-        """Open the port; returns the address of the first page."""
-        prepare()
+    def start(self, *, prepared: bool = False) -> str:
+        """Open the port; returns the address of the first page.
+
+        Args:
+            prepared: Whether Panel knows already how pages are; telling it in a notebook would
+                write into the cell.
+        """
+        if not prepared:
+            prepare()
         settings = self._settings
         socket = _bound(settings.host, settings.port)
         port = socket.getsockname()[1]

@@ -1,5 +1,9 @@
 """Pages in a cell: the same page objects, over what the notebook holds."""
 
+import html
+import re
+
+import httpx
 import panel as pn
 import pytest
 
@@ -21,15 +25,39 @@ def words_of(layout):
 
 
 def test_a_run_shows_its_page_in_a_cell(lab):
-    layout = lab.run("finished").panel()
+    layout = lab.run("finished").panel().__panel__()
     until(lambda: "finished" in words_of(layout), "the page is filled")
     assert "Accuracy of the global model by round" in words_of(layout)
 
 
 def test_a_coordinator_shows_all_its_runs_in_a_cell(lab):
     with flnb.Coordinator(flnb.open(lab.path)) as coordinator:
-        layout = coordinator.panel()
+        layout = coordinator.panel().__panel__()
         until(lambda: "finished" in words_of(layout), "the page is filled")
+
+
+def frame_of(shown):
+    markup = shown._repr_mimebundle_()["text/html"]
+    return markup, html.unescape(re.search(r'<iframe src="([^"]+)"', markup)[1])
+
+
+def test_a_cell_holds_the_address_of_a_page_and_not_the_page(lab):
+    markup, address = frame_of(lab.run("finished").panel())
+    assert len(markup) < 2000
+    with httpx.Client(follow_redirects=True, timeout=60) as browser:
+        page = browser.get(address)
+        assert page.status_code == 200
+        assert str(page.url).endswith("/rounds?run=finished")
+        assert "Rounds · this notebook · flnb" in page.text
+
+
+def test_without_the_link_of_the_cell_nobody_sees_the_page(lab):
+    _, address = frame_of(lab.run("finished").panel())
+    place = address.partition("sign-in")[0]
+    with httpx.Client(timeout=60) as stranger:
+        assert stranger.get(f"{place}rounds?run=finished").status_code == 302
+        token = stranger.post(f"{place}sign-in", data={"token": "guessed", "next": "/"})
+    assert token.status_code in {401, 403}
 
 
 def test_a_button_in_a_cell_acts_on_the_run_that_is_held(lab):

@@ -1,5 +1,6 @@
 """The shipped notebooks run from top to bottom, and what they show is what a reader should see."""
 
+import ast
 from pathlib import Path
 
 import nbformat
@@ -29,6 +30,11 @@ def third(tmp_path_factory):
 @pytest.fixture(scope="module")
 def fourth(tmp_path_factory):
     return execute("04_branch_and_roll_back", tmp_path_factory.mktemp("fourth"), rounds=8)
+
+
+@pytest.fixture(scope="module")
+def fifth(tmp_path_factory):
+    return execute("05_dashboards", tmp_path_factory.mktemp("fifth"), rounds=6)
 
 
 def execute(name, folder, **parameters):
@@ -114,3 +120,16 @@ def test_the_fourth_notebook_forks_goes_back_and_undoes(fourth):
     assert "not exact unlearning" in shown(cell_with(fourth, "run.replay"))
     assert "replay-4-1" in shown(cell_with(fourth, "replayed.wait()"))
     assert "it went back from this round before" in shown(cell_with(fourth, "flnb.Guard"))
+
+
+def test_the_fifth_notebook_is_watched_from_a_cell_and_from_programs(fifth):
+    assert "<iframe" in shown(cell_with(fifth, "run.panel()"))
+    assert "(6, " in shown(cell_with(fifth, "latest"))
+    assert '"round","value"' in shown(cell_with(fifth, "text/csv"))
+    events = ast.literal_eval(cell_with(fifth, "ws/events").outputs[-1].data["text/plain"])
+    assert [number for _, number in events] == [7, 8, 9]
+    assert "to show the log" in shown(cell_with(fifth, "FROM operations"))
+
+
+def test_a_saved_notebook_with_a_page_stays_small(fifth):
+    assert len(nbformat.writes(fifth)) < 500_000
