@@ -17,6 +17,7 @@ GROUPS = {
     "remote": "remote",
     "history": "history",
     "service": "service_figures",
+    "pages": "pages_figures",
     "algorithms": "lr_mnist",
     "papers": "papers",
 }
@@ -30,6 +31,9 @@ PARTS = (
     "history_s3",
     "machine",
     "overhead",
+    "pages_first",
+    "pages_live",
+    "pages_slowing",
     "remote_bits",
     "remote_idle",
     "remote_memory",

@@ -28,14 +28,20 @@ class Federation:
     token: str
     """Of an operator."""
     run: str
+    lab: Path
 
 
 @contextlib.contextmanager
-def federation(epochs: int) -> Iterator[Federation]:
+def federation(
+    epochs: int, *, slow: float | None = None, commit_every: int = _ROUNDS
+) -> Iterator[Federation]:
     """Run `flnb coordinator serve` with a federation, as long as a with-block lasts.
 
     Args:
         epochs: Of each of ten clients in a round; a hundred take about half a second of a core.
+        slow: Seconds that each client takes longer.
+        commit_every: Rounds from one commit to the next. There are none to begin with: a closing is
+            told when it is durable, and waits for its commit.
     """
     with tempfile.TemporaryDirectory() as folder:
         lab = Path(folder) / "lab"
@@ -51,20 +57,23 @@ def federation(epochs: int) -> Iterator[Federation]:
             try:
                 url = json.loads(process.stdout.readline())["http"]
                 with flnb.connect(str(lab)) as coordinator:
-                    token = _begun(coordinator, epochs)
-                    yield Federation(url, token, "busy")
+                    local = flnb.Local(epochs=epochs, batch_size=32, lr=0.1)
+                    strategy = flnb.FedAvg(local=local)
+                    plan = flnb.Plan(
+                        strategy=strategy,
+                        rounds=_ROUNDS,
+                        invite=10,
+                        seed=1,
+                        commit_every=commit_every,
+                    )
+                    yield Federation(url, _begun(coordinator, plan, slow), "busy", lab)
                     coordinator.attach("busy").stop().wait(30)
             finally:
                 process.terminate()
 
 
-def _begun(coordinator: Connection, epochs: int) -> str:
+def _begun(coordinator: Connection, plan: flnb.Plan, slow: float | None) -> str:
     task = flnb.tasks.digits(split=flnb.IID(clients=50, seed=0))
-    coordinator.simulate(task, workers=1)
-    local = flnb.Local(epochs=epochs, batch_size=32, lr=0.1)
-    # No commits in between: a round's closing is told when it is durable, and waits for its commit.
-    plan = flnb.Plan(
-        strategy=flnb.FedAvg(local=local), rounds=_ROUNDS, invite=10, seed=1, commit_every=_ROUNDS
-    )
+    coordinator.simulate(task, slow=slow, workers=1)
     coordinator.run(plan, task, name="busy")
     return Pass.parse(coordinator.token("bench", role="operator").text).token
