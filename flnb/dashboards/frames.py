@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -10,6 +12,8 @@ from flnb.core.ids import RunId
 from flnb.core.view import RunView
 from flnb.dashboards import queries
 from flnb.dashboards.sources import Source
+
+T = TypeVar("T")
 
 EVENTS = 200
 """The newest ones are kept."""
@@ -34,6 +38,19 @@ class Frames:
     """The newest ones, oldest first."""
     unused: pd.DataFrame
     """Who could not be used in the newest round; empty for viewers."""
+    _made: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, what: object, make: Callable[[], T]) -> T:
+        """Something that is made of these frames, once for all sessions that show it.
+
+        Args:
+            what: Names it, with everything else that it depends on.
+            make: Makes it.
+        """
+        if what not in self._made:
+            self._made[what] = make()
+        made: T = self._made[what]
+        return made
 
     @classmethod
     def after(

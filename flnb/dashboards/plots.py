@@ -139,7 +139,7 @@ def outcome_legend() -> str:
 
 def _stream(source: ColumnDataSource, now: pd.DataFrame) -> None:
     """Append the rows that are not there yet."""
-    known = source.data["round"]
-    new = now[now["round"] > (known[-1] if len(known) else 0)]
-    if len(new):
-        source.stream({str(name): new[str(name)].to_list() for name in source.data})
+    known, rounds = source.data["round"], now["round"].to_numpy()
+    first = int(rounds.searchsorted(known[-1], "right")) if len(known) else 0
+    if first < len(rounds):
+        source.stream({str(name): now[str(name)].iloc[first:].to_list() for name in source.data})

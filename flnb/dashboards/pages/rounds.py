@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 import panel as pn
 import panel_material_ui as pmui
@@ -16,6 +17,8 @@ from flnb.dashboards.components.tables import Column, table
 from flnb.dashboards.page import Page, Text
 from flnb.dashboards.pages.steering import Steering
 from flnb.dashboards.theme import OKABE_ITO
+
+T = TypeVar("T")
 
 _EVENTS = 40
 _START = 'run = coord.run(plan, task, name="first")'
@@ -34,6 +37,7 @@ class Rounds(Page):
         """See `Page`."""
         self._absent, self._figures = html(), html(states.loading("the run", 72), css=kpi.CSS)
         self._curve = plots.Curve("value")
+        self._drawn: tuple[Any, str] = None, ""
         self._choice = pmui.Select(label="Metric", options=[""], size="small", width=200, margin=0)
         self._choice.param.watch(self._chosen, "value")
         self._legend, self._events, self._open = html(), html(), html()
@@ -109,6 +113,11 @@ class Rounds(Page):
         frames = self.frames
         return getattr(frames, part) if frames is not None else getattr(queries.NOTHING, part)
 
+    def _once(self, what: object, make: Callable[[], T]) -> T:
+        """What is made of the closed rounds, by the first session that shows it."""
+        frames = self.frames
+        return make() if frames is None else frames.once((type(self), what), make)
+
     # --- key figures ----------------------------------------------------------------------------
 
     def _fill_figures(self) -> None:
@@ -143,20 +152,25 @@ class Rounds(Page):
     # --- the metric -----------------------------------------------------------------------------
 
     def _fill_curve(self) -> None:
+        view, frames = self.view, self.frames
+        assert view is not None, "filled only where there is a run"
+        drawn = frames, self.metric
+        if frames is not None and drawn == self._drawn:
+            return
         metrics, band = self._closed("metrics"), self._closed("band")
-        names = queries.names(metrics)
+        names = self._once("names", lambda: queries.names(metrics))
         if names and list(self._choice.options) != names:
             self._choice.options = names
         name = self.metric if self.metric in names else next(iter(names), "")
         if name and self._choice.value != name:
             self._choice.value = name
-        view = self.view
-        assert view is not None, "filled only where there is a run"
         shown = band if name == "train_loss" else queries.no_band()
+        line = self._once(("series", name), lambda: queries.series(metrics, name))
         self._curve.name_y(glance.words(name) or "value")
-        self._curve.show((self.run, view.generation, name), queries.series(metrics, name), shown)
+        self._curve.show((self.run, view.generation, name), line, shown)
         self._legend.object = _curve_legend(name, bool(len(shown)))
         self.retitle(self._chart, _sentence(name, bool(len(shown))))
+        self._drawn = frames, self.metric
 
     def _chosen(self, event: Any) -> None:
         if event.new and event.new != self.metric and (self.metric or event.old):
@@ -166,18 +180,7 @@ class Rounds(Page):
     # --- words ----------------------------------------------------------------------------------
 
     def _fill_events(self) -> None:
-        events = self._closed("events").tail(_EVENTS).iloc[::-1]
-        if not len(events):
-            self._events.object = states.empty("What happens in each round will be listed here.")
-            return
-        rows = [
-            (one.round, glance.words(one.kind), " ".join(filter(None, (one.client, one.detail))))
-            for one in events.itertuples()
-        ]
-        columns = (Column("Round", "n"), Column("What"), Column("More", "wrap"))
-        self._events.object = (
-            f'<div style="max-height:360px;overflow-y:auto">{table("Events", columns, rows)}</div>'
-        )
+        self._events.object = self._once("events", lambda: _happened(self._closed("events")))
 
     def _fill_open(self) -> None:
         view = self.view
@@ -207,6 +210,18 @@ class Rounds(Page):
         columns = (Column("Client", "name"), Column("Outcome"), Column("Why", "wrap"))
         number = int(unused["round"].max())
         return f"<h2>Not used in round {number}</h2>" + table("Clients not used", columns, rows)
+
+
+def _happened(events: Any) -> str:
+    """The newest events as a table that scrolls."""
+    if not len(events):
+        return states.empty("What happens in each round will be listed here.")
+    rows = [
+        (one.round, glance.words(one.kind), " ".join(filter(None, (one.client, one.detail))))
+        for one in events.tail(_EVENTS).iloc[::-1].itertuples()
+    ]
+    columns = (Column("Round", "n"), Column("What"), Column("More", "wrap"))
+    return f'<div style="max-height:360px;overflow-y:auto">{table("Events", columns, rows)}</div>'
 
 
 def _clients(view: Any) -> tuple[str, str]:
