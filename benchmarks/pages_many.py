@@ -42,10 +42,13 @@ def _closing(record: RunRecord, number: int, names: list[ClientId]) -> Closing:
     opened = OpenRound(number, 0, cohort, _BEGAN + timedelta(seconds=number))
     outcome = np.full(_INVITED, Outcome.ACCEPTED, np.uint8)
     outcome[0] = Outcome.LATE
-    seconds = random.random((4, _INVITED))
+    arrived_s, train_s, loss, norm = random.random((4, _INVITED))
     examples = np.full(_INVITED, 2, np.int64)
     reasons = {0: "did not answer in time"}
-    opened.take(CohortReport(np.arange(_INVITED), outcome, examples, *seconds, reasons))
+    rows = np.arange(_INVITED)
+    opened.take(
+        CohortReport(rows, outcome, examples, arrived_s, train_s, loss, norm, reasons=reasons)
+    )
     central = {
         "accuracy": MetricSum(1 - 1 / (number + 1), 1.0),
         "loss": MetricSum(1 / number, 1.0),
