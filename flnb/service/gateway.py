@@ -22,7 +22,9 @@ from flnb.transport.v1 import control_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
 
-
+_AT_ONCE = 12
+"""Calls on a connection, of the sixteen that a coordinator takes: gRPC sends more while it has not counted
+those that just ended, and those are refused there and do not wait (REFUSED_STREAM)."""
 _STATUS_S, _ANSWER_S = 3.0, 75.0
 """A question in SQL is worked on for a minute at most; a coordinator that stands still shows sooner."""
 
@@ -45,6 +47,7 @@ class Gateway:
         self._asking, self._streaming = (
             ControlLink(settings.address, certificate, None, own=own) for _ in range(2)
         )
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._downloads = asyncio.Semaphore(settings.downloads)
 
     async def ask(
@@ -69,7 +72,8 @@ class Gateway:
             FLBaseError: What the coordinator raised.
             UnreachableError: It is gone.
         """
-        return await self._asking.ask(method, request, kind, token=token, within_s=within_s)
+        async with self._turns:
+            return await self._asking.ask(method, request, kind, token=token, within_s=within_s)
 
     async def whole(self, token: str, method: str, request: Message) -> bytes:
         """Ask for raw chunks, and put them together; see `ControlLink.whole`.
@@ -80,7 +84,8 @@ class Gateway:
         """
         try:
             async with asyncio.timeout(_ANSWER_S):
-                return await self._asking.whole(method, request, token=token)
+                async with self._turns:
+                    return await self._asking.whole(method, request, token=token)
         except TimeoutError:
             raise UnreachableError(
                 f"the coordinator did not answer within {_ANSWER_S:g} s"
