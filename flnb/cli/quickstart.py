@@ -62,6 +62,7 @@ Test accuracy {result["accuracy"]:.3f} after {result["rounds"]} rounds, {result[
 The run is {result["run"]} and lies in {lab}
 
 Try next:
+  {flnb} ui {output.copyable(lab)}
   {flnb} runs show {result["run"]}{option}
   {flnb} sql "{query}"{option}
   {python} -c "import flnb; print(flnb.open({str(lab)!r}).runs())"
