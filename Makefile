@@ -15,7 +15,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iflnb/transport/v1=proto/flnb/v1
 MESSAGES := flnb/transport/v1/federation.proto flnb/transport/v1/control.proto
 
-.PHONY: help demo test test-long test-s3 test-ui check bench bench-papers proto
+.PHONY: help demo test test-long test-s3 test-ui screenshots chromium check bench bench-papers proto
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
@@ -26,7 +26,7 @@ demo: .venv/.installed  ## install and train a first federation, live in the ter
 test: .venv/.installed-dev  ## every kind of test at reduced size, under 12 minutes on 2 cores
 	$(PYTEST) --numprocesses 2 --dist loadfile
 
-test-long: .venv/.installed-dev  ## the full-size runs; how long they take stands in docs/lanes.md
+test-long: .venv/.installed-dev chromium  ## the full-size runs; how long they take stands in docs/lanes.md
 	$(PYTEST) -m long --hypothesis-profile=long --timeout=5400
 
 test-s3: .venv/.installed-dev  ## labs in S3 against a Ceph of their own; installs it from Debian's packages
@@ -36,11 +36,17 @@ test-s3: .venv/.installed-dev  ## labs in S3 against a Ceph of their own; instal
 	$(PYTEST) tests/s3 -m "s3 and not long"
 
 UI ?= tests/ui
-test-ui: .venv/.installed-dev  ## pages in a real browser; UI=… for some of them; installs Debian's chromium
+test-ui: .venv/.installed-dev chromium  ## pages in a real browser; UI=… for some of them; installs Debian's chromium
+	$(PYTEST) $(UI) -m "ui and not long"
+
+SHOTS ?= screenshots
+screenshots: .venv/.installed-dev chromium  ## every page in every state, light and dark, into SHOTS=… with an index.html
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.ui.screenshots $(SHOTS)
+
+chromium:
 	@command -v chromium >/dev/null || { sudo=$$(test $$(id -u) = 0 || echo sudo); \
 		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		$$sudo apt-get install -y -qq --no-install-recommends chromium; }
-	$(PYTEST) $(UI) -m "ui and not long"
 
 check: .venv/.installed-dev  ## format, lint, types, import direction, dead code
 	$(BIN)/ruff format --check

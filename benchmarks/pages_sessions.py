@@ -120,6 +120,12 @@ class Sessions:
         lately = [one for one in self._open if one.alive and now_s - one.heard_s < quiet_s]
         return {"bytes": counted, "alive": len(lately)}
 
+    async def watch(self, seconds: float) -> dict[str, Any]:
+        """Listen for a while, and say what came meanwhile."""
+        await self.count()
+        await asyncio.sleep(seconds)
+        return await self.count()
+
     async def close(self) -> dict[str, Any]:
         """Close all of them."""
         closing, self._open = self._open, []
