@@ -42,7 +42,7 @@ _HEAD_CSS = """
 .head a.brand { color: inherit; font-size: 18px; font-weight: 700; letter-spacing: -.01em; }
 .head .where { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; min-width: 0; }
 .head .who { margin-left: auto; white-space: nowrap; }
-@media (max-width: 700px) { .head .lab, .head .out, .head .branch, .head .chip .name { display: none; } .head { gap: 8px; } }
+@media (max-width: 700px) { .head { max-width: calc(100vw - 112px); } .head .where b { display: none; } .head .lab, .head .out, .head .branch, .head .chip .name { display: none; } .head { gap: 8px; } }
 """
 _MENU_CSS = """
 nav { display: flex; flex-direction: column; gap: 4px; padding: 8px; }

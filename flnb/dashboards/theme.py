@@ -73,7 +73,7 @@ tbody tr:hover td { background: color-mix(in srgb, currentColor 4%, transparent)
 .note { border: 1px solid var(--line); border-left: 4px solid var(--accent); border-radius: 8px; padding: 12px 16px; }
 .note.bad { border-left-color: var(--bad); color: inherit; } .note.busy { border-left-color: var(--busy); color: inherit; }
 .empty { border: 1px dashed var(--line); border-radius: 8px; padding: 32px 24px; text-align: center; }
-.empty pre { display: inline-block; text-align: left; max-width: 100%; box-sizing: border-box; }
+.empty pre { display: inline-block; text-align: left; max-width: 100%; box-sizing: border-box; white-space: pre-wrap; overflow-wrap: anywhere; }
 button.plain { font: inherit; color: inherit; background: transparent; border: 1px solid var(--line); border-radius: 6px; padding: 4px 12px; cursor: pointer; }
 button.plain:hover { background: color-mix(in srgb, currentColor 6%, transparent); }
 @keyframes breathe { 50% { opacity: .45; } }
