@@ -65,7 +65,7 @@ pre { background: color-mix(in srgb, currentColor 6%, transparent); padding: 12p
 table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-weight: 600; font-size: 12px; color: var(--quiet); padding: 8px 16px 8px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td { padding: 8px 16px 8px 0; border-bottom: 1px solid var(--line); vertical-align: middle; white-space: nowrap; }
-tr:last-child > * { border-bottom: 0; } thead tr:last-child > th { border-bottom: 1px solid var(--line); } th[scope=row] { border-bottom: 1px solid var(--line); font-size: 13px; font-weight: 500; } th.n, td.n { text-align: right; }
+tr:last-child > * { border-bottom: 0; } thead tr:last-child > th { border-bottom: 1px solid var(--line); } th[scope=row] { border-bottom: 1px solid var(--line); font-size: 13px; font-weight: 500; } tr:last-child > th[scope=row] { border-bottom: 0; } th.n, td.n { text-align: right; }
 td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 160px; }
 tbody tr:hover td { background: color-mix(in srgb, currentColor 4%, transparent); }
 .name { max-width: 280px; overflow: hidden; text-overflow: ellipsis; }
