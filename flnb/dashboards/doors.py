@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+import panel as pn
 from bokeh.server.auth_provider import AuthProvider
 from tornado.web import RequestHandler
 
@@ -30,6 +31,22 @@ _SAFE = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+UNTOLD = ("Cookie", HEADER)
+"""Headers that sign somebody in; like the cookie they stay out of what a page carries."""
+
+
+def opener() -> tuple[dict[str, str], dict[str, str]]:
+    """Cookies and headers of the request that opened this session.
+
+    Bokeh writes cookies and headers into each page, where every script reads them, and hands them
+    back as those of the request. What signs somebody in is kept out of that, and read here.
+    """
+    context = pn.state.curdoc and pn.state.curdoc.session_context
+    assert context is not None, "asked while a session is opened"
+    request = context.request._request  # of bokeh; has no other name
+    cookies = {name: morsel.value for name, morsel in request.cookies.items()}
+    return cookies, dict(request.headers)
 
 
 class Gate(AuthProvider):

@@ -12,7 +12,7 @@ from panel_material_ui.template.base import Page as Frame
 from flnb.dashboards.access import Doorman
 from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
-from flnb.dashboards.doors import Gate
+from flnb.dashboards.doors import Gate, opener
 from flnb.dashboards.feed import Feed
 from flnb.dashboards.orders import Orders
 from flnb.dashboards.routes import page_at
@@ -63,7 +63,7 @@ def page(path: str) -> Frame:
         path: Which page; see `routes.py`.
     """
     prepare()
-    kind, cookies = page_at(path), dict(pn.state.cookies or {})
+    kind, (cookies, _) = page_at(path), opener()
     person = gate().person(cookies)
     if person is None:
         said = states.empty(

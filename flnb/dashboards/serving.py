@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from panel_material_ui.template.base import Page as Frame
 
 from flnb.core.errors import PlanError
 from flnb.dashboards.access import Doorman
-from flnb.dashboards.doors import Gate
+from flnb.dashboards.doors import UNTOLD, Gate, opener
 from flnb.dashboards.feed import Feed
 from flnb.dashboards.orders import Orders
 from flnb.dashboards.page import Page
@@ -101,6 +101,8 @@ class Pages:
             # Behind JupyterLab each request must bring its proxy's word; its own name may be any.
             websocket_origin=["*"] if settings.word else settings.hosts(port),
             auth_provider=gate,
+            exclude_cookies=[gate.cookie],
+            exclude_headers=list(UNTOLD),
             prefix=settings.prefix,
             unused_session_lifetime_milliseconds=_UNUSED_MS,
             check_unused_sessions_milliseconds=_CHECK_MS,
@@ -111,8 +113,7 @@ class Pages:
 
     def _session(self, page: type[Page], gate: Gate) -> Callable[[], Frame]:
         def session() -> Frame:
-            cookies: Mapping[str, str] = dict(pn.state.cookies or {})
-            headers = dict(pn.state.headers or {})
+            cookies, headers = opener()
             person = gate.person(cookies, headers)
             assert person is not None, "the gate lets nobody in whom it does not know"
             shell = Shell(

@@ -13,6 +13,7 @@ from flnb.core.errors import PlanError
 from flnb.dashboards.access import Person
 from flnb.dashboards.cells import Given, Held
 from tests.dashboards.test_feed import until
+from tests.dashboards.test_proxied import carried
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +50,14 @@ def test_a_cell_holds_the_address_of_a_page_and_not_the_page(lab):
         assert page.status_code == 200
         assert str(page.url).endswith("/rounds?run=finished")
         assert "Rounds · this notebook · flnb" in page.text
+
+
+def test_a_page_does_not_carry_the_cookie_that_scripts_must_not_read(lab):
+    _, address = frame_of(lab.run("finished").panel())
+    with httpx.Client(follow_redirects=True, timeout=60) as browser:
+        said = carried(browser.get(address).text)
+        assert next(iter(browser.cookies.values())) not in said
+    assert '"run"' in said
 
 
 def test_without_the_link_of_the_cell_nobody_sees_the_page(lab):

@@ -1,11 +1,14 @@
 """JupyterLab's launcher: the entry loads, and what it starts lets in who comes through the proxy only."""
 
+import base64
 import json
 import os
+import re
 import runpy
 import socket
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -53,6 +56,19 @@ def test_who_comes_through_the_proxy_is_signed_in_under_its_path(proxied):
     assert (answer.status_code, "Overview · lab · flnb" in answer.text) == (200, True)
 
 
+def carried(page):
+    """What a page brings along for its session, as its scripts can read it."""
+    head = re.search(r'"token":"([^".]+)', page)[1]
+    packed = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["__bk__zlib_"]
+    return zlib.decompress(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))).decode()
+
+
+def test_a_page_does_not_carry_the_word_of_the_proxy(proxied):
+    headers = {**proxied["request_headers_override"], "Host": "hub.example"}
+    said = carried(httpx.get(proxied["address"], headers=headers, timeout=60).text)
+    assert ("hub.example" in said, headers[HEADER] in said) == (True, False)
+
+
 @pytest.mark.parametrize("word", ["", "guessed"])
 def test_who_comes_another_way_is_not(proxied, word):
     answer = httpx.get(proxied["address"], headers={HEADER: word}, timeout=60)
@@ -68,6 +84,7 @@ def panel_serve(lab):
     pages = [str(ROOT / "dashboards" / f"{name}.py") for name in ("overview", "rounds")]
     command = [sys.executable, "-m", "panel", "serve", *pages, "--port", str(port)]
     command += ["--auth-module", str(ROOT / "dashboards" / "auth" / "gate.py")]
+    command += ["--exclude-cookies", f"flnb-{port}", "--exclude-headers", "Cookie"]
     environment = {**os.environ, "FLNB_LAB": str(lab.path)}
     environment.pop("FLNB_PASS", None)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
@@ -91,4 +108,6 @@ def test_panel_serve_shows_the_pages_to_whoever_signed_in(panel_serve):
     with httpx.Client(base_url=address, timeout=60) as client:
         assert "sign-in" in client.get("/rounds").headers["location"]
         assert client.get(link).headers["location"] == "/overview"
-        assert "<title>Rounds · lab · flnb" in client.get("/rounds?run=finished").text
+        page = client.get("/rounds?run=finished").text
+        assert "<title>Rounds · lab · flnb" in page
+        assert next(iter(client.cookies.values())) not in carried(page)
