@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
@@ -19,15 +22,20 @@ log = logging.getLogger(__name__)
 _PAUSE_S = 0.1
 _FULL_S = 2.0
 """How long to wait before a full disk is tried again."""
+_NICE = 10
+"""How far a thread of an intake stands behind the loop when both want the same core: while 64 clients
+sent, a ping's median was half to a quarter of what it was with equals (two runs in turns, a busy machine)."""
 
 
 class Hands:
     """The threads of all intakes. Whoever waits for the disk keeps no one from being written."""
 
     def __init__(self) -> None:
-        self.writing = ThreadPoolExecutor(2, thread_name_prefix="flnb-intake")
+        self.writing = ThreadPoolExecutor(
+            2, thread_name_prefix="flnb-intake", initializer=_step_back
+        )
         """Hash and write."""
-        self.syncing = ThreadPoolExecutor(2, thread_name_prefix="flnb-sync")
+        self.syncing = ThreadPoolExecutor(2, thread_name_prefix="flnb-sync", initializer=_step_back)
         """Wait until it is on the disk."""
 
     def close(self) -> None:
@@ -254,3 +262,10 @@ def _given_back(made: asyncio.Future[Staging]) -> None:
     """Give back the room that was made for a client that has gone meanwhile."""
     if not made.cancelled() and made.exception() is None:
         made.result().abandon()
+
+
+def _step_back() -> None:
+    """Let the loop go first; where a thread has no priority of its own, all stay equal."""
+    with contextlib.suppress(OSError):
+        me = os.PRIO_PROCESS, threading.get_native_id()
+        os.setpriority(*me, os.getpriority(*me) + _NICE)

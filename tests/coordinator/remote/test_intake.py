@@ -1,6 +1,8 @@
 """Chunks of an update on their way into the spool: in any order, a few at a time, each checked."""
 
 import asyncio
+import os
+import threading
 from contextlib import closing
 
 import numpy as np
@@ -95,3 +97,12 @@ def test_an_update_that_nobody_wants_any_more_is_not_taken(tmp_path):
         assert not whole
 
     with_intake(tmp_path, scene)
+
+
+def test_threads_of_intakes_stand_behind_the_loop():
+    def priority():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    with closing(Hands()) as hands:
+        theirs = [threads.submit(priority).result() for threads in (hands.writing, hands.syncing)]
+    assert all(one > priority() or one == 19 for one in theirs)
