@@ -27,7 +27,7 @@ class Barring:
     def __init__(self, page: Client) -> None:
         self._page = page
         self._why = html()
-        self._reason = pmui.TextInput(label="Reason", width=400, margin=(8, 0))
+        self._reason = pmui.TextInput(label="Reason", sizing_mode="stretch_width", margin=(8, 0))
         self._resting = Dialog(
             "Keep this client out of the next rounds",
             [
@@ -37,7 +37,9 @@ class Barring:
             "Quarantine the client",
             self._quarantine,
         )
-        self._last_reason = pmui.TextInput(label="Reason", width=400, margin=(8, 0))
+        self._last_reason = pmui.TextInput(
+            label="Reason", sizing_mode="stretch_width", margin=(8, 0)
+        )
         self._revoking = Dialog(
             "Shut this client out",
             [html("<p>Its connection ends now. Only a new invite lets it in again.</p>"), self._last_reason],

@@ -30,7 +30,7 @@ class Branching:
         self._name = pmui.TextInput(label="Name of the branch", placeholder="bolder", width=320, margin=(8, 0))  # fmt: skip
         self._changes = pmui.TextAreaInput(
             label="Settings that are others there (YAML, may be empty)",
-            placeholder="rounds: 60", rows=3, width=440, margin=(8, 0),
+            placeholder="rounds: 60", rows=3, sizing_mode="stretch_width", margin=(8, 0),
         )  # fmt: skip
         self.dialog = Dialog(
             "Branch",

@@ -31,7 +31,9 @@ class Naming:
         self._condition = pmui.TextInput(
             label="Only if (may be empty)", placeholder="accuracy > 0.9", width=320, margin=(8, 0)
         )
-        self._reason = pmui.TextInput(label="Reason (may be empty)", width=440, margin=(8, 0))
+        self._reason = pmui.TextInput(
+            label="Reason (may be empty)", sizing_mode="stretch_width", margin=(8, 0)
+        )
         self.dialog = Dialog(
             "Name this checkpoint",
             [

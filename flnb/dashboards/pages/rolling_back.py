@@ -38,9 +38,11 @@ class RollingBack:
         self._preview: Preview | None = None
         self._undo_to = ""
         self._told, self._moved = html(), html()
-        self._reason = pmui.TextInput(label="Reason, kept in the log", width=440, margin=(8, 0))
+        self._reason = pmui.TextInput(
+            label="Reason, kept in the log", sizing_mode="stretch_width", margin=(8, 0)
+        )
         self._name = pmui.TextInput(
-            label="Name of the branch, to be sure", width=440, margin=(8, 0)
+            label="Name of the branch, to be sure", sizing_mode="stretch_width", margin=(8, 0)
         )
         for box in (self._reason, self._name):
             box.param.watch(lambda _: self._weigh(), ["value", "value_input"])
