@@ -25,7 +25,8 @@ _READY = {
     "msg_type": "bokeh_event",
     "msg_data": {"type": "event", "name": "document_ready", "values": {"type": "map"}},
 }
-_AT_ONCE = 5
+_PATIENCE_S = 60.0
+_AT_ONCE = 3
 """So many open together; a server with one thread builds one page after the other anyway."""
 
 
@@ -50,6 +51,7 @@ class Session:
             additional_headers={"Cookie": f"{cookie.name}={cookie.value}"},
             origin=websockets.Origin(address.rstrip("/")),
             compression=None,
+            open_timeout=_PATIENCE_S,
             max_size=None,
             proxy=None,
         )
@@ -144,7 +146,7 @@ class Sessions:
 
 async def obey(address: str, cookie: str, value: str) -> None:
     """Do what is said until there is no more."""
-    async with httpx.AsyncClient(timeout=60.0, cookies={cookie: value}) as http:
+    async with httpx.AsyncClient(timeout=_PATIENCE_S, cookies={cookie: value}) as http:
         sessions = Sessions(http, address)
         tell(ready=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
