@@ -11,6 +11,7 @@ from flnb.core.errors import PlanError, UnknownTokenError
 from flnb.service.gateway import Gateway
 from flnb.transport import Pass
 
+_LONGEST = 8192
 _BEARER = HTTPBearer(
     auto_error=False,
     description="The pass that `flnb token NAME --role ROLE` prints, or the token in it.",
@@ -39,14 +40,15 @@ def token_of(text: str) -> str:
     """The token in what somebody shows: that alone, or the pass that holds it.
 
     Raises:
-        UnknownTokenError: A pass that was cut or changed on its way.
+        UnknownTokenError: A pass that was cut or changed on its way, or what gRPC would not even send.
     """
-    if not Pass.begins(text):
-        return text
     try:
-        return Pass.parse(text).token
+        token = Pass.parse(text).token if Pass.begins(text) else text
     except PlanError as error:
         raise UnknownTokenError(error.message, hint=error.hint) from None
+    if not (token.isascii() and token.isprintable()) or len(token) > _LONGEST:
+        raise UnknownTokenError("this is no token", hint="copy the whole line again, and only that")
+    return token
 
 
 def _gateway(request: Request) -> Gateway:

@@ -142,6 +142,8 @@ class Entrance:
             async with asyncio.timeout(within_s):
                 while more:
                     message = await receive()
+                    if message["type"] == "http.disconnect":  # it is not as long as was said
+                        return problem(scope, 400, "body_broke_off", "the body broke off")
                     body += message.get("body", b"")
                     more = message.get("more_body", False)
                     if len(body) > most:

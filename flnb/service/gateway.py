@@ -18,6 +18,7 @@ from flnb.core.errors import TooManyCallsError, UnreachableError
 from flnb.service.settings import ServiceSettings
 from flnb.transport import PROTOCOL, Certified, ControlLink
 from flnb.transport.certified_file import read_certified
+from flnb.transport.turns import Turns
 from flnb.transport.v1 import control_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
@@ -25,15 +26,20 @@ Anything = TypeVar("Anything", bound=Message)
 _AT_ONCE = 12
 """Calls on a connection, of the sixteen that a coordinator takes: gRPC sends more while it has not counted
 those that just ended, and those are refused there and do not wait (REFUSED_STREAM)."""
+_OF_ONE = 4
+"""Of those that may be thought about for long, calls of one caller."""
 _STATUS_S, _ANSWER_S = 3.0, 75.0
 """A question in SQL is worked on for a minute at most; a coordinator that stands still shows sooner."""
+_SLOW = frozenset(["Sql", "ClientPage", "Resume"])
+"""What DuckDB works on, and what may make a task anew."""
 
 
 class Gateway:
     """The way to one coordinator; made and used on one running loop.
 
-    A coordinator takes sixteen calls at once on a connection. So what answers at once has one, and
-    what goes on for as long as its reader likes another: eight slow downloads keep nobody waiting.
+    A coordinator takes sixteen calls at once on a connection. So what answers at once has one, what
+    may be thought about for a minute another, and what goes on for as long as its reader likes a third:
+    neither sixteen questions in SQL nor eight slow downloads keep a list or a sign-in waiting.
 
     Args:
         settings: Whom to ask, and the service's own tokens.
@@ -44,10 +50,13 @@ class Gateway:
         """The service's own tokens, the newest ones."""
         certificate = settings.certificate.encode() or None
         own = read_certified(Path(settings.own), Certified) if settings.own else None
-        self._asking, self._streaming = (
-            ControlLink(settings.address, certificate, None, own=own) for _ in range(2)
+        self._asking, self._thinking, self._streaming = (
+            ControlLink(settings.address, certificate, None, own=own) for _ in range(3)
         )
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns = {
+            self._asking: Turns(_AT_ONCE),
+            self._thinking: Turns(_AT_ONCE, _OF_ONE),
+        }
         self._downloads = asyncio.Semaphore(settings.downloads)
 
     async def ask(
@@ -72,8 +81,8 @@ class Gateway:
             FLBaseError: What the coordinator raised.
             UnreachableError: It is gone.
         """
-        async with self._turns:
-            return await self._asking.ask(method, request, kind, token=token, within_s=within_s)
+        async with self._turn(token, method, within_s) as link:
+            return await link.ask(method, request, kind, token=token, within_s=within_s)
 
     async def whole(self, token: str, method: str, request: Message) -> bytes:
         """Ask for raw chunks, and put them together; see `ControlLink.whole`.
@@ -82,14 +91,8 @@ class Gateway:
             FLBaseError: What the coordinator raised.
             UnreachableError: It is gone.
         """
-        try:
-            async with asyncio.timeout(_ANSWER_S):
-                async with self._turns:
-                    return await self._asking.whole(method, request, token=token)
-        except TimeoutError:
-            raise UnreachableError(
-                f"the coordinator did not answer within {_ANSWER_S:g} s"
-            ) from None
+        async with self._turn(token, method, _ANSWER_S) as link:
+            return await link.whole(method, request, token=token)
 
     async def listen(
         self, token: str, method: str, request: Message
@@ -137,7 +140,19 @@ class Gateway:
         who = token or self.viewer
         return await self.ask(who, "Status", request, pb.StatusReply, within_s=_STATUS_S)
 
+    @contextlib.asynccontextmanager
+    async def _turn(self, token: str, method: str, within_s: float) -> AsyncIterator[ControlLink]:
+        """The connection for a method when it is its turn there; to wait for that counts, too."""
+        link = self._thinking if method in _SLOW else self._asking
+        try:
+            async with asyncio.timeout(within_s), self._turns[link].turn(token):
+                yield link
+        except TimeoutError:
+            raise UnreachableError(
+                f"the coordinator did not answer within {within_s:g} s"
+            ) from None
+
     async def close(self) -> None:
         """End everything that is asked."""
-        await self._asking.close()
-        await self._streaming.close()
+        for link in (self._asking, self._thinking, self._streaming):
+            await link.close()

@@ -16,6 +16,9 @@ else:
 
 log = logging.getLogger(__name__)
 
+_METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+"""Callers may make up others, and each would be a label for ever."""
+
 
 class Measuring:
     """Stands before an app and all that stands before it.
@@ -47,6 +50,7 @@ class Measuring:
             took_s = SYSTEM_CLOCK.monotonic_s() - began_s
             # By its template: numbers of rounds and names of clients would be labels without end.
             route = str(getattr(scope.get("route"), "path", "other"))
-            self._figures.asked(scope["method"], route, status, took_s)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._figures.asked(method, route, status, took_s)
             said = {"method": scope["method"], "status": status, "seconds_s": round(took_s, 4)}
             log.info("%s", scope["path"], extra=said | {"request": request_id_of(scope)})

@@ -12,6 +12,9 @@ from google.protobuf.message import Message
 
 from flnb.service.gateway import Gateway
 
+_PIECE = 1000
+_WORDLESS = (pa.types.is_nested, pa.types.is_interval, pa.types.is_binary)
+
 
 async def told(way: Gateway, token: str, method: str, request: Message) -> Any:
     """Ask for something that is told as JSON.
@@ -28,14 +31,20 @@ def rows_of(data: bytes) -> list[dict[str, Any]]:
     return rows
 
 
-def as_columns(data: bytes) -> dict[str, Any]:
-    """An answer that is Arrow, as JSON can hold it."""
+def as_json(data: bytes) -> bytes:
+    """An answer that is Arrow, as JSON can hold it.
+
+    Written a piece at a time: `json.dumps` lets no other thread run until it is done, and the loop is one.
+    """
     table = _table(data)
-    columns = [_plain(column.to_pylist()) for column in table.columns]
-    return {
-        "columns": table.column_names,
-        "rows": [list(row) for row in zip(*columns, strict=True)],
-    }
+    pieces = [
+        json.dumps(_rows(piece), ensure_ascii=False)[1:-1]
+        for piece in table.to_batches(max_chunksize=_PIECE)
+        if len(piece)
+    ]
+    return (
+        f'{{"columns": {json.dumps(table.column_names)}, "rows": [{", ".join(pieces)}]}}'.encode()
+    )
 
 
 def as_csv(data: bytes) -> bytes:
@@ -50,12 +59,34 @@ def _table(data: bytes) -> pa.Table:
     return pa.ipc.open_stream(data).read_all()
 
 
+def _rows(piece: pa.RecordBatch) -> list[list[Any]]:
+    columns = [_plain(_cells(column)) for column in piece.columns]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _cells(column: pa.Array) -> list[Any]:
+    """Values as Python has them; None for dates that it cannot have, such as infinity."""
+    try:
+        cells: list[Any] = column.to_pylist()
+    except (OverflowError, ValueError):
+        return [_cell(one) for one in column]
+    return cells
+
+
+def _cell(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return None
+
+
 def _flat(table: pa.Table) -> pa.Table:
-    """Lists and structures are JSON in a cell: CSV has no word for them."""
+    """What CSV has no word for is text in a cell; lists and structures as JSON."""
     for index, field in enumerate(table.schema):
-        if pa.types.is_nested(field.type):
+        if any(is_such(field.type) for is_such in _WORDLESS):
+            told = (_one(cell) for chunk in table[index].chunks for cell in _cells(chunk))
             cells = [
-                None if one is None else json.dumps(_one(one)) for one in table[index].to_pylist()
+                one if one is None or isinstance(one, str) else json.dumps(one) for one in told
             ]
             table = table.set_column(index, field.name, pa.array(cells, pa.string()))
     return table

@@ -8,6 +8,7 @@ import pytest
 import flnb
 from flnb.core.errors import FLBaseError
 from flnb.service import problems
+from flnb.service.steering import Digest
 from tests.service.conftest import caller, token_in
 
 HISTORY = "/api/clients/c000/history"
@@ -28,6 +29,8 @@ def test_without_a_good_token_nobody_reads_anything(calls, served, tmp_path):
     bad = {
         None: "no token",
         "nonsense": "cannot be read",
+        "non\tsense": "no token",
+        "x" * 20_000: "no token",
         elsewhere: "no key|does not fit|another lab",
         token_in(served.lab, "late", "viewer", 0.01): "expired",
         token_in(served.lab, "hospital", "client"): "role viewer",
@@ -114,6 +117,27 @@ def test_what_is_not_there_is_404_and_the_nearest_name_is_offered(calls, path):
 )
 def test_what_cannot_be_is_422_and_says_why(calls, path, body):
     assert error(calls("operator").post(path, json=body), 422)["message"]
+
+
+@pytest.mark.parametrize(
+    "said", [(1, 4, 2, "x"), ("a", 4, 2, ""), (2**70, 4, 2, ""), (1, 4, 2, ["a"]), (1, 4, "x", "")]
+)
+def test_a_digest_that_somebody_made_up_is_422(calls, said):
+    text = Digest("first", *said).text
+    sent = {"digest": text, "reason": "because"}
+    assert error(calls("operator").post("/api/runs/first/rollback", json=sent), 422)["message"]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/csv"])
+def test_values_that_json_or_csv_have_no_word_for_are_answered(calls, kind):
+    odd = "INTERVAL 1 DAY, 'infinity'::TIMESTAMP, ['290000-01-01'::DATE], '101'::BIT, 'NaN'::DOUBLE"
+    asked = {"json": {"query": f"SELECT {odd}, 7 AS seven"}, "headers": {"Accept": kind}}
+    answer = calls("operator").post("/api/sql", **asked)
+    assert answer.status_code == 200
+    if kind == "text/csv":
+        assert answer.text.endswith(",7\n")
+    else:
+        assert answer.json()["rows"] == [[[0, 1, 0], None, None, "b'\\x05\\xfd'", None, 7]]
 
 
 def test_bad_input_is_not_sent_back(calls):

@@ -27,35 +27,39 @@ from flnb.coordinator.control.watch import Watch
 from flnb.core.errors import TokenExpiredError, UnknownTokenError, UnreachableError
 from flnb.transport import CHUNK_BYTES, Claims, TokenIssuer
 from flnb.transport.tokens import Role
+from flnb.transport.turns import Turns
 from flnb.transport.v1 import control_pb2 as pb
 
 if TYPE_CHECKING:
     from flnb.coordinator.coordinator import Coordinator
 
 _ASK = "ask an admin of the lab for another: flnb token NAME --role ROLE"
-_AT_ONCE = 4
-_QUESTIONS = frozenset(
+_AT_ONCE, _OF_ONE = 4, 3
+"""Calls of each kind that are worked on at once; questions of one caller, so that others have theirs."""
+_LOOKS = frozenset(
     [
+        "Status",
+        "Runs",
+        "Run",
         "Round",
-        "Sql",
-        "Model",
+        "Known",
+        "Vitals",
+        "Clients",
+        "Tokens",
         "History",
         "Checkpoint",
-        "Diff",
-        "Export",
         "Aliases",
         "Preview",
-        "Replay",
-        "Expiry",
-        "Verify",
-        "Vitals",
         "RunPage",
         "RoundPage",
-        "ClientPage",
+        "RoundAt",
         "OperationPage",
         "EventPage",
-        "RoundAt",
     ]
+)
+"""What changes nothing and is answered from the state database in a moment."""
+_QUESTIONS = frozenset(
+    ["Sql", "Model", "Diff", "Export", "Replay", "Expiry", "Verify", "ClientPage"]
 )
 """What changes nothing and may take long."""
 
@@ -89,8 +93,10 @@ class ControlService:
         self._watch = Watch(coordinator, looks, self._in_thread)
         self._events = Events(coordinator, looks, self._in_thread)
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="flnb-control")
-        # A question may take a minute, and there may be many: who acts does not wait for them.
+        # A question may take a minute, and so may an order: a list does not wait for either.
+        self._looking = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="flnb-looks")
         self._questions = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="flnb-questions")
+        self._turns = Turns(_AT_ONCE, _OF_ONE)
         # Whether somebody may still listen is looked up while all others are busy, too.
         self._tokens = ThreadPoolExecutor(1, thread_name_prefix="flnb-tokens")
 
@@ -121,8 +127,9 @@ class ControlService:
             async for event in self._events.notes(claims, request):
                 yield event
             return
-        threads = self._questions if method in _QUESTIONS else self._threads
-        found = await _done(threads, self._act, claims, method, request)
+        threads, turn = self._place(claims, method)
+        async with turn:
+            found = await _done(threads, self._act, claims, method, request)
         async for part in _parts(threads, found):
             if isinstance(part, Message):
                 yield part
@@ -135,7 +142,7 @@ class ControlService:
         self._watch.close()
         self._events.close()
         self._upkeep.close()
-        for threads in (self._threads, self._questions):
+        for threads in (self._threads, self._looking, self._questions):
             threads.shutdown(wait=False, cancel_futures=True)
         self._tokens.shutdown(wait=False)
 
@@ -143,13 +150,28 @@ class ControlService:
         with _for(claims.name):
             return self._answers[method](claims, request)
 
+    def _place(
+        self, claims: Claims, method: str
+    ) -> tuple[ThreadPoolExecutor, contextlib.AbstractAsyncContextManager[Any]]:
+        """Where a call is worked on, and whose turn it must be: nobody alone has all the questions."""
+        if method in _LOOKS:
+            return self._looking, contextlib.nullcontext()
+        if method not in _QUESTIONS:
+            return self._threads, contextlib.nullcontext()
+        return self._questions, self._turns.turn(claims.name)
+
     def _waiting(self) -> Mapping[str, int]:
         """How much waits for a thread, by what the threads do."""
-        pools = {"orders": self._threads, "questions": self._questions, "tokens": self._tokens}
+        pools = {
+            "orders": self._threads,
+            "looks": self._looking,
+            "questions": self._questions,
+            "tokens": self._tokens,
+        }
         return {name: pool._work_queue.qsize() for name, pool in pools.items()}
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        return await _done(self._threads, work, *arguments)
+        return await _done(self._looking, work, *arguments)
 
 
 async def _done(threads: ThreadPoolExecutor, work: Callable[..., Any], *arguments: Any) -> Any:

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from flnb.service.accepting import best_of
 from flnb.service.callers import Token, Way
 from flnb.service.naming import run_of
 from flnb.service.paging import Page, Part, part
-from flnb.service.reading import as_columns, as_csv, told
+from flnb.service.reading import as_csv, as_json, told
 from flnb.service.shapes.lab import Events, Operation, Question, Rows
 from flnb.service.shapes.text import Name
 from flnb.transport.v1 import control_pb2 as pb
@@ -75,4 +75,4 @@ async def sql(way: Way, token: Token, asked: Question, request: Request) -> Resp
         return Response(data, media_type=ARROW)
     if kind == CSV:
         return Response(await asyncio.to_thread(as_csv, data), media_type=CSV)
-    return JSONResponse(await asyncio.to_thread(as_columns, data))
+    return Response(await asyncio.to_thread(as_json, data), media_type=JSON)
