@@ -1,9 +1,12 @@
-"""Where the focus goes when a dialog opens, ends or is walked through with the keyboard.
+"""Where the focus goes: into the page, and when a dialog opens, ends or is walked through.
 
 MUI keeps the focus in its dialogs by looking at `document.activeElement`. Panel puts every widget
 into a shadow root, where that tells only of the outermost one: Tab fell out of the dialog, and the
 focus was lost when it closed (both seen in Chromium with panel-material-ui 0.16). Key presses
 cross shadow roots, so they are what is listened to here.
+
+What scrolls takes the focus itself: a page without a control, as an empty one may be, could not be
+read to its end with the keyboard in browsers that do not see to that.
 """
 
 from __future__ import annotations
@@ -37,6 +40,16 @@ SCRIPT = """
       if (lost && opener?.isConnected) opener.focus()
     } else if (tries) setTimeout(() => giveBack(dialog, tries - 1), 50)
   }
+  const found = (selector, root) => {
+    const inside = [...root.querySelectorAll("*")].filter((one) => one.shadowRoot)
+    return root.querySelector(selector) ?? inside.map((one) => found(selector, one.shadowRoot)).find(Boolean)
+  }
+  const scroller = setInterval(() => {
+    const one = found(".main-content", document)
+    if (!one) return
+    clearInterval(scroller)
+    one.tabIndex = 0
+  }, 15)
   document.addEventListener("click", (event) => {
     const dialog = dialogIn(event.composedPath())
     if (dialog) giveBack(dialog)

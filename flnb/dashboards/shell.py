@@ -61,6 +61,7 @@ _FRAME = {
     },
     "& .header .MuiLinearProgress-root": {"display": "none"},  # it has no name for readers
     "& .header .MuiIconButton-edgeStart": {"display": {"xs": "inline-flex", "lg": "none"}},
+    "& .main-content:focus-visible": {"outline": "2px solid", "outlineOffset": "-2px"},
 }
 """A quiet header; the menu stands in it where there is room, and in a drawer where there is not."""
 

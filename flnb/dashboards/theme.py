@@ -53,7 +53,7 @@ CSS = """
 h1 { font-size: 22px; line-height: 32px; font-weight: 650; margin: 0; }
 h2 { font-size: 15px; line-height: 24px; font-weight: 650; margin: 0 0 8px; }
 p { margin: 0 0 8px; }
-a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
+a { color: var(--accent); text-decoration: none; } a:hover, p a { text-decoration: underline; }
 a:focus-visible, button:focus-visible, summary:focus-visible, [tabindex]:focus-visible
   { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 4px; }
 code, pre { font-family: ui-monospace,SFMono-Regular,Menlo,Consolas,monospace; font-size: 13px; }

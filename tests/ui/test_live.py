@@ -15,6 +15,7 @@ from tests.ui.places import Pages, coordinating
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
 
 SOON_S, NEWS_S = 2.0, 10.0
+ENDLESS = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b"
 SCROLLED = """() => { const found = [], look = (root) => { for (const one of root.querySelectorAll("*")) {
   found.push(one.scrollTop); if (one.shadowRoot) look(one.shadowRoot) } }; look(document); return found }"""
 
@@ -160,7 +161,7 @@ def test_numbers_on_the_page_are_those_of_the_run(visit, past):
     [
         ("DROP TABLE rounds", "SELECT"),
         ("SELECT * FROM read_text('/etc/passwd')", "Not answered"),
-        ("SELECT count(*) FROM range(100000000000) a, range(100000000000) b", "5"),
+        (ENDLESS, "longer than 5 s"),
     ],
 )
 def test_what_is_no_question_is_refused_in_words(visit, past, query, said):
@@ -182,7 +183,7 @@ def test_a_pane_that_breaks_leaves_its_neighbours(visit, past):
         assert "ZeroDivisionError: a pane that cannot be drawn <b>" in card
         number = re.search(r"Error (\w{8})", card)[1]
         assert f"error {number}" in pages.log.read_text()
-        assert page.get_by_role("button", name="Retry").is_visible()
+        page.get_by_role("button", name="Retry").wait_for()  # a widget, drawn after the card
         assert page.locator(".kpi dd").first.inner_text().startswith("12")
         assert page.complaints == []
 

@@ -3,6 +3,8 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from tests.ui.test_live import shown_round, wait_for_round
+
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
 
 PAGES = {
@@ -69,8 +71,7 @@ def test_a_page_of_an_empty_lab_says_what_fills_it(visit, empty, path):
 
 def test_a_page_of_a_run_that_goes_on_is_quiet_and_accessible(visit, present):
     page = visit(present, "rounds?run=running")
-    page.get_by_text("0", exact=True).first.wait_for()
-    page.wait_for_timeout(3000)  # some rounds close meanwhile
+    wait_for_round(page, shown_round(page) + 3)
     assert (page.complaints, page.outside) == ([], [])
     assert violations(page) == []
 
@@ -121,7 +122,7 @@ def test_nothing_moves_for_whoever_asks_for_that(visit, past):
 
 def test_back_shows_what_was_there_before(visit, past):
     page = visit(past, "")
-    page.get_by_role("link", name="failed", exact=True).click()
+    page.locator("td").get_by_role("link", name="failed", exact=True).click()
     page.wait_for_url("**/rounds?run=failed*")
     page.get_by_text("the loss is not finite").first.wait_for()
     page.go_back()

@@ -48,8 +48,8 @@ class Overview(Page):
         self._attention, self._runs = html(), html(states.loading("the runs", 240))
         self._count = html()
         box = pmui.TextInput.from_param(
-            self.param.find, label="Find runs", placeholder="name, branch or status",
-            size="small", width=280, margin=0,
+            self.param.find, label="Find runs", description="",
+            placeholder="name, branch or status", size="small", width=280, margin=0,
         )  # fmt: skip
         self.param.watch(lambda _: self.fill(), "find")
         return pn.Column(
