@@ -82,7 +82,7 @@ class Camera:
 
 
 _HEIGHT = """() => { let most = 0; const look = (root) => { for (const one of root.querySelectorAll("*")) {
-  if (one.matches("#main, main, .main, html")) most = Math.max(most, one.scrollHeight + innerHeight - one.clientHeight)
+  if (one.matches(".main-content, main, html")) most = Math.max(most, one.scrollHeight + innerHeight - one.clientHeight)
   if (one.shadowRoot) look(one.shadowRoot) } }; look(document); return Math.ceil(most) }"""
 
 

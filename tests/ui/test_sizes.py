@@ -31,6 +31,13 @@ def test_at_twice_the_size_everything_can_be_reached(visit, past, path):
 
 
 @pytest.mark.parametrize("path", PAGES)
+def test_on_a_phone_no_control_stands_beside_the_window(visit, past, path):
+    page = visit(past, path, viewport={"width": 390, "height": 844})
+    page.wait_for_timeout(1000)
+    assert page.evaluate(OUTSIDE) == []
+
+
+@pytest.mark.parametrize("path", PAGES)
 def test_no_figure_and_no_button_is_cut_off(visit, past, path):
     page = visit(past, path)
     for width in (390, 768, 1440):
