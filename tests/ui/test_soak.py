@@ -1,0 +1,67 @@
+"""Pages that stay open: nothing grows, nobody is forgotten; and pages that are closed leave nothing."""
+
+import time
+
+import pytest
+
+from benchmarks.pages_first import opened_and_closed
+from benchmarks.pages_server import PATH, server
+from tests.ui.places import coordinating
+from tests.ui.test_live import shown_round, wait_for_round
+
+pytestmark = pytest.mark.ui
+
+GROWN_MB, SAMPLES = 100.0, 20
+HALF_AN_HOUR_S = 1800
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory):
+    """A lab with a run that goes on, a round or two a second."""
+    lab = tmp_path_factory.mktemp("busy") / "lab"
+    with coordinating(lab, "busy", pause_s=0.05):
+        yield lab
+
+
+@pytest.mark.parametrize(
+    ("sessions", "seconds"),
+    [
+        pytest.param(8, 20, marks=pytest.mark.timeout(300)),
+        pytest.param(50, 120, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
+        pytest.param(50, HALF_AN_HOUR_S, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
+    ],
+)
+def test_open_pages_are_told_to_the_end_and_the_server_stays_flat(visit, busy, sessions, seconds):
+    with server(busy) as pages:
+        page = visit_by(visit, pages)
+        for _ in range(sessions // 2):  # no longer at once than a caller waits for an answer
+            pages.sessions.ask(do="open", count=2, path=PATH)
+        memory_mb, threads = [], []
+        for _ in range(SAMPLES):
+            time.sleep(seconds / SAMPLES)
+            memory_mb.append(pages.memory_mb())
+            threads.append(pages.process.num_threads())
+        assert pages.sessions.ask(do="count")["alive"] == sessions
+        assert memory_mb[-1] - memory_mb[SAMPLES // 4] <= GROWN_MB, memory_mb
+        assert threads[-1] <= max(threads[: SAMPLES // 4]), threads
+        wait_for_round(page, shown_round(page) + 2)
+        assert page.complaints == []
+
+
+def visit_by(visit, pages):
+    """Open a page in a browser that has the cookie already."""
+    pages_with = type("Signed", (), {"address": pages.address, "cookies": [pages.cookie]})
+    return visit(pages_with, PATH)
+
+
+@pytest.mark.parametrize(
+    "cycles",
+    [
+        pytest.param(8, marks=pytest.mark.timeout(300)),
+        pytest.param(50, marks=[pytest.mark.long, pytest.mark.timeout(900)]),
+    ],
+)
+def test_pages_that_were_opened_and_closed_leave_nothing(busy, cycles):
+    memory, threads = opened_and_closed(busy, cycles)
+    assert memory.ok
+    assert threads.ok
