@@ -42,7 +42,8 @@ def opener() -> tuple[dict[str, str], dict[str, str]]:
     Bokeh writes cookies and headers into each page, where every script reads them, and hands them
     back as those of the request. What signs somebody in is kept out of that, and read here.
     """
-    context = pn.state.curdoc and pn.state.curdoc.session_context
+    document = pn.state.curdoc
+    context: Any = document.session_context if document is not None else None
     assert context is not None, "asked while a session is opened"
     request = context.request._request  # of bokeh; has no other name
     cookies = {name: morsel.value for name, morsel in request.cookies.items()}

@@ -170,10 +170,13 @@ class Sight:
         before, self.now = self.now, Snapshot(Standing(kind, moment, source.last_write), views)
         same = before.views == views and before.standing.kind == kind
         news = any(grown) or not same or before.standing.last_write != source.last_write
-        return news or (self._is_quiet() and any(not view.status.over for view in views.values()))
+        return news or self._is_quiet()
 
     def _is_quiet(self) -> bool:
-        """Whether pages were told nothing for so long that they should look at their clocks."""
+        """Whether pages were told nothing for so long that they should look at their clocks.
+
+        Also when all runs are over: a page finds out then that its reader was signed out.
+        """
         return SYSTEM_CLOCK.monotonic_s() - self._told_s >= STALE_S
 
     def _wanted_runs(self, views: Mapping[RunId, RunView]) -> set[RunId]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -155,7 +156,8 @@ class Page(pn.viewable.Viewer):
             also: Called at the end, whatever happened.
 
         Returns:
-            What a button or `pn.state.execute` calls; an error of ours becomes a toast.
+            What a button or `pn.state.execute` calls; an error becomes a toast, with a number that
+            the log has too unless it is one of ours.
         """
 
         async def do(*_: Any) -> None:
@@ -164,9 +166,11 @@ class Page(pn.viewable.Viewer):
             except FLBaseError as error:
                 said = str(error)
                 in_session(lambda: self.toast(said, "error"), also)
-            except BaseException:
-                in_session(lambda: None, also)
-                raise
+            except Exception:
+                number = secrets.token_hex(4)
+                log.exception("error %s in what %s asked", number, self.title)
+                said = f"That did not work; the log says why under error {number}"
+                in_session(lambda: self.toast(said, "error"), also)
             else:
                 in_session(lambda: then(found), also)
 

@@ -91,6 +91,7 @@ class Outcomes:
 
     def __init__(self, most: int = 30) -> None:
         self._most = most
+        self._shown: pd.DataFrame | None = None
         names = ("round", "seconds", "closed_by", "saved", *OUTCOMES)
         self._source = ColumnDataSource({name: [] for name in names})
         self.figure = plain_figure("round", "clients", height=220)
@@ -110,9 +111,9 @@ class Outcomes:
 
     def show(self, rounds: pd.DataFrame) -> None:
         """Show the last of these rounds."""
-        last = rounds.tail(self._most)
-        if list(self._source.data["round"]) == last["round"].to_list():
+        if rounds is self._shown:  # what grew, or is of another run, is another frame
             return
+        self._shown, last = rounds, rounds.tail(self._most)
         self._source.data = {
             "round": last["round"].to_list(),
             "seconds": [f"{value:.3g} s" for value in last["seconds_s"]],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from flnb.core.ids import RunId
+from flnb.store import HIDDEN
 
 if TYPE_CHECKING:
+    from flnb.coordinator.run import Run
     from flnb.dashboards.sources import Source
 
 _MOST_ROWS, _TABLE_S = 10_000_000, 60.0
@@ -76,6 +78,17 @@ def operations(source: Source, most: int = 200) -> pd.DataFrame:
     """The operations log, newest first."""
     query = f"SELECT * FROM operations ORDER BY position DESC LIMIT {most}"  # noqa: S608  # a number of ours
     return _asked(source, query)
+
+
+def aliases(run: Run, *, clients: bool) -> list[dict[str, Any]]:
+    """What names meant, newest first; who gave them and why may quote a client.
+
+    Args:
+        run: The run.
+        clients: Whether whoever asks may be told of single clients.
+    """
+    hidden = {} if clients else dict.fromkeys(("actor", "reason"), HIDDEN)
+    return [row | hidden for row in run.aliases][::-1]
 
 
 def _without_rows(*columns: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Protocol
 from flnb.coordinator import Lab
 from flnb.coordinator.control.connection import Connection
 from flnb.coordinator.run import Run
+from flnb.core.clock import SYSTEM_CLOCK, Clock
 from flnb.core.errors import FLBaseError, UnreachableError
 from flnb.core.ids import RunId
 from flnb.core.view import RunView
@@ -17,6 +18,8 @@ from flnb.store import HIDDEN, RunRecord, Table, aggregates
 
 _MOST_RUNS = 200
 """The newest ones; older ones are found with SQL."""
+_LIST_S = 1.0
+"""So often a coordinator is asked which runs there are; how they stand is heard in between."""
 
 
 class Source(Protocol):
@@ -71,15 +74,19 @@ class Live:
 
     live = True
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.connection, self._clock = connection, clock
+        self._listed, self._listed_s = list[RunId](), -_LIST_S
         self._runs: dict[RunId, Run] = {}
         self.last_write: datetime | None = None
 
     def views(self) -> dict[RunId, RunView]:
         """See `Source`; a run is looked up once, and heard of from then on."""
-        listed = self.connection.runs().ids[:_MOST_RUNS]
-        return {run: self.run(run).view for run in listed}
+        now_s = self._clock.monotonic_s()
+        if now_s - self._listed_s >= _LIST_S:
+            self._listed = list(self.connection.runs().ids[:_MOST_RUNS])
+            self._listed_s = now_s
+        return {run: self.run(run).view for run in self._listed}
 
     def run(self, run: RunId) -> Run:
         """See `Source`."""

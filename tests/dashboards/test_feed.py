@@ -11,7 +11,7 @@ import pytest
 from flnb.coordinator import Lab
 from flnb.core.errors import QueryRefusedError
 from flnb.core.view import Status
-from flnb.dashboards import queries
+from flnb.dashboards import feed, queries
 from flnb.dashboards.access import Person
 from flnb.dashboards.feed import Feed, Sight
 from flnb.dashboards.targets import LabTarget
@@ -49,6 +49,15 @@ def test_the_store_alone_tells_what_a_notebook_tells(sight, lab):
     assert not (lab.path / "metrics.duckdb.wal").exists()
 
 
+def test_pages_are_told_now_and_then_also_when_all_runs_are_over(sight, monkeypatch):
+    monkeypatch.setattr(feed, "STALE_S", 0.0)  # a reader who was signed out is found out then
+    until(lambda: sight.now.standing.kind == "store", "the store is read")
+    told = []
+    sight.on_change(lambda: told.append(sight.now.views))
+    until(lambda: len(told) > 2, "it is told again and again")
+    assert told[0] == told[-1]
+
+
 def test_frames_grow_by_what_was_closed_since(target, lab):
     source, run = target.stored("operator"), lab.run("finished")
     line = queries.line(source, run.id)
@@ -72,20 +81,20 @@ def test_a_viewer_is_told_nothing_of_single_clients(target, lab):
 
 
 def test_all_people_of_a_kind_share_one_look(target):
-    feed = Feed(target)
+    shared = Feed(target)
     try:
-        assert feed.sight(OLE) is feed.sight(Person("ada", "admin", "y"))
-        assert feed.sight(OLE) is not feed.sight(VERA)
+        assert shared.sight(OLE) is shared.sight(Person("ada", "admin", "y"))
+        assert shared.sight(OLE) is not shared.sight(VERA)
     finally:
-        feed.close()
+        shared.close()
 
 
 def test_nothing_of_a_lab_that_is_only_read_stays_open(no_leaks, tmp_path):
     target = LabTarget(Lab.open(tmp_path / "lab"))
-    feed = Feed(target)
-    sight = feed.sight(OLE)
+    shared = Feed(target)
+    sight = shared.sight(OLE)
     until(lambda: sight.now.standing.kind == "store", "the store is read")
-    feed.close()
+    shared.close()
     target.close()
 
 

@@ -29,7 +29,6 @@ from flnb.dashboards.pages.exporting import Exporting
 from flnb.dashboards.pages.naming import Naming, give_back
 from flnb.dashboards.pages.of_run import OfRun
 from flnb.dashboards.pages.rolling_back import RollingBack, refusal
-from flnb.store import Table
 
 _NOTHING = "nothing"
 _NAMES = (
@@ -42,7 +41,7 @@ class _Known:
     """What was found out about the history of a run."""
 
     walk: Walk
-    names: Table
+    names: list[dict[str, Any]]
     chosen: Checkpoint | FLBaseError
 
 
@@ -146,7 +145,8 @@ class Checkpoints(OfRun):
             chosen = walk.checkpoint(which_of(self.at))
         except FLBaseError as error:
             chosen = error
-        return _Known(walk, held.aliases, chosen)
+        names = queries.aliases(held, clients=self.person.may("operator"))
+        return _Known(walk, names, chosen)
 
     def told(self, found: _Known) -> None:
         """See `OfRun`."""
@@ -263,7 +263,7 @@ class Checkpoints(OfRun):
     def _fill_names(self) -> None:
         if self._known is None:
             return
-        given = list(self._known.names)[::-1]
+        given = self._known.names
         times = Counter(one["name"] for one in given if one["kind"] == "alias")
         movable = [name for name, n in times.items() if n > 1]
         if list(self._movable.options) != movable:

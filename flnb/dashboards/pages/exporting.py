@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,9 @@ import panel_material_ui as pmui
 
 from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.core.cards import escape
+from flnb.core.errors import FLBaseError
 from flnb.dashboards.components.panes import html
+from flnb.dashboards.page import in_session
 
 if TYPE_CHECKING:
     from flnb.coordinator.control.connection import Connection
@@ -52,13 +56,23 @@ class Exporting:
             f"<code>flnb ckpt export {escape(self._page.run)} {escape(at)} {escape(name)}</code>"
         )
 
-    def _write(self) -> Path:
+    async def _write(self) -> BytesIO:
+        """The file, made in a thread: the coordinator may take its time."""
+        try:
+            return await asyncio.to_thread(self._file)
+        except FLBaseError as error:
+            said = str(error)
+            in_session(lambda: self._page.toast(said, "error"), None)
+            raise
+
+    def _file(self) -> BytesIO:
         page, checkpoint = self._page, self._checkpoint
         assert checkpoint is not None, "the button is disabled without one"
         run, round_ = page.run_id or page.run, checkpoint.round
-        target = Path(tempfile.mkdtemp(prefix="flnb-export-")) / "model.safetensors"
+        with tempfile.TemporaryDirectory(prefix="flnb-export-") as folder:
 
-        def order(there: Connection) -> Path:
-            return there.attach(run).checkpoint(round_).export(target)
+            def order(there: Connection) -> Path:
+                target = Path(folder) / "model.safetensors"
+                return there.attach(run).checkpoint(round_).export(target)
 
-        return page.orders.give(page.person, order)
+            return BytesIO(page.orders.give(page.person, order).read_bytes())

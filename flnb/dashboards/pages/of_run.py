@@ -9,15 +9,19 @@ from urllib.parse import urlencode
 import panel as pn
 
 from flnb.coordinator.run import Run
+from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import NotFoundError
 from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.page import Page
 from flnb.dashboards.sources import Source
 
+_AGAIN_S = 10.0
+"""Names, branches and clients change without a round; so often they are asked for in any case."""
+
 
 class OfRun(Page):
-    """Shows a run, or why there is none to show; asks again when its head is another."""
+    """Shows a run, or why there is none to show; asks again when its head is another, or it is time."""
 
     promise: ClassVar[str]
     """What will be shown here, for a lab without runs."""
@@ -26,6 +30,7 @@ class OfRun(Page):
         """See `Page`."""
         self._absent = html()
         self._asked: Hashable = None
+        self._asked_s = 0.0
         self._asking = False
         self._parts = self.parts()
         return pn.Column(self._absent, self._parts, sizing_mode="stretch_width", margin=0)
@@ -56,12 +61,14 @@ class OfRun(Page):
         if missing:
             return
         super().fill()
-        if not self._asking and self.stamp != self._asked:
+        old = SYSTEM_CLOCK.monotonic_s() - self._asked_s >= _AGAIN_S
+        if not self._asking and (old or self.stamp != self._asked):
             self.ask_again()
 
     def ask_again(self) -> None:
         """Ask now, whether or not the head moved."""
         self._asked, self._asking = self.stamp, True
+        self._asked_s = SYSTEM_CLOCK.monotonic_s()
         pn.state.execute(self.later(self.ask, self._heard, also=self._done))
 
     @property

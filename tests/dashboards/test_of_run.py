@@ -1,0 +1,102 @@
+"""A page about one run: when it asks again, and what an answer that does not come leaves behind."""
+
+import asyncio
+import logging
+import tempfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from flnb.core.errors import UnreachableError
+from flnb.dashboards import plots, queries
+from flnb.dashboards.access import Person
+from flnb.dashboards.feed import Sight, Snapshot, Standing
+from flnb.dashboards.orders import Orders
+from flnb.dashboards.pages import of_run
+from flnb.dashboards.pages.checkpoints import Checkpoints
+
+pytestmark = pytest.mark.filterwarnings(  # of panel-material-ui, about its own class
+    "ignore:Both 'variant' and 'button_style':PendingDeprecationWarning"
+)
+OLE = Person("ole", "operator", "x")
+
+
+class Still(Sight):
+    """A sight of a lab in which nothing happens."""
+
+    def __init__(self, target):
+        super().__init__(target, "operator")
+        self._source = target.stored("operator")
+        self.now = Snapshot(Standing("store"), self._source.views())
+
+
+class Asking(Checkpoints):
+    """Counts how often it asks."""
+
+    def __init__(self, *about, **state):
+        super().__init__(*about, **state)
+        self.times = 0
+
+    def ask_again(self):
+        self._asked, self.times = self.stamp, self.times + 1
+
+
+@pytest.fixture
+def page(target):
+    made = Asking(Still(target), OLE, Orders(target), run="finished")
+    made.__panel__()
+    made.said = []
+    made.toast = lambda text, kind: made.said.append(text)
+    return made
+
+
+def test_a_page_asks_again_when_it_is_time_although_no_round_was_closed(page, monkeypatch):
+    page.fill()
+    page._asked_s = of_run.SYSTEM_CLOCK.monotonic_s()
+    page.fill()
+    assert page.times == 1
+    monkeypatch.setattr(of_run, "_AGAIN_S", 0.0)
+    page.fill()
+    assert page.times == 2
+
+
+def test_what_fails_in_a_thread_is_said_with_the_number_of_the_log(page, caplog):
+    done = []
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(page.later(lambda: 1 / 0, done.append, also=lambda: done.append("at last"))())
+    (said,) = page.said
+    assert said.rpartition(" ")[2] in caplog.text
+    assert done == ["at last"]
+
+
+def test_a_file_is_made_in_a_thread_and_nothing_of_it_stays(page, lab, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    loops = []
+
+    def give(person, order):
+        with pytest.raises(RuntimeError):
+            loops.append(asyncio.get_running_loop())
+        return order(lab)
+
+    page.orders.give = give
+    page._exporting._checkpoint = lab.run("finished").checkpoint(2)
+    file = asyncio.run(page._exporting._write())
+    assert (isinstance(file, BytesIO), len(file.getvalue()) > 1000) == (True, True)
+    assert (list(Path(tmp_path).iterdir()), loops) == ([], [])
+
+
+def test_a_file_that_cannot_be_had_is_said_in_words(page, lab):
+    page._exporting._checkpoint = lab.run("finished").checkpoint(2)
+    with pytest.raises(UnreachableError):
+        asyncio.run(page._exporting._write())
+    assert "no coordinator holds this lab" in page.said[0]
+
+
+def test_bars_of_another_run_with_the_same_rounds_are_drawn(target, lab):
+    source, run = target.stored("operator"), lab.run("finished")
+    one = queries.rounds(source, queries.line(source, run.id))
+    bars = plots.Outcomes()
+    for accepted in (4, 3):
+        bars.show(one.assign(accepted=accepted))
+        assert list(bars._source.data["accepted"]) == [accepted] * len(one)
