@@ -13,14 +13,15 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import panel as pn
+from bokeh.document import Document
 from bokeh.settings import settings
 
 from flnb.coordinator.run import Run
 from flnb.core import cards
-from flnb.core.errors import AccessRefusedError, FLBaseError, NotFoundError
+from flnb.core.errors import AccessRefusedError, FLBaseError, NotFoundError, UnreachableError
 from flnb.core.ids import RunId
 from flnb.core.view import RunView
-from flnb.dashboards.access import Person
+from flnb.dashboards.access import Person, sees_clients
 from flnb.dashboards.feed import Sight
 from flnb.dashboards.orders import Orders
 from flnb.dashboards.page import Page
@@ -33,6 +34,7 @@ T = TypeVar("T")
 _HEIGHT_PX = 900
 _ONE_TOKEN = secrets.token_urlsafe(32)
 """Stands for whoever runs the cell; no coordinator knows it, and it leaves this process nowhere."""
+_TOLD = frozenset({"tokens", "token", "revoke_token", "invite", "revoke", "quarantine", "release"})
 
 
 class Held:
@@ -41,8 +43,9 @@ class Held:
     Args:
         runs: The runs that are shown.
         ask: Answers SQL.
-        owner: Whom everything else is asked of.
+        role: As whom the notebook holds them; that of its token if they are elsewhere.
         live: Whether somebody drives them.
+        coordinator: Theirs, if the notebook holds it.
     """
 
     name = "this notebook"
@@ -53,10 +56,12 @@ class Held:
         self,
         runs: Callable[[], Mapping[RunId, Run]],
         ask: Callable[..., Table],
-        owner: Any,
+        role: str,
         live: Callable[[], bool],
+        coordinator: Any = None,
     ) -> None:
-        self._runs, self._ask, self._owner, self._live = runs, ask, owner, live
+        self._runs, self._ask, self.role, self._live = runs, ask, role, live
+        self._coordinator = coordinator
 
     @property
     def live(self) -> bool:
@@ -94,7 +99,7 @@ class Held:
 
     def own(self) -> Person:
         """See `Target`: whoever runs the cell."""
-        return Person(getpass.getuser(), getattr(self._owner, "role", "admin"), _ONE_TOKEN)
+        return Person(getpass.getuser(), self.role, _ONE_TOKEN)
 
     def person(self, token: str) -> Person:
         """See `Target`; only links of this process sign in here.
@@ -109,6 +114,16 @@ class Held:
     def close(self) -> None:
         """See `Source`."""
 
+    def __getattr__(self, name: str) -> Any:
+        """What only a coordinator can be told; see `Connection`."""
+        if name not in _TOLD:
+            raise AttributeError(name)
+        if self._coordinator is None:
+            raise UnreachableError(
+                "this page holds one run and not its coordinator", hint="coord.panel() holds both"
+            )
+        return getattr(self._coordinator, name)
+
 
 class Given(Orders):
     """Orders of whoever runs the cell: the objects are in his hand already.
@@ -118,7 +133,7 @@ class Given(Orders):
     """
 
     def __init__(self, held: Held) -> None:
-        super().__init__(held)  # type: ignore[arg-type]  # nobody is connected to
+        super().__init__(held)
         self._held = held
 
     def give(self, _person: Person, order: Callable[[Any], T]) -> T:
@@ -128,17 +143,29 @@ class Given(Orders):
 
 def run_page(run: Run) -> InCell:
     """The page Rounds of a run."""
+    return _shown(Rounds, _held_run(run), run=run.name)
+
+
+def coordinator_page(coordinator: Any) -> InCell:
+    """The page Overview of a coordinator, here or elsewhere."""
+    return _shown(Overview, _held_coordinator(coordinator))
+
+
+@functools.cache
+def _held_run(run: Run) -> Held:
+    """The same each time, so that a cell that is run again starts no second server."""
     live = (
         (lambda: True)
         if not hasattr(run.source, "follow")
         else (lambda: not run.status.over or run.driven_here)
     )
-    held = Held(lambda: {run.id: run}, run.source.ask, run, live)
-    return _shown(Rounds, held, run=run.name)
+    role = getattr(run.source, "role", "admin")  # of a run elsewhere, that of the token
+    return Held(lambda: {run.id: run}, run.source.ask, role, live)
 
 
-def coordinator_page(coordinator: Any) -> InCell:
-    """The page Overview of a coordinator, here or elsewhere."""
+@functools.cache
+def _held_coordinator(coordinator: Any) -> Held:
+    """The same each time, as for a run."""
     here = getattr(coordinator, "lab", None)
     owner = here if here is not None else coordinator
     known: dict[RunId, Run] = {}
@@ -151,7 +178,8 @@ def coordinator_page(coordinator: Any) -> InCell:
         return {one: known[one] for one in listed}
 
     live = (lambda: coordinator.running) if here is not None else (lambda: coordinator.connected)
-    return _shown(Overview, Held(runs, owner.sql, owner, live))
+    role = getattr(coordinator, "role", "admin")
+    return Held(runs, owner.sql, role, live, coordinator)
 
 
 def _shown(kind: type[Page], held: Held, **state: str) -> InCell:
@@ -177,10 +205,17 @@ class InCell(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         """The page itself, filled as things happen."""
-        sight = Sight(self._held, "operator")  # type: ignore[arg-type]  # all of a target that a sight needs
+        role = "operator" if sees_clients(self._held.role) else "viewer"
+        sight = Sight(self._held, role)
         page = self._kind(sight, self._held.own(), Given(self._held), **self._state)
         layout = page.__panel__()
-        sight.on_change(page.fill, self._state.get("run"))
+        document = pn.state.curdoc
+        if document is None or document.session_context is None:
+            sight.on_change(page.fill, self._state.get("run"))
+        else:  # a session's document is changed on its own loop, and ends with it
+            sight.on_change(_on_loop_of(document, page.fill), self._state.get("run"))
+            ending = functools.partial(threading.Thread, target=sight.close, daemon=True)
+            pn.state.on_session_destroyed(lambda _: ending().start())
         sight.start()
         return layout
 
@@ -200,6 +235,13 @@ class InCell(pn.viewable.Viewer):
         )
 
 
+def _on_loop_of(document: Document, do: Callable[[], None]) -> Callable[[], None]:
+    def on_loop() -> None:
+        document.add_next_tick_callback(do)
+
+    return on_loop
+
+
 class _Served:
     """A server of pages in a thread of this process.
 
@@ -210,7 +252,7 @@ class _Served:
     def __init__(self, held: Held) -> None:
         settings.resources = "server"  # nothing from outside
         pn.config.param.update(notifications=True, reconnect=True, throttled=True)
-        self._pages = Pages(held, Settings(), Given(held))  # type: ignore[arg-type]  # as above
+        self._pages = Pages(held, Settings(), Given(held))
         self._ready = threading.Event()
         threading.Thread(target=self._serve, name="flnb-pages", daemon=True).start()
         self._ready.wait()

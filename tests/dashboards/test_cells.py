@@ -9,7 +9,7 @@ import pytest
 
 import flnb
 from flnb.core import pages
-from flnb.core.errors import PlanError
+from flnb.core.errors import PlanError, UnreachableError
 from flnb.dashboards.access import Person
 from flnb.dashboards.cells import Given, Held
 from tests.dashboards.test_feed import until
@@ -71,9 +71,36 @@ def test_without_the_link_of_the_cell_nobody_sees_the_page(lab):
 
 def test_a_button_in_a_cell_acts_on_the_run_that_is_held(lab):
     run = lab.run("finished")
-    held = Held(lambda: {run.id: run}, run.source.ask, run, lambda: True)
+    held = Held(lambda: {run.id: run}, run.source.ask, "admin", lambda: True)
     me = Person("me", "admin", "")
     assert Given(held).give(me, lambda there: there.attach(run.id)) is run
+    with pytest.raises(UnreachableError, match="not its coordinator"):
+        Given(held).give(me, lambda there: there.tokens)
+
+
+def test_a_viewer_sees_in_a_cell_what_a_viewer_may(lab):
+    with flnb.Coordinator(flnb.open(lab.path)) as coordinator:
+        coordinator.listen()
+        grant = coordinator.token("vera", role="viewer")
+        with flnb.connect(grant.text) as there:
+            shown = there.attach("finished").panel()
+            layout = shown.__panel__()
+            until(lambda: "finished" in words_of(layout), "the page is filled")
+            until(lambda: "Accuracy of the global model" in words_of(layout), "its curve is there")
+            assert shown._held.own().role == "viewer"
+
+
+def test_a_coordinator_in_a_cell_is_told_everything_that_it_can_do(lab):
+    with flnb.Coordinator(flnb.open(lab.path)) as coordinator:
+        held = coordinator.panel()._held
+        tokens = Given(held).give(held.own(), lambda there: there.tokens)
+        assert [one.name for one in tokens] == [one.name for one in coordinator.tokens]
+
+
+def test_a_cell_that_is_run_again_starts_no_second_server(lab):
+    run = lab.run("finished")
+    first, again = (frame_of(run.panel())[1].partition("sign-in")[0] for _ in range(2))
+    assert first == again
 
 
 def test_without_panel_a_page_says_what_to_install(monkeypatch, lab):

@@ -67,6 +67,11 @@ class DistantRun:
         return False
 
     @property
+    def role(self) -> str:
+        """As whom the run is held."""
+        return self._wire.greeting.role
+
+    @property
     def later(self) -> Later | None:
         """See `RunSource`."""
         return self._wire.later
