@@ -147,3 +147,18 @@ def test_an_address_brings_everything_back(visit, past):
     page.go_back()
     page.get_by_text("9 of finished").wait_for()
     assert page.complaints == []
+
+
+def test_somebody_signs_in_with_a_pass_in_the_form(browser, past):
+    token = token_of(past.lab, "leo", "viewer")
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{past.address}rounds?run=finished")
+    page.get_by_label("Token or pass").fill("guessed")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("alert").wait_for()
+    page.get_by_label("Token or pass").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_text("viewer: leo").wait_for()
+    page.get_by_text("round complete").first.wait_for()
+    context.close()

@@ -92,9 +92,9 @@ class Clients(OfRun):
         self._on = pmui.Button(label="Next", size="small", variant="outlined", margin=0)
         self._back.on_click(lambda _: self._turn(-1))
         self._on.on_click(lambda _: self._turn(1))
-        self.param.watch(lambda _: self._reset(), ["find", "sort"])
-        self.param.watch(lambda _: self.fill(), "page")
-        self.param.watch(lambda _: self.ask_again(), "colour")
+        self.param.watch(lambda *_: self._reset(), ["find", "sort"])
+        self.param.watch(lambda *_: self.fill(), "page")
+        self.param.watch(lambda *_: self.ask_again(), "colour")
         inviting = Inviting(self)
         strip = pn.Column(
             colour,

@@ -63,8 +63,8 @@ class Compare(Page):
         self._hint, self._legend, self._settings = html(), html(), html()
         self._last, self._code = html(), html()
         self._overlay = Overlay()
-        self.param.watch(lambda _: self._again(), "runs")
-        self.param.watch(lambda _: self.fill(), ["metric", "x", "log_y"])
+        self.param.watch(lambda *_: self._again(), "runs")
+        self.param.watch(lambda *_: self.fill(), ["metric", "x", "log_y"])
         chart = pn.Column(
             pn.FlexBox(self._metric, axis, scale, gap="16px", align_items="center", margin=(8, 0)),
             self._legend,

@@ -51,7 +51,7 @@ class Overview(Page):
             self.param.find, label="Find runs", description="",
             placeholder="name, branch or status", size="small", width=280, margin=0,
         )  # fmt: skip
-        self.param.watch(lambda _: self.fill(), "find")
+        self.param.watch(lambda *_: self.fill(), "find")
         return pn.Column(
             self.pane("", self._attention, self._fill_attention),
             pn.FlexBox(box, justify_content="space-between", margin=(0, 0, 8, 0)),

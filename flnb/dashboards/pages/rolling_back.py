@@ -45,7 +45,7 @@ class RollingBack:
             label="Name of the branch, to be sure", sizing_mode="stretch_width", margin=(8, 0)
         )
         for box in (self._reason, self._name):
-            box.param.watch(lambda _: self._weigh(), ["value", "value_input"])
+            box.param.watch(lambda *_: self._weigh(), ["value", "value_input"])
         self.dialog = Dialog(
             "Roll back",
             [self._moved, self._told, self._reason, self._name],

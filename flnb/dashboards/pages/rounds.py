@@ -213,11 +213,15 @@ class Rounds(Page):
 
 
 def _happened(events: Any) -> str:
-    """The newest events as a table that scrolls."""
+    """The newest events as a table that scrolls; viewers are told of no clients."""
     if not len(events):
         return states.empty("What happens in each round will be listed here.")
     rows = [
-        (one.round, glance.words(one.kind), " ".join(filter(None, (one.client, one.detail))))
+        (
+            one.round,
+            glance.words(one.kind),
+            " ".join(filter(None, (getattr(one, "client", ""), one.detail))),
+        )
         for one in events.tail(_EVENTS).iloc[::-1].itertuples()
     ]
     columns = (Column("Round", "n"), Column("What"), Column("More", "wrap"))

@@ -100,7 +100,7 @@ class System(Page):
                 words.moment(one.at.to_pydatetime(), now),
                 one.actor,
                 one.verb,
-                " · ".join(filter(None, (one.run, one.branch))) or "the lab",
+                _about(one),
                 one.reason,
             )
             for one in log.itertuples()
@@ -114,3 +114,9 @@ class System(Page):
 
 def _shown(known: Any) -> Html | str:
     return fact_table(known.items()) if isinstance(known, Mapping) else str(known)
+
+
+def _about(one: Any) -> str:
+    """Which branch of which run something was done to; what is missing in a frame is no text."""
+    named = [part for part in (one.run, one.branch) if isinstance(part, str) and part]
+    return " · ".join(named) or "the lab"

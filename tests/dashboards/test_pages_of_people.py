@@ -1,0 +1,33 @@
+"""What pages show to viewers, and of what concerns the whole lab."""
+
+import pandas as pd
+import pytest
+
+from flnb.dashboards import queries
+from flnb.dashboards.pages.rolling_back import RollingBack
+from flnb.dashboards.pages.rounds import _happened
+from flnb.dashboards.pages.system import _about
+from flnb.dashboards.sources import Stored
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_events_are_shown_to_every_role(lab, role):
+    source = Stored(lab, role)
+    line = queries.line(source, lab.run("finished").id)
+    shown = _happened(queries.events(source, line, 0, 10))
+    source.close()
+    assert "round complete" in shown
+
+
+def test_what_was_done_to_the_whole_lab_is_said_to_be_so(lab):
+    table = pd.DataFrame({"run": ["first", None, float("nan")], "branch": ["main", None, "x"]})
+    assert [_about(one) for one in table.itertuples()] == ["first · main", "the lab", "x"]
+
+
+def test_both_ways_of_typing_a_reason_at_once_are_heard(lab):
+    class OnePage:
+        view = None
+
+    rolling = RollingBack(OnePage())
+    rolling._reason.param.update(value="because", value_input="because")
+    assert rolling.dialog.deed.disabled
