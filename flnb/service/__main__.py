@@ -20,6 +20,7 @@ from flnb.service.app import make_app
 from flnb.service.events.protocol import Sockets
 from flnb.service.gateway import Gateway
 from flnb.service.logs import configure
+from flnb.service.patience import Patient
 from flnb.service.settings import ServiceSettings
 
 _GRACE_S = 2
@@ -48,6 +49,7 @@ async def serve(settings: ServiceSettings) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        http=Patient,
         ws=Sockets,
         ws_max_size=_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # each socket would pack the same bytes again

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flnb.core.errors import PlanError
+from flnb.service.events import listeners
 from flnb.service.events.event import Event
 from flnb.service.events.listeners import NOT_NOW, Listener
 from flnb.service.events.ring import Ring
@@ -120,3 +121,16 @@ def test_what_the_next_event_says_as_well_is_left_out_when_much_waits():
         return [event.kind for event in await heard(listener)]
 
     assert asyncio.run(listen()) == ["round_complete"] * 7
+
+
+def test_who_catches_up_and_reads_nothing_keeps_others_waiting_for_a_while_only(monkeypatch):
+    monkeypatch.setattr(listeners, "_READS_S", 0.05)
+
+    async def catches_up():
+        listener = Listener(10)
+        listener.begin(sequence([True] * 300), Cursor(0, 0, LAB))
+        async with asyncio.timeout(5):
+            await listener.room()
+        return await listener.ended
+
+    assert asyncio.run(catches_up()) == (NOT_NOW, "too slow: 300 events wait")

@@ -14,6 +14,8 @@ NOT_NOW, TOKEN, FORBIDDEN = 1013, 4001, 4003
 """Codes with which a socket is closed: come back later; the token is not good, do not come back with it; the
 role, or what was asked for, does not fit."""
 _ROOM, _MOST_BYTES = 256, 2_000_000
+_READS_S = 10.0
+"""How long others wait for somebody who catches up and does not read."""
 _PASSING = frozenset(["round_started", "round_update", "heartbeat"])
 """The next one of these says what the last one did."""
 
@@ -78,10 +80,15 @@ class Listener:
         self._put(Event.of("pong", "", "{}", self._stands))
 
     async def room(self) -> None:
-        """Wait until little waits to be sent."""
+        """Wait until little waits to be sent; who reads nothing meanwhile has to go."""
         while len(self._waiting) > _ROOM:
             self._room.clear()
-            await self._room.wait()
+            try:
+                async with asyncio.timeout(_READS_S):
+                    await self._room.wait()
+            except TimeoutError:
+                self.end(NOT_NOW, f"too slow: {len(self._waiting)} events wait")
+                return
 
     async def next(self) -> Event:
         """The next event to send."""
