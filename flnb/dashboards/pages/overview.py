@@ -46,7 +46,6 @@ class Overview(Page):
     def build(self) -> pn.viewable.Viewable:
         """See `Page`."""
         self._attention, self._runs = html(), html(states.loading("the runs", 240))
-        self._count = html()
         box = pmui.TextInput.from_param(
             self.param.find, label="Find runs", description="",
             placeholder="name, branch or status", size="small", width=280, margin=0,
