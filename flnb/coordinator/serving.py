@@ -62,12 +62,14 @@ class HttpPlace:
 
     @property
     def hosts(self) -> list[str]:
-        """What requests may call it: `host:port`."""
+        """What requests may call it: `host:port`, in small letters."""
         names = [self.host]
         if self.is_loopback:
             names += ["localhost", "127.0.0.1", "::1"]
-        told = dict.fromkeys(f"[{name}]" if ":" in name else name for name in names)
-        return [f"{name}:{self.port}" for name in told]
+        told = dict.fromkeys(f"[{name}]" if ":" in name else name.lower() for name in names)
+        # A browser does not say the port that its scheme has anyway.
+        bare = told if self.port == (80 if self.is_loopback else 443) else ()
+        return [*(f"{name}:{self.port}" for name in told), *bare]
 
     def is_met_by(self, there: HttpPlace) -> bool:
         """Whether what is served there is what this place asks for; port 0 is any port."""

@@ -87,6 +87,12 @@ def test_elsewhere_than_on_loopback_nothing_is_served_in_the_clear(lab, host, wh
         serving.Served(flnb.open(lab).store, Place(), HttpPlace(0, host))
 
 
+def test_it_knows_its_name_as_browsers_say_it():
+    assert HttpPlace(443, "Lab.Example").hosts == ["lab.example:443", "lab.example"]
+    assert HttpPlace(8443, "lab.example").hosts == ["lab.example:8443"]
+    assert {"127.0.0.1:80", "localhost"} < set(HttpPlace(80).hosts)
+
+
 def test_it_ends_with_its_coordinator_and_takes_its_tokens_along(tmp_path, until):
     with flnb.Coordinator(tmp_path / "lab", http_port=0) as coordinator:
         assert healthy(coordinator)
