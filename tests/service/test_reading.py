@@ -50,7 +50,8 @@ def test_a_round_has_its_clients_for_operators_and_none_for_viewers(calls):
 
 def test_a_round_goes_by_the_name_of_its_run_too(calls):
     (newest, *_) = items(calls("viewer").get("/api/rounds", params={"run": "first"}))
-    assert calls("viewer").get("/api/rounds/first.1.4").json()["id"] == newest["id"]
+    for name in ("first.1.4", "first@head"):
+        assert calls("viewer").get(f"/api/rounds/{name}").json()["id"] == newest["id"]
 
 
 def test_what_a_client_did_is_told_round_by_round_even_of_simulated_ones(calls):

@@ -23,7 +23,7 @@ from flnb.store import TABLES
 _ROWS, _SECONDS, _SHOWN = 10_000, 5.0, 200
 _FOR_VIEWERS = {"runs", "rounds", "metrics", "events"}
 _EXAMPLES = {
-    "Accuracy by round": "SELECT round, value FROM metrics WHERE metric = 'accuracy' AND scope = 'central' ORDER BY round",
+    "Accuracy of the newest run": "SELECT branch, round, value FROM metrics WHERE metric = 'accuracy' AND scope = 'central' AND run = (SELECT run FROM runs ORDER BY created_at DESC LIMIT 1) ORDER BY branch, generation, round",
     "Slowest rounds": "SELECT run, round, seconds_s, closed_by FROM rounds ORDER BY seconds_s DESC LIMIT 20",
     "What was lost": "SELECT run, sum(lost) AS lost, sum(late) AS late, sum(refused) AS refused FROM rounds GROUP BY run",
 }

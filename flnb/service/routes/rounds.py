@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from flnb.service.callers import Token, Way
-from flnb.service.naming import RoundName, round_id, round_of, run_of
+from flnb.service.naming import RoundName, round_id, round_of, run_of, version_of
 from flnb.service.paging import Page, Part, part
 from flnb.service.reading import told
 from flnb.service.shapes.rounds import Round, RoundDetail
@@ -39,7 +39,7 @@ async def rounds(
 @router.get("/{round}")
 async def round_in_full(way: Way, token: Token, round: RoundName) -> RoundDetail:
     """A closed round, also one that a roll back left behind; with its clients for operators."""
-    found = await told(way, token, "RoundAt", round_of(round))
+    found = await told(way, token, "RoundAt", await version_of(way, token, round))
     closing = json.loads(found.pop("closing"))
     rows = {"clients": _clients(closing), "events": _rows(closing["events"])}
     return RoundDetail(id=round_id(found), **found | rows)
