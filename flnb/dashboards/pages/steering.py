@@ -37,7 +37,13 @@ class Steering:
         self._name = pmui.TextInput(label="Name of the branch", placeholder="bolder", width=320)
         self._branching = Dialog(
             "Branch from the newest commit",
-            [html("<p>Both go on from there side by side; nothing is copied.</p>"), self._name],
+            [
+                html(
+                    "<p>It begins where the run is and rests until it is resumed; nothing is copied. "
+                    "To begin elsewhere, or with other settings: Checkpoints.</p>"
+                ),
+                self._name,
+            ],
             "Make the branch",
             self._make_branch,
         )
