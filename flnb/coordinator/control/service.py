@@ -46,10 +46,6 @@ _LOOKS = frozenset(
         "Vitals",
         "Clients",
         "Tokens",
-        "History",
-        "Checkpoint",
-        "Aliases",
-        "Preview",
         "RunPage",
         "RoundPage",
         "RoundAt",
@@ -59,7 +55,20 @@ _LOOKS = frozenset(
 )
 """What changes nothing and is answered from the state database in a moment."""
 _QUESTIONS = frozenset(
-    ["Sql", "Model", "Diff", "Export", "Replay", "Expiry", "Verify", "ClientPage"]
+    [
+        "Sql",
+        "Model",
+        "History",
+        "Checkpoint",
+        "Diff",
+        "Export",
+        "Aliases",
+        "Preview",
+        "Replay",
+        "Expiry",
+        "Verify",
+        "ClientPage",
+    ]
 )
 """What changes nothing and may take long."""
 
