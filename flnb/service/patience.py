@@ -34,12 +34,13 @@ class Patient(H11Protocol):
     def _look(self) -> None:
         if self.transport.get_protocol() is not self:
             return  # it is a WebSocket by now
-        idle = self.cycle is None or self.cycle.response_complete
-        asks_nothing = idle and self._idle and self.cycle is self._answered
+        cycle: RequestResponseCycle | None = self.cycle
+        idle = cycle is None or cycle.response_complete
+        asks_nothing = idle and self._idle and cycle is self._answered
         unsent = self.transport.get_write_buffer_size()
         self._still = self._still + 1 if unsent and unsent == self._unsent else 0
         if (asks_nothing and not unsent) or self._still >= _STILL_LOOKS:
             self.transport.abort()
             return
-        self._answered, self._idle, self._unsent = self.cycle, idle, unsent
+        self._answered, self._idle, self._unsent = cycle, idle, unsent
         self._looking = self.loop.call_later(_LOOK_S, self._look)
