@@ -20,6 +20,7 @@ class Turns:
         self._all, self._of_one = asyncio.Semaphore(at_once), of_one or at_once
         self._mine: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         """Of those who wait or are at it."""
+        self.n_waiting = 0
 
     @contextlib.asynccontextmanager
     async def turn(self, caller: str) -> AsyncIterator[None]:
@@ -27,5 +28,11 @@ class Turns:
         mine = self._mine.get(caller)
         if mine is None:
             mine = self._mine[caller] = asyncio.Semaphore(self._of_one)
-        async with mine, self._all:
-            yield
+        waits = True
+        self.n_waiting += 1
+        try:
+            async with mine, self._all:
+                self.n_waiting, waits = self.n_waiting - 1, False
+                yield
+        finally:
+            self.n_waiting -= waits

@@ -59,6 +59,7 @@ def test_questions_that_take_long_keep_neither_lists_nor_other_people_waiting(
     until(lambda: len(thinking) == 3)
     for path in ("/api/health", "/api/runs", "/api/rounds", "/api/status", "/metrics"):
         assert asks("viewer").get(path, timeout=20).status_code == 200
+    until(lambda: 'flnb_waiting{queue="questions"} 1.0' in asks("viewer").get("/metrics").text)
     assert thinking == ["greedy"] * 3
     questions("another", 1)
     until(lambda: thinking == [*["greedy"] * 3, "another"])

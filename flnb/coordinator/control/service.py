@@ -177,7 +177,8 @@ class ControlService:
             "questions": self._questions,
             "tokens": self._tokens,
         }
-        return {name: pool._work_queue.qsize() for name, pool in pools.items()}
+        waiting = {name: pool._work_queue.qsize() for name, pool in pools.items()}
+        return waiting | {"questions": waiting["questions"] + self._turns.n_waiting}
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await _done(self._looking, work, *arguments)
