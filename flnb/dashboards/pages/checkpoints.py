@@ -70,9 +70,9 @@ class Checkpoints(OfRun):
         self._other = pmui.Select(label="Compare with", options=[_NOTHING], size="small", width=280, margin=0)  # fmt: skip
         self._choice.param.watch(lambda event: self._choose("at", event), "value")
         self._other.param.watch(lambda event: self._choose("against", event), "value")
-        self.param.watch(lambda _: self.ask_again(), "at")
-        self.param.watch(lambda _: self._compare(), "against")
-        self.param.watch(lambda _: self.fill(), "page")
+        self.param.watch(lambda *_: self.ask_again(), "at")
+        self.param.watch(lambda *_: self._compare(), "against")
+        self.param.watch(lambda *_: self.fill(), "page")
         self._rolling, self._branching = RollingBack(self), Branching(self)
         self._naming, self._exporting = Naming(self), Exporting(self)
         detail = pn.Column(
