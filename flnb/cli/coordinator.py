@@ -11,7 +11,6 @@ import typer
 
 from flnb.cli import output
 from flnb.cli.output import AsJson
-from flnb.core.errors import PlanError
 
 if TYPE_CHECKING:
     from flnb.coordinator import Coordinator
@@ -128,6 +127,8 @@ def serve(
 
 
 def _log_as_json() -> None:
+    from flnb.core.errors import PlanError
+
     try:
         from flnb.service.logs import configure
     except ModuleNotFoundError as error:

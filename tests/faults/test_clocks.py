@@ -7,7 +7,7 @@ import pytest
 
 import flnb
 import flnb.transport
-from flnb.coordinator.remote.session import Session
+from flnb.coordinator.remote.session import ClientSession
 from tests.e2e.remote_client import plan, task
 from tests.faults.lanes import NAMES, miscounted
 from tests.faults.test_kills import ended
@@ -21,13 +21,13 @@ TOKEN_S, ROUNDS = 1.5, 4
 def test_clocks_that_are_an_hour_off_change_nothing(nursery, tmp_path, monkeypatch):
     short = partial(flnb.transport.Limits, token_lifetime_s=TOKEN_S)
     monkeypatch.setattr("flnb.transport.Limits", short)
-    clients, renewed, real = [], [], Session.renewed
+    clients, renewed, real = [], [], ClientSession.renewed
 
     def noted(self, *token):
         renewed.append(self.client)
         real(self, *token)
 
-    monkeypatch.setattr(Session, "renewed", noted)
+    monkeypatch.setattr(ClientSession, "renewed", noted)
     with flnb.Coordinator(tmp_path / "lab") as coordinator:
         coordinator.listen(tls=True)
         for name, hours in zip(NAMES, (1, -1), strict=True):

@@ -63,7 +63,7 @@ def caller(url, token=None, **more):
     return httpx.Client(base_url=url, headers=headers, **{"timeout": 30} | more)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)  # tests elsewhere look at what is drawn
 def _quiet():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLNB_PROGRESS", "off")

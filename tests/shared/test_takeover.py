@@ -179,7 +179,12 @@ def test_nothing_is_swept_of_a_lab_that_was_lost_meanwhile(
     monkeypatch.setattr(
         StateStore, "expire", lambda *_: postgres.do("UPDATE lab SET epoch = 2", state_url)
     )
-    monkeypatch.setattr(expiring, "sweep", lambda *_: swept.append(1))
+
+    def sweep(*_, held):
+        held()
+        swept.append(1)
+
+    monkeypatch.setattr(expiring, "sweep", lambda *given: sweep(*given[:-1], held=given[-1]))
     with store.lease():
         postgres.do("INSERT INTO epochs SELECT 2, 'other', 7, 'b', since FROM epochs", state_url)
         with pytest.raises(LabLostError):

@@ -62,7 +62,7 @@ async def test_while_an_order_is_worked_out_its_token_must_hold(wire):
 
 
 async def test_a_watch_of_which_nothing_is_heard_is_given_up(wire, monkeypatch):
-    monkeypatch.setattr("flnb.transport.answering.Watch._holds", asyncio.Event().wait)
+    monkeypatch.setattr("flnb.transport.answering.Watchdog._holds", asyncio.Event().wait)
     async with controlled(wire, lease_s=0.2) as (_, link):
         heard = link.listen("Watch", pb.WatchRequest(protocol=PROTOCOL))
         assert await anext(heard)

@@ -42,7 +42,9 @@ class RollingBack:
             label="Reason, kept in the log", sizing_mode="stretch_width", margin=(8, 0)
         )
         self._name = pmui.TextInput(
-            label="Name of the run, to be sure: many rounds leave", sizing_mode="stretch_width", margin=(8, 0)
+            label="Name of the run, to be sure: many rounds leave",
+            sizing_mode="stretch_width",
+            margin=(8, 0),
         )
         for box in (self._reason, self._name):
             box.param.watch(lambda *_: self._weigh(), ["value", "value_input"])
