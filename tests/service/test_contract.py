@@ -67,7 +67,6 @@ def keep_their_word(served, described):
     return call_all
 
 
-@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # schemathesis does
 def test_every_endpoint_keeps_its_word(keep_their_word, described):
     answers = keep_their_word(bounds(8, derandomize=True))
     paths = described.raw_schema["paths"].items()
@@ -77,7 +76,6 @@ def test_every_endpoint_keeps_its_word(keep_their_word, described):
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # as above
 def test_every_endpoint_keeps_its_word_however_long_one_looks(keep_their_word):
     keep_their_word(bounds(100, derandomize=False))
 
