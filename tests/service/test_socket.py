@@ -75,7 +75,6 @@ def test_a_listener_hears_a_snapshot_then_every_round_in_order(
     until(lambda: ear.rounds == [1, 2, 3, 4])
     until(lambda: ear.of("run_changed")[-1]["status"] == "finished")
     assert ear.types[0] == "snapshot"
-    assert "round_started" in ear.types
     assert {event["run"] for event in ear.events if event["type"] == "round_complete"} == {run.name}
     again = ears.open(url, token("viewer"), cursor=ear.durable[0][1])
     until(lambda: len(again.durable) == len(ear.durable) - 1)
@@ -200,3 +199,13 @@ def test_fifty_at_once_hear_the_same_in_the_same_order(coord, url, ears, token, 
     for ear in crowd:
         ear.hang_up()
     until(lambda: len(sockets_of(coord)) == 0)
+
+
+def test_a_listener_hears_that_a_round_is_open(coord, url, ears, token, plan, task, until):
+    ear = ears.open(url, token())
+    until(lambda: ear.events)
+    run = coord.run(plan.replace(rounds=100_000), task)
+    until(lambda: ear.of("round_started"))  # of quick rounds, one in so many is looked at
+    run.stop()
+    opened = ear.of("round_started")[0]
+    assert (opened["run_id"], opened["invited"]) == (run.id, 4)

@@ -132,11 +132,13 @@ class Hub:
         Raises:
             FLBaseError: The coordinator refuses, or is gone.
         """
+        asked_s = SYSTEM_CLOCK.monotonic_s()
         async with self._looking:
-            now_s = SYSTEM_CLOCK.monotonic_s()
-            if self._snapshot is None or now_s - self._snapshot[0] > _FRESH_S:
+            # Who waited while one was made takes it, however long that took: else each makes its own.
+            if self._snapshot is None or self._snapshot[0] < asked_s - _FRESH_S:
+                began_s = SYSTEM_CLOCK.monotonic_s()
                 async with contextlib.aclosing(self.hear(None)) as events:
-                    self._snapshot = now_s, await anext(events)
+                    self._snapshot = began_s, await anext(events)
             return self._snapshot[1]
 
     async def _all_there(self) -> None:
