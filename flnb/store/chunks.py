@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from blake3 import blake3
-
-from flnb.core.errors import DamagedError
-from flnb.tensors import aligned
 
 Groups = Mapping[str, np.ndarray]
 """Group name to a flat array: `parameters` (float32), `integers` (int64), `optimiser` (uint8) …"""
@@ -26,12 +23,8 @@ Checksums = Mapping[str, Sequence[str | int]]
 not written again, and one that was damaged is known; whether somebody changed a model on purpose
 is told by the digest in the rows. Early commits hold a CRC-32 instead, a number."""
 CHUNK_BYTES = 1 << 20
-CHUNK_NOTE = "chunk "
-"""Begins the note on an error that says which chunk was being read."""
 _AT_ONCE = 16
-"""Chunks that are read or written at the same time: each is in memory once more meanwhile."""
-_PIECE = 64
-"""Chunks that an observer gets together."""
+"""Chunks that are written at the same time: each is in memory once more meanwhile."""
 _SUM_BYTES = 16
 """128 bits: among all chunks that were ever written no two are alike by chance."""
 
@@ -146,75 +139,6 @@ def first_difference(groups: Groups, sums: Checksums) -> str:
             if found != expected:
                 return f"chunk {index} of {name}"
     return ""
-
-
-def read_arrays(
-    store: Any,
-    arrays: Mapping[str, Any],
-    observe: Callable[[np.ndarray], object] | None = None,
-    *,
-    limit_s: float | None = None,
-) -> dict[str, np.ndarray]:
-    """Read Zarr arrays into memory that starts on 64 bytes.
-
-    Args:
-        store: The Zarr store that they lie in.
-        arrays: By name, as Zarr opens them.
-        observe: Called with every piece in order, in a thread of its own while the next piece is
-            read: a digest costs as much time as the disk.
-        limit_s: Longest wait for a chunk.
-
-    Raises:
-        DamagedError: A chunk is missing; says which.
-        TimeoutError: A chunk did not come.
-    """
-    from zarr.core.sync import sync
-
-    found = {name: aligned(array.size, array.dtype) for name, array in arrays.items()}
-    observed = []
-    with ThreadPoolExecutor(1, thread_name_prefix="flnb-observer") as beside:
-        for name, values in found.items():
-            size = arrays[name].chunks[0]
-            for start in range(0, values.size, _PIECE * size):
-                piece = values[start : start + _PIECE * size]
-                sync(_get(store, name, piece, start // size, size, limit_s=limit_s))
-                if observe is not None:
-                    observed.append(beside.submit(observe, piece))
-    for each in observed:
-        each.result()  # an error of the observer is the caller's
-    return found
-
-
-async def _get(
-    store: Any, name: str, piece: np.ndarray, first: int, size: int, *, limit_s: float | None
-) -> None:
-    """Read consecutive chunks of an array, several at a time."""
-    from zarr.buffer import default_buffer_prototype
-
-    prototype, turns = default_buffer_prototype(), asyncio.Semaphore(_AT_ONCE)
-
-    async def chunk(index: int, target: np.ndarray) -> None:
-        try:
-            async with turns, asyncio.timeout(limit_s):
-                buffer = await store.get(f"{name}/c/{first + index}", prototype)
-        except Exception as error:
-            error.add_note(f"{CHUNK_NOTE}{first + index} of {name}")
-            raise
-        if buffer is None or len(buffer) != size * piece.itemsize:
-            raise DamagedError(f"chunk {first + index} of {name} is missing or torn")
-        target[:] = buffer.as_numpy_array().view(target.dtype)[: target.size]
-
-    starts = range(0, piece.size, size)
-    reads = [
-        asyncio.ensure_future(chunk(index, piece[start : start + size]))
-        for index, start in enumerate(starts)
-    ]
-    try:
-        await asyncio.gather(*reads)
-    finally:
-        for read in reads:
-            read.cancel()  # of one that failed, the others must not go on behind its back
-        await asyncio.wait(reads)
 
 
 async def _put(

@@ -16,7 +16,7 @@ to which `reset` never returns.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,7 +27,6 @@ from flnb.core import RunId, failpoints
 from flnb.core.errors import CommitConflictError, DamagedError, NotFoundError
 from flnb.store.causes import is_damage, look_up, names_no_snapshot, words
 from flnb.store.chunks import (
-    CHUNK_NOTE,
     Checksums,
     Form,
     Groups,
@@ -35,15 +34,16 @@ from flnb.store.chunks import (
     first_difference,
     flat,
     forms,
-    read_arrays,
     write_chunks,
 )
 from flnb.store.disk import write_out
 from flnb.store.fencing import check_epoch, put_under_mark
+from flnb.store.filling import CHUNK_NOTE, Observe, Place, read_arrays
 from flnb.store.ordering import commit_in_order
 from flnb.store.place import HistoryPlace
 from flnb.store.repository import FIRST_BRANCH, exclusive, open_repository, plain_errors
 from flnb.store.silence import Wait
+from flnb.tensors import aligned
 
 if TYPE_CHECKING:
     from icechunk import Repository, Session
@@ -127,7 +127,9 @@ class History:
         self,
         snapshot: str,
         names: Sequence[str] | None = None,
-        observe: Callable[[np.ndarray], object] | None = None,
+        observe: Observe | None = None,
+        *,
+        place: Place = aligned,
     ) -> dict[str, np.ndarray]:
         """Read a version back.
 
@@ -135,7 +137,8 @@ class History:
             snapshot: Its identity.
             names: Only these groups; all by default.
             observe: Called with the values, piece by piece in order of the names, while the next
-                piece is read; such as `update` of a digest.
+                pieces are read; such as `update` of a digest.
+            place: Makes the arrays that are read into, such as `vector` of a shelf.
 
         Returns:
             Group name to a flat array of its own that starts on 64 bytes.
@@ -152,7 +155,8 @@ class History:
             if missing := set(names or ()) - arrays.keys():
                 raise NotFoundError("group", min(missing), arrays)
             wanted = {name: arrays[name] for name in names or arrays}
-            return read_arrays(session.store, wanted, observe, limit_s=self._wait.limit_s)
+            limit_s = self._wait.limit_s
+            return read_arrays(session.store, wanted, observe, place=place, limit_s=limit_s)
 
     def check_sums(self, snapshot: str, groups: Groups) -> None:
         """Compare what was read of a version with the checksums that were committed with it.
