@@ -22,8 +22,12 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 """What came as a token, if anything did."""
 
 
-def checked(found: Credentials) -> str:
+async def checked(found: Credentials) -> str:
     """The token that came; a good one or not, the coordinator says.
+
+    No call of it waits for anything. As a plain function it would be called in a thread, as would the
+    others that endpoints depend on: three of those to and fro are half of what the service does for a
+    request.
 
     Raises:
         UnknownTokenError: None came.
@@ -51,7 +55,7 @@ def token_of(text: str) -> str:
     return token
 
 
-def _gateway(request: Request) -> Gateway:
+async def _gateway(request: Request) -> Gateway:
     found = request.app.state.gateway
     assert isinstance(found, Gateway), "an app is made with one"
     return found

@@ -59,11 +59,6 @@ def round_of(text: str) -> pb.RoundKey:
     return pb.RoundKey(run=run, generation=int(found["generation"]), round=int(found["round"]))
 
 
-def round_id(told: dict[str, object]) -> str:
-    """What a round is called for ever."""
-    return f"{told['run_id']}.{told['generation']}.{told['round']}"
-
-
 def which(text: str) -> str:
     """How somebody names a round of a run, as JSON.
 

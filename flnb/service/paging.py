@@ -43,7 +43,7 @@ class Part(BaseModel):
         return pb.PageRequest(limit=self.limit, offset=self.offset, **more)
 
 
-def part(
+async def part(
     limit: Annotated[int, Query(ge=1, le=MOST, description="So many at most.")] = 50,
     offset: Annotated[int, Query(ge=0, le=_FURTHEST, description="After so many.")] = 0,
 ) -> Part:

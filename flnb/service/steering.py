@@ -9,21 +9,30 @@ from typing import Any, NamedTuple
 
 from flnb.core.errors import FLBaseError, HeadMovedError, PlanError
 from flnb.service.gateway import Gateway
-from flnb.service.reading import told
+from flnb.service.reading import finite, plain, told
 from flnb.service.shapes.runs import Apply, Preview, RunDetail
 from flnb.transport.v1 import control_pb2 as pb
 
 
 def shown(reply: pb.RunReply) -> RunDetail:
     """A run as the coordinator told it."""
-    error = json.loads(reply.error) if reply.error else None
-    return RunDetail(
-        id=reply.id,
-        name=reply.name,
-        plan=reply.plan,
-        view=json.loads(reply.view),
-        error=error and {"class": error["class"], "message": error["fields"].get("message", "")},
-    )
+    return RunDetail(view=plain(reply.view), **_beside_its_view(reply))
+
+
+def written(reply: pb.RunReply) -> str:
+    """The same as JSON. The picture, which is most of it, is not read and written again."""
+    head = json.dumps(_beside_its_view(reply))
+    return f'{head[:-1]}, "view": {finite(reply.view)}}}'
+
+
+def _beside_its_view(reply: pb.RunReply) -> dict[str, Any]:
+    told = {name: getattr(reply, name) for name in ("id", "name", "plan")}
+    if not reply.error:
+        return told | {"error": None}
+    error = plain(reply.error)
+    return told | {
+        "error": {"class": error["class"], "message": error["fields"].get("message", "")}
+    }
 
 
 async def run_in_full(way: Gateway, token: str, run: str) -> RunDetail:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.control import telling
 from flnb.coordinator.control.looks import Looks, sees_clients
 from flnb.coordinator.control.plain import round_to_json
 from flnb.coordinator.control.plain_history import key_from_message
-from flnb.core.errors import NotFoundError, PlanError, RoundStateError
+from flnb.core.errors import NotFoundError, PlanError, RoundStateError, did_you_mean
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
+from flnb.core.view import Status
 from flnb.store import Closing, Cursor, Glimpse, Page, RoundKey, RunRecord
 from flnb.transport import Claims
 from flnb.transport.v1 import control_pb2 as pb
@@ -36,6 +37,9 @@ WHERE a.client = {client} {of_run}
 """
 
 
+Answer = Callable[[Claims, Any], bytes]
+
+
 class Pages:
     """Answers that are pages; all of them block.
 
@@ -50,27 +54,40 @@ class Pages:
         self._kept: dict[tuple[int, bool], dict[str, Any]] = {}
         self._keeping = threading.Lock()
         self.answers: Mapping[str, Any] = {
-            "RunPage": self._runs,
-            "RoundPage": self._rounds,
-            "RoundAt": self._round,
+            "RunPage": self._at_one_moment(self._runs),
+            "RoundPage": self._at_one_moment(self._rounds),
+            "RoundAt": self._at_one_moment(self._round),
+            "OperationPage": self._at_one_moment(self._operations),
+            "EventPage": self._at_one_moment(self._events),
             "StopRound": self._stop_round,
             "ClientPage": self._client,
-            "OperationPage": self._operations,
-            "EventPage": self._events,
         }
 
+    def _at_one_moment(self, answer: Answer) -> Answer:
+        """One transaction for a whole page: what is told fits together, and costs half."""
+
+        def answered(claims: Claims, asked: Any) -> bytes:
+            with self._state.at_one_moment():
+                return answer(claims, asked)
+
+        return answered
+
     def _runs(self, claims: Claims, asked: pb.PageRequest) -> bytes:
+        _check_status(asked.state)
+        run = self._state.run(asked.run) if asked.run else None
+        mine = run and {run.id, run.name}
         wanted = [
             one
             for one in self._state.glimpses()
             if (not asked.state or one.status == asked.state)
-            and (not asked.run or asked.run in {one.id, one.name, one.name.partition("/")[0]})
+            and (not mine or mine & {one.id, one.name, one.name.partition("/")[0]})
         ]
         page = _page(asked)
         part = wanted[page.offset : page.offset + page.limit]
         latest = self._state.latest([one.id for one in part])
         items = [self._run(claims, one, latest.get(one.id)) for one in part]
-        return _written(items, len(wanted), page)
+        _, n_rounds = self._state.rounds_page(Page(0, 0), run)
+        return _written(items, len(wanted), page, rounds=n_rounds)
 
     def _run(self, claims: Claims, glimpse: Glimpse, last: Closing | None) -> dict[str, Any]:
         record = self._state.run(glimpse.id)
@@ -108,6 +125,7 @@ class Pages:
         return [
             self._round_told(one, clients=sees_clients(claims))
             | {
+                "id": ".".join(map(str, one.round_key)),
                 "run": records[one.run].name,
                 "leads": leading[one.round_key],
                 "names": named.get(one.round_key, []),
@@ -211,9 +229,14 @@ def _page(asked: pb.PageRequest) -> Page:
     return Page(min(asked.limit or _MOST, _MOST), min(asked.offset, _FURTHEST))
 
 
-def _written(items: list[Any], total: int, page: Page) -> bytes:
+def _check_status(name: str) -> None:
+    if name and name not in set(Status):
+        raise PlanError(f"no run can be {name!r}", hint=did_you_mean(name, list(Status)))
+
+
+def _written(items: list[Any], total: int, page: Page, **more: int) -> bytes:
     told = {"items": items, "total": total, "limit": page.limit, "offset": page.offset}
-    return telling.to_json(told).encode()
+    return telling.to_json(told | more).encode()
 
 
 def _quoted(text: str) -> str:

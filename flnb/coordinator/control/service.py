@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from google.protobuf.message import Message
 from flnb.coordinator.acting import ACTOR
 from flnb.coordinator.control.admission import Admission
 from flnb.coordinator.control.afterwards import Afterwards
+from flnb.coordinator.control.credentials import Credentials
 from flnb.coordinator.control.events import Events
 from flnb.coordinator.control.looks import Looks
 from flnb.coordinator.control.orders import Orders
@@ -24,16 +26,14 @@ from flnb.coordinator.control.pages import Pages
 from flnb.coordinator.control.past import Past
 from flnb.coordinator.control.upkeep import Upkeep
 from flnb.coordinator.control.watch import Watch
-from flnb.core.errors import TokenExpiredError, UnknownTokenError, UnreachableError
+from flnb.core.errors import UnreachableError
 from flnb.transport import CHUNK_BYTES, Claims, TokenIssuer
-from flnb.transport.tokens import Role
 from flnb.transport.turns import Turns
 from flnb.transport.v1 import control_pb2 as pb
 
 if TYPE_CHECKING:
     from flnb.coordinator.coordinator import Coordinator
 
-_ASK = "ask an admin of the lab for another: flnb token NAME --role ROLE"
 _AT_ONCE, _OF_ONE = 4, 3
 """Calls of each kind that are worked on at once; questions of one caller, so that others have theirs."""
 _LOOKS = frozenset(
@@ -87,7 +87,6 @@ class ControlService:
     """
 
     def __init__(self, coordinator: Coordinator, issuer: TokenIssuer) -> None:
-        self._issuer, self._state = issuer, coordinator.lab.store.state
         looks = Looks(coordinator)
         self._upkeep = Upkeep(coordinator, self._waiting)
         self._answers: dict[str, Answer] = {
@@ -108,23 +107,12 @@ class ControlService:
         self._turns = Turns(_AT_ONCE, _OF_ONE)
         # Whether somebody may still listen is looked up while all others are busy, too.
         self._tokens = ThreadPoolExecutor(1, thread_name_prefix="flnb-tokens")
+        look_up = functools.partial(_done, self._tokens)
+        self._credentials = Credentials(issuer, coordinator.lab.store.state, look_up)
 
     async def claims(self, token: str) -> Claims:
         """Read an access token; see `Controls.claims`."""
-        try:
-            claims = self._issuer.verify(token)
-        except TokenExpiredError as error:
-            error.hint = _ASK
-            raise
-        if claims.role is Role.CLIENT:
-            return claims  # its role is enough for nothing here
-        record = await _done(self._tokens, self._state.find_token, claims.token_id)
-        if record is None:
-            raise UnknownTokenError(f"the token of {claims.name} is not known here", hint=_ASK)
-        if record.revoked_at is not None:
-            when = f"{record.revoked_at:%Y-%m-%d %H:%M:%S} UTC"
-            raise UnknownTokenError(f"the token of {claims.name} was revoked at {when}", hint=_ASK)
-        return claims
+        return await self._credentials.claims(token)
 
     async def answer(self, claims: Claims, method: str, request: Message) -> AsyncIterator[Part]:
         """Answer a call; see `Controls.answer`."""

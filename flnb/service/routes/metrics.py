@@ -25,7 +25,7 @@ async def metrics(request: Request, way: Way, found: Credentials) -> Response:
     state = request.app.state
     opened = state.settings.metrics_open
     try:
-        vitals = await _vitals(way, way.viewer if opened else checked(found))
+        vitals = await _vitals(way, way.viewer if opened else await checked(found))
     except UnreachableError:
         if not opened:
             raise

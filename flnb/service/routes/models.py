@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from flnb.service.callers import Token, Way
 from flnb.service.downloads import TENSORS, send_file
-from flnb.service.naming import Version, round_id, run_of, version_of
+from flnb.service.naming import Version, run_of, version_of
 from flnb.service.paging import Page, Part, part
 from flnb.service.reading import told
 from flnb.service.shapes.rounds import Model
@@ -60,7 +60,7 @@ async def download(way: Way, token: Token, version: Version, request: Request) -
 def _model(told_of: dict[str, Any]) -> Model:
     names = Model.model_fields.keys() & told_of.keys()
     return Model(
-        version=round_id(told_of),
+        version=told_of["id"],
         created_at=told_of["closed_at"],
         **{name: told_of[name] for name in names},
     )

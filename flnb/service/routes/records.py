@@ -13,13 +13,13 @@ from flnb.service.accepting import best_of
 from flnb.service.callers import Token, Way
 from flnb.service.naming import run_of
 from flnb.service.paging import Page, Part, part
-from flnb.service.reading import as_csv, as_json, told
+from flnb.service.reading import JSON, as_csv, as_json, passed_on
 from flnb.service.shapes.lab import Events, Operation, Question, Rows
 from flnb.service.shapes.text import Name
 from flnb.transport.v1 import control_pb2 as pb
 
 router = APIRouter(tags=["records"], prefix="/api")
-JSON, CSV, ARROW = "application/json", "text/csv", "application/vnd.apache.arrow.stream"
+CSV, ARROW = "text/csv", "application/vnd.apache.arrow.stream"
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "model": Rows,
@@ -31,7 +31,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/operations")
+@router.get("/operations", response_model=Page[Operation])
 async def operations(
     way: Way,
     token: Token,
@@ -39,25 +39,25 @@ async def operations(
     run: Annotated[Name | None, Query(description="Only on this run or branch.")] = None,
     actor: Annotated[Name | None, Query(description="Only by whom.", examples=["dr-lee"])] = None,
     verb: Annotated[Name | None, Query(description="Only this.", examples=["rollback"])] = None,
-) -> Page[Operation]:
+) -> Response:
     """The operations log, the newest first; for operators."""
     asked = page.request(run=run_of(run or ""), actor=actor or "", verb=verb or "")
-    return Page[Operation](**await told(way, token, "OperationPage", asked))
+    return await passed_on(way, token, "OperationPage", asked)
 
 
-@router.get("/events")
+@router.get("/events", response_model=Events)
 async def events(
     way: Way,
     token: Token,
     after: Annotated[Name | None, Query(description="A cursor; by default the beginning.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> Events:
+) -> Response:
     """What is durable after a cursor, the oldest first: closed rounds and operations.
 
     The same events as those of the WebSocket, for whoever asks now and then.
     """
     asked = pb.PageRequest(limit=limit, after=after or "")
-    return Events(**await told(way, token, "EventPage", asked))
+    return await passed_on(way, token, "EventPage", asked)
 
 
 @router.post("/sql", responses=_ANSWERS, response_class=Response)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from flnb.service.callers import Token, Way
-from flnb.service.naming import RoundName, round_id, round_of, run_of, version_of
+from flnb.service.naming import RoundName, round_of, run_of, version_of
 from flnb.service.paging import Page, Part, part
-from flnb.service.reading import told
+from flnb.service.reading import passed_on, plain, told
 from flnb.service.shapes.rounds import Round, RoundDetail
 from flnb.service.shapes.runs import RunDetail
 from flnb.service.shapes.text import Name
@@ -20,29 +19,26 @@ from flnb.transport.v1 import control_pb2 as pb
 router = APIRouter(tags=["rounds"], prefix="/api/rounds")
 
 
-@router.get("")
+@router.get("", response_model=Page[Round])
 async def rounds(
     way: Way,
     token: Token,
     page: Annotated[Part, Depends(part)],
     run: Annotated[Name | None, Query(description="Only of this run or branch.")] = None,
     committed: Annotated[bool, Query(description="Only those with a model in history.")] = False,
-) -> Page[Round]:
+) -> Response:
     """Closed rounds, the newest first; of one run by their numbers."""
     asked = page.request(run=run_of(run or ""), committed=committed)
-    found = await told(way, token, "RoundPage", asked)
-    for one in found["items"]:
-        one["id"] = round_id(one)
-    return Page[Round](**found)
+    return await passed_on(way, token, "RoundPage", asked)
 
 
 @router.get("/{round}")
 async def round_in_full(way: Way, token: Token, round: RoundName) -> RoundDetail:
     """A closed round, also one that a roll back left behind; with its clients for operators."""
     found = await told(way, token, "RoundAt", await version_of(way, token, round))
-    closing = json.loads(found.pop("closing"))
+    closing = plain(found.pop("closing"))
     rows = {"clients": _clients(closing), "events": _rows(closing["events"])}
-    return RoundDetail(id=round_id(found), **found | rows)
+    return RoundDetail(**found | rows)
 
 
 @router.post("/{round}/stop")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Path, Query
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
 
 from flnb.service.callers import Token, Way
 from flnb.service.naming import RunName, run_of, which
 from flnb.service.paging import Page, Part, part
-from flnb.service.reading import rows_of, told
+from flnb.service.reading import JSON, passed_on, rows_of, told
 from flnb.service.shapes.runs import (
     Alias,
     Aliased,
@@ -20,12 +20,12 @@ from flnb.service.shapes.runs import (
     Fork,
     Given,
     Preview,
-    Run,
     RunDetail,
+    Runs,
     Why,
 )
 from flnb.service.shapes.text import Name
-from flnb.service.steering import apply, preview, run_in_full, shown
+from flnb.service.steering import apply, preview, run_in_full, shown, written
 from flnb.transport.v1 import control_pb2 as pb
 
 router = APIRouter(tags=["runs"], prefix="/api/runs")
@@ -33,23 +33,24 @@ _TASK_S = 600.0
 """A task that is made anew may have to read a lot first."""
 
 
-@router.get("")
+@router.get("", response_model=Runs)
 async def runs(
     way: Way,
     token: Token,
     page: Annotated[Part, Depends(part)],
     status: Annotated[Name | None, Query(description="Such as running.")] = None,
     run: Annotated[Name | None, Query(description="This one and its branches.")] = None,
-) -> Page[Run]:
+) -> Response:
     """All runs with their last rounds, the newest first."""
     asked = page.request(state=status or "", run=run_of(run or ""))
-    return Page[Run](**await told(way, token, "RunPage", asked))
+    return await passed_on(way, token, "RunPage", asked)
 
 
-@router.get("/{run}")
-async def run_shown(way: Way, token: Token, run: RunName) -> RunDetail:
+@router.get("/{run}", response_model=RunDetail)
+async def run_shown(way: Way, token: Token, run: RunName) -> Response:
     """One run, with its plan and its picture."""
-    return await run_in_full(way, token, run_of(run))
+    reply = await way.ask(token, "Run", pb.RunRequest(run=run_of(run)), pb.RunReply)
+    return Response(written(reply), media_type=JSON)
 
 
 @router.post("/{run}/pause")

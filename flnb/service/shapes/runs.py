@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flnb.service.paging import Page
 from flnb.service.shapes.text import Name, Reason, RequestId, Words
 
 Which = Annotated[int, Field(ge=0, le=999_999_999)] | Name
@@ -39,6 +40,12 @@ class Run(BaseModel):
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None = Field(description="When its last round closed.")
+
+
+class Runs(Page[Run]):
+    """Runs, the newest first."""
+
+    rounds: int = Field(description="Closed rounds of the lab, or of `run`.", examples=[128])
 
 
 class RunDetail(BaseModel):
