@@ -141,15 +141,15 @@ def revoke(
     lab: LabPath = output.DEFAULT_LAB,
     reason: Annotated[str, typer.Option(help="Shown to the client and kept.")] = "revoked",
 ) -> None:
-    """Shut a client out: its session ends within a second, its tokens and invites are void.
+    """Revoke a client: its session ends within a second, its tokens and invites are void.
 
-    An invite that nobody has used yet is taken back by this, too.
+    An invite that nobody has used yet is void, too.
     """
     from flnb.cli.labs import existing
     from flnb.core.clock import SYSTEM_CLOCK
 
     existing(lab).store.state.revoke_client(client, reason, SYSTEM_CLOCK.now())
-    output.say(f"{client} is shut out")
+    output.say(f"{client} is revoked")
 
 
 @app.command(epilog='Example: flnb client quarantine hospital-a --reason "odd losses"')

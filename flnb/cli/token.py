@@ -27,7 +27,7 @@ class _NamesGive(TyperGroup):
 app = typer.Typer(
     cls=_NamesGive,
     no_args_is_help=True,
-    help="Give people passes to a coordinator, list them, take them back.",
+    help="Give people passes to a coordinator, list them, revoke them.",
     epilog="Example: flnb token dr-lee --role viewer --expires 30d",
 )
 Person = Annotated[str, typer.Argument(metavar="NAME", help="Whose pass it is.")]
@@ -92,11 +92,11 @@ def list_tokens(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> N
 
 @app.command(epilog="Example: flnb token revoke dr-lee")
 def revoke(name: Person, lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
-    """Take all passes of somebody back; what is open with them ends within a second."""
+    """Revoke all passes of somebody; what is open with them ends within a second."""
     from flnb.cli.labs import existing
 
     count = existing(lab).store.state.revoke_tokens(name)
     if as_json:
         output.data({"name": name, "revoked": count})
     else:
-        output.say(f"{name} is shut out; {count} passes were good until now")
+        output.say(f"the passes of {name} are revoked; {count} were good until now")

@@ -18,8 +18,10 @@ from flnb.cli.output import AsJson
 def ui(
     target: Annotated[
         str,
-        typer.Argument(metavar="LAB|PASS", help="A lab, or a pass to a coordinator elsewhere."),
-    ] = "-",
+        typer.Argument(
+            metavar="LAB|FILE|-", help="A lab, or the file of a pass; - reads a pass from stdin."
+        ),
+    ] = "",
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 0,
     origin: Annotated[
@@ -35,7 +37,9 @@ def ui(
     Without an argument the pass in FLNB_PASS, or the lab in FLNB_LAB. Others sign in with a token
     that "flnb token NAME" made.
     """
-    command = [sys.executable, "-m", "flnb.dashboards", target, "--host", host]
+    named, secret = _handed_over(target)
+    environment = {**os.environ, "BOKEH_RESOURCES": "server"} | secret
+    command = [sys.executable, "-m", "flnb.dashboards", named, "--host", host]
     command += ["--port", str(port), "--origin", origin, "--until-eof"]
     # The pages end with their standard input, whatever becomes of this process.
     with subprocess.Popen(  # noqa: S603  # our own module
@@ -43,7 +47,7 @@ def ui(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "BOKEH_RESOURCES": "server"},
+        env=environment,
     ) as pages:
         assert pages.stdout is not None, "a pipe was asked for"
         line = pages.stdout.readline()
@@ -55,6 +59,23 @@ def ui(
             pages.communicate()
             raise
     raise typer.Exit(code)
+
+
+def _handed_over(target: str) -> tuple[str, dict[str, str]]:
+    """What the process of the pages is told as an argument, and what as its environment.
+
+    Other people of the machine can read arguments, and not the environment: a pass goes by that.
+    """
+    from flnb.transport import Pass  # brings grpc, which help does not need
+
+    if target == "-":
+        return "-", {"FLNB_PASS": sys.stdin.readline().strip()}
+    if Pass.begins(target):
+        output.say(
+            "others on this machine can read a pass in a command; safer: its file, FLNB_PASS, or -"
+        )
+        return "-", {"FLNB_PASS": target}
+    return target or "-", {}
 
 
 def _show(told: dict[str, str], *, open_browser: bool, as_json: bool) -> None:

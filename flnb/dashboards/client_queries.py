@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from flnb.dashboards.queries import quoted
+
 if TYPE_CHECKING:
     from flnb.dashboards.sources import Source
 
@@ -76,16 +78,6 @@ def cohort_norms(source: Source, line: str) -> pd.DataFrame:
           quantile_cont(norm, .95) AS high
         FROM updates WHERE {line} AND isfinite(norm) GROUP BY round ORDER BY round"""  # noqa: S608  # our own words
     return _asked(source, query)
-
-
-def quoted(text: str) -> str:
-    """A text as SQL writes it.
-
-    Examples:
-        >>> quoted("it's")
-        "'it''s'"
-    """
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _asked(source: Source, query: str) -> pd.DataFrame:

@@ -1,13 +1,60 @@
-"""The commits of a run as a list and as choices."""
+"""The commits of a run as a list and as choices, and what the last roll back left behind."""
 
 from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
 
 import pandas as pd
 
 from flnb.coordinator.history.walk import KnownRound, Walk
+from flnb.core.ids import RunId
+from flnb.core.view import RunView
+from flnb.store import RoundKey
 
 _MOST = 200
 _COLUMNS = ["round", "branch", "generation", "on_line", "commit", "names", "which"]
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """A roll back that can be undone."""
+
+    to: str
+    """Name of what it left behind; rolling back to it is the undo."""
+    round: int
+    """Where the head was moved to."""
+    actor: str
+    reason: str
+    at: datetime
+
+
+def undo_of(walk: Walk, log: pd.DataFrame, view: RunView) -> Undo | None:
+    """What can be undone of the last roll back of a branch.
+
+    Args:
+        walk: The history of the run.
+        log: `at actor reason details` of that roll back in the operations log, or no row.
+        view: The branch as it stands.
+
+    Returns:
+        None without one, where it left nothing, and once the branch has gone on.
+    """
+    if not len(log):
+        return None
+    one = log.iloc[0]
+    details = json.loads(one["details"])
+    run, generation, round_ = details["left"]
+    after = details["base"][-1] if details["base"] else 0
+    if (view.generation, view.round) != (generation + 1, after):
+        return None
+    left = RoundKey(RunId(run), generation, round_)
+    names = next((known.names for known in walk.rounds if known.key == left), "")
+    kept = [name for name in names.split(", ") if name.startswith("before-rollback-")]
+    if not kept:
+        return None
+    return Undo(kept[0], after, one["actor"], one["reason"], one["at"].to_pydatetime())
 
 
 def commits(walk: Walk, measured: pd.DataFrame) -> pd.DataFrame:

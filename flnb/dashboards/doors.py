@@ -22,7 +22,7 @@ from tornado.web import RequestHandler
 from flnb.core.errors import FLBaseError
 from flnb.dashboards.access import Doorman, Person
 from flnb.dashboards.proxied import HEADER
-from flnb.dashboards.sign_in import sign_in_page
+from flnb.dashboards.sign_in import sign_in_page, sign_out_page
 
 _SAFE = {
     "Cache-Control": "no-store",
@@ -192,10 +192,14 @@ class SignIn(_Door):
 
 
 class SignOut(_Door):
-    """Forgets a browser."""
+    """Forgets a browser that says so with a form; a link from elsewhere must not do that."""
 
     def get(self) -> None:
-        """Forget it, and show the form."""
+        """Show the form."""
+        self.finish(sign_out_page(escape(f"{self.gate.prefix}{self.gate.logout_url}")))
+
+    def post(self) -> None:
+        """Forget it, and show the form to sign in."""
         if stay := self.get_cookie(self.gate.cookie):
             self.gate.doorman.leave(stay)
         self.clear_cookie(self.gate.cookie)

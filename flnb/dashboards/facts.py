@@ -44,15 +44,15 @@ def look(sight: Sight, target: Target, person: Person) -> Mapping[str, Any]:
 def coordinator(sight: Sight) -> Mapping[str, str]:
     """How the coordinator stands, and since when."""
     standing = sight.now.standing
-    told = {"source": {"live": "a coordinator", "store": "the store"}.get(standing.kind, "nobody")}
+    told = {"Source": {"live": "a coordinator", "store": "the store"}.get(standing.kind, "nobody")}
     if standing.heard_at is not None:
-        told["heard"] = words.clock(standing.heard_at)
+        told["Last heard"] = words.clock(standing.heard_at)
     source = sight.source if standing.kind == "live" else None
     if isinstance(source, Live):
         there = source.connection.standing
-        told |= {"at": source.connection.address, "running since": there.since or "–"}
-        told |= {"simulated clients": there.clients, "runs": there.going}
-    return told | ({"note": standing.why} if standing.why else {})
+        told |= {"Address": source.connection.address, "Running since": there.since or "–"}
+        told |= {"Simulated clients": there.clients, "Runs": there.going}
+    return told | ({"Note": standing.why} if standing.why else {})
 
 
 def clients(sight: Sight) -> Any:
@@ -68,10 +68,10 @@ def clients(sight: Sight) -> Any:
 
 def versions() -> Mapping[str, str]:
     """What runs here."""
-    told = {"flnb": __version__, "Python": platform.python_version(), "system": platform.platform()}
+    told = {"flnb": __version__, "Python": platform.python_version(), "System": platform.platform()}
     for name in _PACKAGES:
         try:
             told[name] = version(name)
         except PackageNotFoundError:
             continue
-    return told | {"process": str(os.getpid())}
+    return told | {"Process": str(os.getpid())}

@@ -34,24 +34,22 @@ class Heat:
         )
         self.figure.x_range.range_padding = self.figure.y_range.range_padding = 0
         self.figure.add_tools(HoverTool(renderers=[drawn], tooltips=[("value", "@image{0.0000}")]))
-        self._bar = ColorBar(
-            color_mapper=self._mapper, title="value", width=8, background_fill_color=None,
+        bar = ColorBar(
+            color_mapper=self._mapper, width=8, background_fill_color=None,
             ticker=BasicTicker(desired_num_ticks=4),
         )  # fmt: skip
-        self.figure.add_layout(self._bar, "right")
+        self.figure.add_layout(bar, "right")
 
-    def show(self, values: pd.DataFrame, order: Sequence[str], what: str) -> None:
+    def show(self, values: pd.DataFrame, order: Sequence[str]) -> None:
         """Draw values.
 
         Args:
             values: `client round value`; what is missing stays empty.
             order: Names of clients, the first at the top.
-            what: The value in words, with its unit.
         """
         clients = list(order)[: self._rows]
         table = values.pivot_table(index="client", columns="round", values="value")
         table = table.reindex(clients[::-1])  # Bokeh draws from the bottom
-        self._bar.title = what
         if not table.size:
             self._source.data = {str(name): [] for name in self._source.data}
             return

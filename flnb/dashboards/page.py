@@ -13,6 +13,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, TypeVar
 
 import panel as pn
@@ -29,6 +30,9 @@ from flnb.dashboards.orders import Orders
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+QUESTIONS = ThreadPoolExecutor(4, thread_name_prefix="flnb-question")
+"""Where what may take seconds is asked, so that an order never waits behind slow questions."""
 
 
 class Text(param.String[str]):
@@ -147,6 +151,7 @@ class Page(pn.viewable.Viewer):
         then: Callable[[T], None],
         *,
         also: Callable[[], None] | None = None,
+        pool: ThreadPoolExecutor | None = None,
     ) -> Callable[..., Coroutine[Any, Any, None]]:
         """Do blocking work in a thread, then show what came of it in the session.
 
@@ -154,6 +159,7 @@ class Page(pn.viewable.Viewer):
             work: Blocks.
             then: Gets its result.
             also: Called at the end, whatever happened.
+            pool: Where it is done; by default where orders are given.
 
         Returns:
             What a button or `pn.state.execute` calls; an error becomes a toast, with a number that
@@ -162,7 +168,7 @@ class Page(pn.viewable.Viewer):
 
         async def do(*_: Any) -> None:
             try:
-                found = await asyncio.to_thread(work)
+                found = await asyncio.get_running_loop().run_in_executor(pool, work)
             except FLBaseError as error:
                 said = str(error)
                 in_session(lambda: self.toast(said, "error"), also)
@@ -196,3 +202,10 @@ def in_session(show: Callable[[], None], also: Callable[[], None] | None) -> Non
         both()
     else:
         document.add_next_tick_callback(both)
+
+
+def in_session_after(wait_s: float, do: Callable[[], None]) -> None:
+    """Do something in the session a while later, once; nothing where there is none."""
+    document = pn.state.curdoc
+    if document is not None and document.session_context is not None:
+        document.add_timeout_callback(do, round(wait_s * 1e3))

@@ -80,6 +80,26 @@ def operations(source: Source, most: int = 200) -> pd.DataFrame:
     return _asked(source, query)
 
 
+def last_roll_back(source: Source, name: str, branch: str) -> pd.DataFrame:
+    """The newest roll back of a branch in the operations log: `at actor reason details`, or no row."""
+    run = quoted(name.partition("/")[0])
+    query = (
+        "SELECT \"at\", actor, reason, details FROM operations WHERE verb = 'rollback' "  # noqa: S608  # quoted
+        f"AND run = {run} AND branch = {quoted(branch)} ORDER BY position DESC LIMIT 1"
+    )
+    return _asked(source, query)
+
+
+def quoted(text: str) -> str:
+    """A text as SQL writes it.
+
+    Examples:
+        >>> quoted("l'eau")
+        "'l''eau'"
+    """
+    return "'" + text.replace("'", "''") + "'"
+
+
 def aliases(run: Run, *, clients: bool) -> list[dict[str, Any]]:
     """What names meant, newest first; who gave them and why may quote a client.
 

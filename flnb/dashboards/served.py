@@ -21,7 +21,10 @@ from flnb.dashboards.shell import Shell
 from flnb.dashboards.targets import target_of
 
 _PORT = 5006
-_HOW = "panel serve dashboards/*.py --auth-module dashboards/auth/gate.py"
+_HOW = (
+    "panel serve dashboards/*.py --auth-module dashboards/auth/gate.py "
+    f"--exclude-cookies flnb-{_PORT} --exclude-headers Cookie"
+)
 
 
 @functools.cache

@@ -41,7 +41,10 @@ _HEAD_CSS = """
 @media (min-width: 1100px) { .head nav { display: flex; } }
 .head a.brand { color: inherit; font-size: 18px; font-weight: 700; letter-spacing: -.01em; }
 .head .where { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; min-width: 0; }
-.head .who { margin-left: auto; white-space: nowrap; }
+.head .state { margin-left: 8px; }
+.head .who { margin-left: auto; white-space: nowrap; display: flex; align-items: center; gap: 16px; }
+.head form { margin: 0; } .head form button { font: inherit; color: var(--accent); background: none; border: 0; padding: 0; cursor: pointer; }
+.head form button:hover { text-decoration: underline; }
 @media (max-width: 700px) { .head { max-width: calc(100vw - 112px); } .head .where b { display: none; } .head .lab, .head .out, .head .branch, .head .chip .name { display: none; } .head { gap: 8px; } }
 """
 _MENU_CSS = """
@@ -254,16 +257,22 @@ class Shell:
     def _head_markup(self) -> Html:
         lab = escape(self._feed.target.name)
         where = f'<span class="lab quiet">{lab}</span>'
+        of = '<span class="branch quiet" aria-hidden="true"> / </span>'
         view = self._page.view if self._page is not None and self._page.of_a_run else None
         if view is not None:
+            branch = (
+                ""
+                if "/" in view.name
+                else f'{of}<span class="branch quiet">{escape(view.branch)}</span>'
+            )
             where += (
-                f' <b>{escape(view.name)}</b> <span class="branch quiet">{escape(view.branch)}</span>'
-                f" {words.status(view)} {view.round}/{view.rounds}"
+                f"{of}<b>{escape(view.name)}</b>{branch} "
+                f'<span class="state">{words.status(view)} {view.round}/{view.rounds}</span>'
             )
         who = f'{escape(self._person.role)}<span class="name">: {escape(self._person.name)}</span>'
         return Html(
             f'<div class="head"><a class="brand" href="./">flnb</a>{self._menu_markup()}<span class="where">{where}</span>'
-            f'<span class="who"><span class="chip">{who}</span> <a class="out" href="sign-out">Sign out</a></span></div>'
+            f'<span class="who"><span class="chip">{who}</span> <form class="out" method="post" action="sign-out"><button>Sign out</button></form></span></div>'
         )
 
     def _menu_markup(self) -> Html:

@@ -1,10 +1,10 @@
-"""The page on which people sign in: plain HTML, without scripts and without anything from outside."""
+"""The pages on which people sign in and out: plain HTML, without scripts and without anything from outside."""
 
 from __future__ import annotations
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Sign in · flnb</title><style>
+<title>{title} · flnb</title><style>
 :root { color-scheme: light dark; --ground: #f6f7f9; --paper: #fff; --ink: #1c2128; --quiet: #57606a; --line: #d0d7de; --accent: #0b66a8; --on: #fff; --bad: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --ground: #0d1117; --paper: #161b22; --ink: #e6edf3; --quiet: #a9b3be; --line: #30363d; --accent: #6cb6f0; --on: #0c1116; --bad: #ff8f87; } }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: var(--ground); color: var(--ink);
@@ -17,19 +17,23 @@ button { width: 100%; margin-top: 16px; font: inherit; font-weight: 600; color: 
 input:focus-visible, button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 .bad { color: var(--bad); overflow-wrap: anywhere; } code { font: 13px ui-monospace, Menlo, Consolas, monospace; color: var(--ink); }
 </style></head><body><main>
-<h1>Sign in to flnb</h1>
+{body}
+</main></body></html>
+"""
+_SIGN_IN = """<h1>Sign in to flnb</h1>
 <p>With a token or a pass of this lab. An admin makes one with <code>flnb token NAME</code>; on this machine, <code>flnb ui LAB</code> prints a link that signs you in.</p>
 {problem}
 <form method="post" action="{action}"><input type="hidden" name="next" value="{after}">
 <label for="token">Token or pass</label>
 <input id="token" name="token" type="password" autocomplete="off" autofocus required>
-<button type="submit">Sign in</button></form>
-</main></body></html>
-"""
+<button type="submit">Sign in</button></form>"""
+_SIGN_OUT = """<h1>Sign out of flnb</h1>
+<p>This browser is signed in until you sign out, or for twelve hours.</p>
+<form method="post" action="{action}"><button type="submit">Sign out</button></form>"""
 
 
 def sign_in_page(action: str, after: str, problem: str = "") -> str:
-    """The page.
+    """The page with the form for a token.
 
     Args:
         action: Where the form goes.
@@ -40,4 +44,18 @@ def sign_in_page(action: str, after: str, problem: str = "") -> str:
         HTML; what comes in must have been escaped.
     """
     said = f'<p class="bad" role="alert">{problem}</p>' if problem else ""
-    return _PAGE.replace("{problem}", said).replace("{action}", action).replace("{after}", after)
+    form = _SIGN_IN.replace("{problem}", said).replace("{action}", action)
+    return _page("Sign in", form.replace("{after}", after))
+
+
+def sign_out_page(action: str) -> str:
+    """The page with the button that signs out.
+
+    Args:
+        action: Where it goes; must have been escaped.
+    """
+    return _page("Sign out", _SIGN_OUT.replace("{action}", action))
+
+
+def _page(title: str, body: str) -> str:
+    return _PAGE.replace("{title}", title).replace("{body}", body)

@@ -122,8 +122,8 @@ class LabTarget:
         store = self.lab.store
         sizes = {part: glance.size(n) for part, n in store.sizes().items() if n > _SMALL}
         free = "" if store.state.shared else glance.size(shutil.disk_usage(store.path).free)
-        told = {"lab": self.lab.address, "held by": str(store.holder or "nobody"), **sizes}
-        return told | ({"free on that disk": free} if free else {})
+        told = {"Lab": self.lab.address, "Held by": str(store.holder or "nobody"), **sizes}
+        return told | ({"Free on that disk": free} if free else {})
 
     def close(self) -> None:
         """See `Target`."""
@@ -196,7 +196,7 @@ class PassTarget:
 
     def facts(self) -> Mapping[str, str]:
         """See `Target`."""
-        return {"coordinator at": self._pass.address, "lab": self._pass.lab}
+        return {"Coordinator at": self._pass.address, "Lab": self._pass.lab}
 
     def close(self) -> None:
         """See `Target`."""

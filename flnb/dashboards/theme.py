@@ -37,11 +37,21 @@ def _palette(*, dark: bool) -> dict[str, Any]:
             "button": {"textTransform": "none", "fontWeight": 600},
         },
         "shape": {"borderRadius": 8},
+        "components": {"MuiButton": {"defaultProps": {"disableElevation": True}}},
     }
 
 
 THEME = {"light": _palette(dark=False), "dark": _palette(dark=True)}
 """For panel-material-ui: `theme_config`."""
+
+CARD = {
+    "border": "1px solid color-mix(in srgb, currentColor 16%, transparent)",
+    "border-radius": "8px",
+    "padding": "16px",
+    "box-sizing": "border-box",
+    "height": "100%",
+}
+"""Around each part of a page that has a heading."""
 
 CSS = """
 :host { --ink: var(--panel-on-background-color, #1c2128); --line: color-mix(in srgb, currentColor 16%, transparent);
@@ -66,13 +76,15 @@ table { border-collapse: collapse; width: 100%; }
 th { text-align: left; font-weight: 600; font-size: 12px; color: var(--quiet); padding: 8px 16px 8px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td { padding: 8px 16px 8px 0; border-bottom: 1px solid var(--line); vertical-align: middle; white-space: nowrap; }
 tr:last-child > * { border-bottom: 0; } thead tr:last-child > th { border-bottom: 1px solid var(--line); } th[scope=row] { border-bottom: 1px solid var(--line); font-size: 13px; font-weight: 500; } tr:last-child > th[scope=row] { border-bottom: 0; } th.n, td.n { text-align: right; }
+.fit table { width: auto; } .fit td, .fit th { padding-right: 32px; }
 td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 160px; }
 tbody tr:hover td { background: color-mix(in srgb, currentColor 4%, transparent); }
 .name { max-width: 280px; overflow: hidden; text-overflow: ellipsis; }
 .chip { display: inline-block; border: 1px solid var(--line); border-radius: 999px; padding: 1px 10px; font-size: 12px; line-height: 20px; white-space: nowrap; }
 .note { border: 1px solid var(--line); border-left: 4px solid var(--accent); border-radius: 8px; padding: 12px 16px; }
 .note.bad { border-left-color: var(--bad); color: inherit; } .note.busy { border-left-color: var(--busy); color: inherit; }
-.empty { border: 1px dashed var(--line); border-radius: 8px; padding: 32px 24px; text-align: center; }
+.empty { background: color-mix(in srgb, currentColor 4%, transparent); border-radius: 8px; padding: 24px; text-align: center; }
+.empty > :last-child, .note > :last-child { margin-bottom: 0; }
 .empty pre { display: inline-block; text-align: left; max-width: 100%; box-sizing: border-box; white-space: pre-wrap; overflow-wrap: anywhere; }
 button.plain { font: inherit; color: inherit; background: transparent; border: 1px solid var(--line); border-radius: 6px; padding: 4px 12px; cursor: pointer; }
 button.plain:hover { background: color-mix(in srgb, currentColor 6%, transparent); }

@@ -101,8 +101,8 @@ CLIENTS = TableSpec(
         Column("role", _TEXT, "What it may do, such as client"),
         Column("joined_at", _MOMENT, "When it joined, with its latest invite"),
         Column("rotated_at", _MOMENT, "When it changed its key last; NULL if not since it joined"),
-        Column("revoked_at", _MOMENT, "When it was shut out; NULL if it was not"),
-        Column("reason", _TEXT, "Why it was shut out; empty otherwise"),
+        Column("revoked_at", _MOMENT, "When it was revoked; NULL if it was not"),
+        Column("reason", _TEXT, "Why it was revoked; empty otherwise"),
         Column("last_seen_at", _MOMENT, "When it came last; NULL if it never came"),
         Column("n_examples", _COUNT, "Examples that it had when it came last"),
         Column("task", _TEXT, "Task that it came with last; NULL if it never came"),
@@ -115,7 +115,9 @@ OPERATIONS = TableSpec(
     "One row for each thing that somebody did; none is ever changed",
     (
         Column("position", _COUNT, "Place in the log, from 1"),
-        Column("at", _MOMENT, "When it was done"),
+        Column(
+            "at", _MOMENT, 'When it was done; SQL has a word at, so write "at" in double quotes'
+        ),
         Column("actor", _TEXT, "Who did it; guard where a condition of the plan held"),
         Column("verb", _TEXT, "What was done, such as start, rollback or alias"),
         Column("run", _TEXT, "Name of the run; NULL for what is about the whole lab"),

@@ -1,4 +1,4 @@
-"""Clients in a terminal: invited, listed, and an invite that is taken back."""
+"""Clients in a terminal: invited, listed, and an invite that is revoked."""
 
 import json
 from contextlib import nullcontext

@@ -71,8 +71,16 @@ def test_a_token_in_the_form_signs_in_and_out(doors):
     answer = doors.post("/sign-in", data={"token": "good", "next": "/rounds?run=a"})
     assert (answer.status_code, answer.headers["location"]) == (302, "/rounds?run=a")
     assert doors.get("/").text == "vera"
-    doors.get("/sign-out")
+    assert doors.post("/sign-out").headers["location"] == "/sign-in"
     assert doors.get("/").text == "None"
+
+
+def test_a_link_from_elsewhere_or_a_form_of_another_site_signs_nobody_out(doors):
+    doors.post("/sign-in", data={"token": "good"})
+    assert '<form method="post" action="/sign-out">' in doors.get("/sign-out").text
+    answer = doors.post("/sign-out", headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 403
+    assert doors.get("/").text == "vera"
 
 
 def test_the_cookie_is_kept_from_scripts_and_other_sites(doors):

@@ -1,15 +1,19 @@
 """Commits as a list and as choices; runs over seeds; texts in an address."""
 
+from dataclasses import replace
+
 import pandas as pd
 import param
 import pytest
 
 import flnb
 from flnb.core.errors import PlanError
-from flnb.dashboards.commits import choices, commits, which_of
+from flnb.dashboards import queries
+from flnb.dashboards.commits import choices, commits, undo_of, which_of
 from flnb.dashboards.page import Text
 from flnb.dashboards.pages.branching import settings_in
 from flnb.dashboards.seeds import over_seeds
+from flnb.dashboards.targets import LabTarget
 
 NO_VALUES = pd.DataFrame({"round": [], "value": []})
 
@@ -42,6 +46,22 @@ def test_every_choice_is_a_checkpoint(lab):
     walk = lab.run("finished").history
     for choice in choices(walk):
         assert walk.checkpoint(which_of(choice)).snapshot
+
+
+def test_the_last_roll_back_can_be_undone_until_the_branch_goes_on(seeded):
+    source, run = LabTarget(seeded).stored("operator"), seeded.run("longer")
+
+    def offered(view):
+        return undo_of(run.history, queries.last_roll_back(source, "longer", "main"), view)
+
+    assert offered(run.view) is None
+    run.rollback(1).apply("it diverged")
+    found = offered(run.view)
+    assert (found.to, found.round, found.reason) == ("before-rollback-1", 1, "it diverged")
+    assert offered(replace(run.view, round=2)) is None
+    run.rollback(found.to).apply("after all")
+    assert run.history.checkpoint("@head").round == 3
+    assert offered(run.view) is None  # the second one left no round behind
 
 
 def test_what_the_address_names_is_a_choice_even_if_it_is_not_there(lab):

@@ -76,7 +76,7 @@ def test_of_two_tabs_the_second_is_refused_and_gets_a_fresh_preview(visit, held,
 
 def test_a_dialog_opens_by_key_keeps_the_focus_and_closes_by_escape(visit, held, branch):
     page = visit(held, f"checkpoints?run={branch.name}&at=4")
-    button = page.get_by_role("button", name="Name it…")
+    button = page.get_by_role("button", name="Alias…")
     button.wait_for()
     page.wait_for_function("(b) => !b.disabled", arg=button.element_handle())
     button.focus()
@@ -95,20 +95,20 @@ def test_a_dialog_opens_by_key_keeps_the_focus_and_closes_by_escape(visit, held,
     focused = """() => { let one = document.activeElement
       while (one.shadowRoot && one.shadowRoot.activeElement) one = one.shadowRoot.activeElement
       return one.textContent.trim() }"""
-    page.wait_for_function(f"({focused})() === 'Name it…'")
+    page.wait_for_function(f"({focused})() === 'Alias…'")
 
 
 def test_a_name_is_given_under_a_condition_and_refused_with_numbers(visit, held, branch):
     page = visit(held, f"checkpoints?run={branch.name}&at=7")
-    page.get_by_role("button", name="Name it…").click()
+    page.get_by_role("button", name="Alias…").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Name", exact=True).fill("serving")
+    dialog.get_by_label("Alias", exact=True).fill("serving")
     dialog.get_by_label("Only if (may be empty)").fill("accuracy > 0.999")
-    dialog.get_by_role("button", name="Give the name").click()
+    dialog.get_by_role("button", name="Give the alias").click()
     dialog.get_by_text("does not hold in round 7").wait_for()
     dialog.get_by_label("Only if (may be empty)").fill("")
-    dialog.get_by_label("Name", exact=True).focus()
-    dialog.get_by_role("button", name="Give the name").click()
+    dialog.get_by_label("Alias", exact=True).focus()
+    dialog.get_by_role("button", name="Give the alias").click()
     page.locator("td", has_text="@serving").first.wait_for()
     assert branch.checkpoint("@serving").round == 7
 
@@ -117,7 +117,7 @@ def test_a_viewer_can_look_and_not_move(visit, held, branch):
     person = token_of(held.lab.path, "vera", "viewer")
     page = visit(held, f"checkpoints?run={branch.name}&at=6", person=person)
     page.get_by_text("operators change runs").first.wait_for()
-    for name in ("Roll back to it…", "Branch from it…", "Name it…"):
+    for name in ("Roll back to it…", "Branch from it…", "Alias…"):
         assert page.get_by_role("button", name=name).is_disabled()
     page.goto(f"{held.address}clients?run={branch.name}")
     page.get_by_text("Clients is for operators.").wait_for()
@@ -132,7 +132,7 @@ def test_clients_are_found_sorted_and_turned(visit, past):
     page.get_by_label("Find clients").press("Enter")
     page.get_by_text("1–1 of 1").wait_for()
     page.locator("td.name a").click()
-    page.get_by_text("Rounds joined").wait_for()
+    page.get_by_text("Updates accepted").wait_for()
     page.get_by_role("heading", name="<script>alert(1)</script>").wait_for()
     assert page.complaints == []
 

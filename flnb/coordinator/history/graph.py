@@ -8,9 +8,9 @@ from html import escape
 
 from flnb.core import glance
 
-_LEFT, _TOP, _ROW, _WIDTH, _RIGHT = 150, 14, 30, 560, 190
+_TOP, _ROW, _WIDTH, _GAP = 14, 30, 480, 24
 _LETTER = 7
-"""Width of a letter at most: what stands at the end of a lane must not be cut off."""
+"""Width of a letter at most: what stands beside a lane must not be cut off."""
 _MOST_DOTS = 120
 """Commits drawn one by one; more would be a bar."""
 
@@ -69,10 +69,11 @@ def as_svg(title: str, lanes: Sequence[Lane]) -> str:
     ordered = [lane for lane, _ in _ordered(lanes)]
     last = max((lane.last for lane in ordered), default=0) or 1
     rows = {(lane.branch, lane.generation): index for index, lane in enumerate(ordered)}
-    parts = [_lane(lane, index, rows, last) for index, lane in enumerate(ordered)]
+    left = _GAP + _LETTER * max((len(lane.name) for lane in ordered), default=0)
+    parts = [_lane(lane, index, rows, _Scale(left, last)) for index, lane in enumerate(ordered)]
     height = _TOP + _ROW * len(ordered) + 4
     words = max((len(_beside(lane)) for lane in ordered), default=0)
-    width = _LEFT + _WIDTH + max(_RIGHT, 20 + _LETTER * words)
+    width = left + _WIDTH + _GAP + _LETTER * words
     return (
         f'<div style="overflow-x:auto"><svg role="img" viewBox="0 0 {width} {height}" '
         f'style="width:100%;min-width:{width * 0.77:.0f}px;max-width:{width}px;height:auto" font-size="12" '
@@ -81,8 +82,23 @@ def as_svg(title: str, lanes: Sequence[Lane]) -> str:
     )
 
 
-def _lane(lane: Lane, index: int, rows: Mapping[tuple[str, int], int], last: int) -> str:
-    y, x_from, x_to = _y(index), _x(lane.after, last), _x(lane.last, last)
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Where rounds stand: names are left of it and remarks right of it, so that no line crosses them."""
+
+    left: int
+    last: int
+
+    @property
+    def end(self) -> int:
+        return self.left + _WIDTH
+
+    def x(self, round_: int) -> float:
+        return self.left + _WIDTH * round_ / self.last
+
+
+def _lane(lane: Lane, index: int, rows: Mapping[tuple[str, int], int], scale: _Scale) -> str:
+    y, x_from, x_to = _y(index), scale.x(lane.after), scale.x(lane.last)
     faint = "" if lane.current else ' opacity=".5"'
     parts = [f'<text x="0" y="{y + 4}">{escape(lane.name)}</text>']
     if lane.base is not None and lane.base in rows:
@@ -95,13 +111,17 @@ def _lane(lane: Lane, index: int, rows: Mapping[tuple[str, int], int], last: int
         f'<path d="M{x_from:.1f} {y} H{x_to:.1f}" stroke="currentColor" stroke-width="2"/>'
     )
     if len(lane.commits) <= _MOST_DOTS:
-        parts += [f'<circle cx="{_x(one, last):.1f}" cy="{y}" r="3"/>' for one in lane.commits]
-    parts.append(f'<text x="{x_to + 10:.1f}" y="{y + 4}">{escape(_beside(lane))}</text>')
+        parts += [f'<circle cx="{scale.x(one):.1f}" cy="{y}" r="3"/>' for one in lane.commits]
+    if x_to + _GAP < scale.end:  # leads the eye to what stands on the right
+        parts.append(
+            f'<path d="M{x_to + 8:.1f} {y} H{scale.end}" stroke="currentColor" opacity=".2"/>'
+        )
+    parts.append(f'<text x="{scale.end + _GAP}" y="{y + 4}">{escape(_beside(lane))}</text>')
     return f"<g{faint}>{''.join(parts)}</g>"
 
 
 def _beside(lane: Lane) -> str:
-    """What stands at the right end of a lane."""
+    """What stands on the right of a lane, in one column."""
     return " ".join(filter(None, (lane.rounds, lane.remarks())))
 
 
@@ -122,10 +142,6 @@ def _ordered(lanes: Sequence[Lane]) -> list[tuple[Lane, int]]:
         if lane.base not in known:
             walk(lane, 0)
     return found
-
-
-def _x(round_: int, last: int) -> float:
-    return _LEFT + _WIDTH * round_ / last
 
 
 def _y(index: int) -> int:

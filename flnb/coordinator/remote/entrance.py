@@ -43,13 +43,13 @@ class Entrance:
         """Read a token.
 
         Raises:
-            AccessRefusedError: It is not one of ours, or was taken back.
+            AccessRefusedError: It is not one of ours, or was revoked.
             TokenExpiredError: It is too old.
         """
         claims = self._issuer.verify(token)
         issued_at = claims.expires_at - self._limits.token_lifetime_s
         if issued_at < self._void_before.get(claims.name, 0.0):
-            raise AccessRefusedError(f"the token of {claims.name} was taken back")
+            raise AccessRefusedError(f"the token of {claims.name} was revoked")
         return claims
 
     def void(self, client: str, before_s: float | None = None) -> None:

@@ -63,6 +63,7 @@ class Pane:
             min_height=height,
             margin=0,
             css_classes=["flnb-pane"],
+            styles=theme.CARD if title else {},
         )
 
     def retitle(self, title: str) -> None:

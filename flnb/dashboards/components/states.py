@@ -38,6 +38,6 @@ def note(text: str, kind: str = "") -> Html:
 def signed_out() -> Html:
     """That somebody's token is no good any more."""
     return Html(
-        '<div class="empty"><p><b>You are signed out.</b> Your token expired or was taken back.</p>'
+        '<div class="empty"><p><b>You are signed out.</b> Your token expired or was revoked.</p>'
         '<p><a href="sign-in">Sign in again</a></p></div>'
     )

@@ -41,9 +41,9 @@ class Barring:
             label="Reason", sizing_mode="stretch_width", margin=(8, 0)
         )
         self._revoking = Dialog(
-            "Shut this client out",
+            "Revoke this client",
             [html("<p>Its connection ends now. Only a new invite lets it in again.</p>"), self._last_reason],
-            "Shut the client out",
+            "Revoke the client",
             self._revoke,
             danger=True,
         )  # fmt: skip
@@ -53,7 +53,7 @@ class Barring:
         )
         self._release_button = pmui.Button(label="Release", on_click=self._release, **small)
         self._revoke_button = pmui.Button(
-            label="Shut out…", color="error", on_click=self._revoking.open, **small
+            label="Revoke…", color="error", on_click=self._revoking.open, **small
         )
         self.view = pn.FlexBox(
             self._quarantine_button,
@@ -98,7 +98,7 @@ class Barring:
         if not reason:
             self._revoking.said.object = '<p class="bad">Say why; it goes into the log.</p>'
             return
-        await self._do(lambda there: there.revoke(name, reason), f"{name} is shut out")
+        await self._do(lambda there: there.revoke(name, reason), f"{name} is revoked")
         self._revoking.close()
 
     async def _do(self, order: Callable[[Connection], object], said: str) -> None:

@@ -1,8 +1,7 @@
-"""Checkpoints: the branches of a run, its commits, their names; compare, branch, name, roll back."""
+"""Checkpoints: the branches of a run, its commits, their aliases; compare, branch, give an alias, roll back."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,24 +15,20 @@ from flnb.coordinator.history.graph import as_svg
 from flnb.coordinator.history.walk import Walk
 from flnb.core import glance
 from flnb.core.cards import Html, escape
-from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError
 from flnb.dashboards import queries, words
-from flnb.dashboards.commits import choices, commits, which_of
+from flnb.dashboards.commits import Undo, choices, commits, undo_of, which_of
 from flnb.dashboards.components import listing, states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, facts, table
-from flnb.dashboards.page import Text
+from flnb.dashboards.page import QUESTIONS, Text
 from flnb.dashboards.pages.branching import Branching
 from flnb.dashboards.pages.exporting import Exporting
-from flnb.dashboards.pages.naming import Naming, give_back
+from flnb.dashboards.pages.naming import Aliases, Naming
 from flnb.dashboards.pages.of_run import OfRun
 from flnb.dashboards.pages.rolling_back import RollingBack, refusal
 
 _NOTHING = "nothing"
-_NAMES = (
-    Column("Name"), Column("Means"), Column("Given", "n"), Column("By"), Column("Why", "wrap"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +36,8 @@ class _Known:
     """What was found out about the history of a run."""
 
     walk: Walk
-    names: list[dict[str, Any]]
+    aliases: list[dict[str, Any]]
+    undo: Undo | None
     chosen: Checkpoint | FLBaseError
 
 
@@ -62,8 +58,8 @@ class Checkpoints(OfRun):
     def parts(self) -> pn.viewable.Viewable:
         """See `OfRun`."""
         self._known: _Known | None = None
-        self._graph = html(states.loading("the branches", 120))
-        self._list, self._names = html(), html()
+        self._graph = html(states.loading("the branches", 48))
+        self._list, self._aliases = html(), Aliases(self)
         self._where = html(styles={"flex": "1 1 160px"})
         self._facts, self._why, self._difference = html(), html(), html()
         self._choice = pmui.Select(label="Checkpoint", options=["@head"], size="small", width=280, margin=0)  # fmt: skip
@@ -79,21 +75,22 @@ class Checkpoints(OfRun):
             self._choice, self._facts, self._buttons(), self._why,
             sizing_mode="stretch_width", margin=0, styles={"gap": "8px"},
         )  # fmt: skip
-        compared = pn.Column(self._other, self._difference, sizing_mode="stretch_width", margin=0)
+        compared = pn.Column(
+            self._other, self._difference, sizing_mode="stretch_width", margin=0, styles={"gap": "8px"},
+        )  # fmt: skip
         half = {"xs": 12, "lg": 6}
         grid = pmui.Grid(
             pmui.Grid(self.pane("The checkpoint", detail, self._fill_detail, height=280), size=half),
             pmui.Grid(self.pane("How it differs", compared, lambda: None, height=280), size=half),
             pmui.Grid(self.pane("Commits, newest first", self._listed(), self._fill_list, height=240), size=half),
-            pmui.Grid(self.pane("Names", self._named(), self._fill_names, height=240), size=half),
+            pmui.Grid(self.pane("Aliases", self._aliases.view, self._fill_aliases, height=240), size=half),
             container=True, spacing=3, margin=0,
         )  # fmt: skip
         return pn.Column(
             self._rolling.view,
-            self.pane("Branches, rounds from left to right", self._graph, self._fill_graph, height=120),
+            self.pane("Branches, rounds from left to right", self._graph, self._fill_graph, height=88),
             grid,
-            self._branching.dialog.view,
-            self._naming.dialog.view,
+            *(one.dialog.view for one in (self._rolling, self._branching, self._naming)),
             sizing_mode="stretch_width",
             margin=0,
             styles={"gap": "16px"},
@@ -102,7 +99,7 @@ class Checkpoints(OfRun):
     def _buttons(self) -> pn.FlexBox:
         small: dict[str, Any] = {"variant": "outlined", "size": "small", "margin": 0}
         self._branch = pmui.Button(label="Branch from it…", **small)
-        self._name = pmui.Button(label="Name it…", **small)
+        self._name = pmui.Button(label="Alias…", **small)
         self._back = pmui.Button(label="Roll back to it…", color="error", **small)
         self._branch.on_click(lambda _: self._branching.ask(which_of(self.at)))
         self._name.on_click(lambda _: self._naming.ask(which_of(self.at)))
@@ -125,15 +122,6 @@ class Checkpoints(OfRun):
         row = pn.FlexBox(self._newer, self._older, self._where, gap="8px", align_items="center", margin=(8, 0, 0, 0))  # fmt: skip
         return pn.Column(self._list, row, sizing_mode="stretch_width", margin=0)
 
-    def _named(self) -> pn.Column:
-        self._movable = pmui.Select(label="Take a name back", options=[""], size="small", width=200, margin=0)  # fmt: skip
-        self._revert = pmui.Button(
-            label="To what it meant before", variant="outlined", size="small", margin=0
-        )
-        self._revert.on_click(lambda _: give_back(self, str(self._movable.value)))
-        row = pn.FlexBox(self._movable, self._revert, gap="8px", align_items="center", margin=(16, 0, 0, 0))  # fmt: skip
-        return pn.Column(self._names, row, sizing_mode="stretch_width", margin=0)
-
     # --- asking ---------------------------------------------------------------------------------
 
     def ask(self) -> _Known:
@@ -145,12 +133,16 @@ class Checkpoints(OfRun):
             chosen = walk.checkpoint(which_of(self.at))
         except FLBaseError as error:
             chosen = error
-        names = queries.aliases(held, clients=self.person.may("operator"))
-        return _Known(walk, names, chosen)
+        may, view = self.person.may("operator"), self.view
+        undo = None
+        if may and view is not None:
+            undo = undo_of(walk, queries.last_roll_back(self.source, view.name, view.branch), view)
+        return _Known(walk, queries.aliases(held, clients=may), undo, chosen)
 
     def told(self, found: _Known) -> None:
         """See `OfRun`."""
         self._known = found
+        self._rolling.offer(found.undo)
 
     def _choose(self, state: str, event: Any) -> None:
         chosen = "" if event.new == _NOTHING else event.new
@@ -171,7 +163,7 @@ class Checkpoints(OfRun):
             except FLBaseError as error:
                 return error
 
-        pn.state.execute(self.later(work, self._compared))
+        pn.state.execute(self.later(work, self._compared, pool=QUESTIONS))
 
     def _compared(self, found: Difference | FLBaseError) -> None:
         if isinstance(found, FLBaseError):
@@ -188,8 +180,9 @@ class Checkpoints(OfRun):
             )
             for row in found.table
         ]  # fmt: skip
-        self._difference.object = f'<p class="quiet">{escape(found.title)}</p>' + table(
-            "Tensors, the most changed first", columns, rows
+        self._difference.object = (
+            f'<p class="quiet">From {_called(self.against)} to {_called(self.at)}.</p>'
+            + table("Tensors, the most changed first", columns, rows)
         )
 
     # --- what is shown --------------------------------------------------------------------------
@@ -243,8 +236,8 @@ class Checkpoints(OfRun):
         self._newer.disabled, self._older.disabled = shown.page <= 1, shown.page >= shown.pages
         self._where.object = f'<span class="quiet">{shown.words}</span>'
         columns = (
-            Column("Round", "n"), Column("Branch"), Column(glance.words(name).capitalize() or "Metric", "n"),
-            Column("Commit"), Column("Names", "wrap"),
+            Column("Round"), Column("Branch"), Column(glance.words(name).capitalize() or "Metric", "n"),
+            Column("Commit"), Column("Aliases", "wrap"),
         )  # fmt: skip
         rows = [self._row(one) for one in shown.rows.itertuples()]
         self._list.object = table("Commits", columns, rows)
@@ -260,29 +253,14 @@ class Checkpoints(OfRun):
             one.names,
         )
 
-    def _fill_names(self) -> None:
-        if self._known is None:
-            return
-        given = self._known.names
-        times = Counter(one["name"] for one in given if one["kind"] == "alias")
-        movable = [name for name, n in times.items() if n > 1]
-        if list(self._movable.options) != movable:
-            self._movable.options = movable or [""]
-        self._revert.disabled = bool(self.refusal()) or not movable
-        if not given:
-            self._names.object = states.empty(
-                "Names of checkpoints will be listed here:", 'run.alias("serving", "@best")'
-            )
-            return
-        now = SYSTEM_CLOCK.now()
-        rows = [
-            (
-                f"@{one['name']}", f"{one['branch']} round {one['round']}",
-                words.moment(one["at"], now), one["actor"], one["reason"],
-            )
-            for one in given[: listing.PAGE]
-        ]  # fmt: skip
-        self._names.object = table("Names, newest first", _NAMES, rows)
+    def _fill_aliases(self) -> None:
+        if self._known is not None:
+            self._aliases.fill(self._known.aliases)
+
+
+def _called(which: str) -> str:
+    """A choice in a sentence."""
+    return escape(f"round {which}" if which.isdigit() else which)
 
 
 def _facts(checkpoint: Checkpoint) -> Html:

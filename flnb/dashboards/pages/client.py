@@ -23,7 +23,7 @@ from flnb.dashboards.theme import OKABE_ITO
 
 _SHOWN = 100
 _COLUMNS = (
-    Column("Round", "n"),
+    Column("Round"),
     Column("Outcome"),
     Column("Examples", "n"),
     Column("Loss", "n"),
@@ -116,7 +116,7 @@ class Client(OfRun):
         outcomes = known.story["outcome"].value_counts()
         used = int(outcomes.get("accepted", 0))
         figures = [
-            kpi.Figure("Rounds joined", f"{used}", f"of {len(known.story)}"),
+            kpi.Figure("Updates accepted", f"{used}", f"of {len(known.story)}"),
             kpi.Figure("Refused or failed", f"{_sum(outcomes, 'refused', 'failed')}"),
             kpi.Figure("Late or lost", f"{_sum(outcomes, 'late', 'lost')}"),
             kpi.Figure("Loss", words.number(_last(known.story["loss"]))),

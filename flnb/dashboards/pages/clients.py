@@ -28,9 +28,9 @@ ROUNDS, ROWS = 40, 40
 """What the strip shows: the last so many rounds of so many clients."""
 _ORDERS = {
     "client": "Name",
-    "-accepted": "Most rounds joined",
-    "-refused": "Most refused",
-    "-missed": "Most missed",
+    "-accepted": "Most accepted",
+    "-refused": "Most refused or failed",
+    "-missed": "Most late or lost",
     "-loss": "Highest loss",
     "-norm": "Largest update",
     "-p95_s": "Slowest",
@@ -39,9 +39,9 @@ _ORDERS = {
 _COLUMNS = (
     Column("Client", "name"),
     Column("State"),
-    Column("Joined", "n"),
+    Column("Accepted", "n"),
     Column("Refused", "n"),
-    Column("Missed", "n"),
+    Column("Late, lost", "n"),
     Column("Examples", "n"),
     Column("Loss", "n"),
     Column("Update norm", "n"),
@@ -185,7 +185,7 @@ class Clients(OfRun):
         shown = listing.part_of(
             everybody, find=self.find, within="client", sort=self.sort, page=self.page
         )
-        self._heat.show(self._known.values, shown.rows["client"].to_list(), what)
+        self._heat.show(self._known.values, shown.rows["client"].to_list())
         self.retitle(self._strip, f"{what} by client and round, last {ROUNDS} rounds")
 
 

@@ -12,13 +12,16 @@ import param
 from flnb.coordinator.history.comparing import AXES, Comparison
 from flnb.core import glance
 from flnb.core.cards import Html, escape
+from flnb.core.clock import SYSTEM_CLOCK
+from flnb.core.errors import FLBaseError
 from flnb.core.view import RunView
 from flnb.dashboards import plots, words
 from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
 from flnb.dashboards.overlay import MOST, Overlay, colour_of
-from flnb.dashboards.page import Page, Text
+from flnb.dashboards.page import QUESTIONS, Page, Text, in_session_after
+from flnb.dashboards.pages.rolling_back import refusal
 from flnb.dashboards.seeds import over_seeds
 
 _WORDS = {
@@ -48,10 +51,10 @@ class Compare(Page):
         """See `Page`."""
         self._comparison: Comparison | None = None
         self._stamp: object = None
-        self._asking = False
+        self._asking, self._failed_s = False, -_AGAIN_S
         self._choice = pmui.MultiChoice(label=f"Runs, at most {MOST}", options=[], margin=0, sizing_mode="stretch_width")  # fmt: skip
         self._choice.param.watch(self._chosen, "value")
-        self._metric = pmui.Select(label="Metric", options=[""], size="small", width=200, margin=0)
+        self._metric = pmui.Select(label="Metric", options=[], size="small", width=200, margin=0, visible=False)  # fmt: skip
         self._metric.param.watch(self._measured, "value")
         axis = pmui.Select.from_param(
             self.param.x, label="By", description="", options={text: name for name, text in _WORDS.items()},
@@ -106,8 +109,8 @@ class Compare(Page):
             self._choice.value = chosen
         enough = len(chosen) > 1
         self._parts.visible = enough
-        self._hint.object = "" if enough else self._why()
         if not enough:
+            self._say(self._why())
             return
         super().fill()
         self._ask()
@@ -125,10 +128,17 @@ class Compare(Page):
     def _ask(self) -> None:
         views = [view for view in self.now.views.values() if view.name in self.chosen]
         stamp = tuple((view.name, view.generation, view.round) for view in views)
-        if self._asking or stamp == self._stamp:
+        early = SYSTEM_CLOCK.monotonic_s() - self._failed_s < _AGAIN_S
+        if self._asking or early or stamp == self._stamp:
             return
         self._stamp, self._asking = stamp, True
-        pn.state.execute(self.later(self._look, self._told, also=self._done))
+        pn.state.execute(self.later(self._look_or_say, self._told, also=self._done, pool=QUESTIONS))
+
+    def _look_or_say(self) -> Comparison | FLBaseError:
+        try:
+            return self._look()
+        except FLBaseError as error:
+            return error
 
     def _look(self) -> Comparison:
         source, now = self.sight.source, self.now
@@ -138,9 +148,18 @@ class Compare(Page):
             key, self._stamp, lambda: Comparison([source.run(run) for run in ids])
         )
 
-    def _told(self, found: Comparison) -> None:
+    def _told(self, found: Comparison | FLBaseError) -> None:
+        if isinstance(found, FLBaseError):
+            self._stamp, self._failed_s = None, SYSTEM_CLOCK.monotonic_s()
+            self._say(refusal(found))
+            in_session_after(_AGAIN_S, self.fill)
+            return
+        self._say("")
         self._comparison = found
         super().fill()
+
+    def _say(self, said: str) -> None:
+        self._hint.object, self._hint.visible = said, bool(said)
 
     def _done(self) -> None:
         self._asking = False
@@ -166,7 +185,7 @@ class Compare(Page):
         frame = self._comparison.df()
         names = sorted(set(frame["metric"]), key=lambda name: (name == "loss", name))
         if list(self._metric.options) != names and names:
-            self._metric.options = names
+            self._metric.options, self._metric.visible = names, True
         name = self.metric if self.metric in names else next(iter(names), "")
         if name and self._metric.value != name:
             self._metric.value = name

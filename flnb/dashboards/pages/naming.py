@@ -1,24 +1,76 @@
-"""Giving a checkpoint a name that moves, under a condition, and taking it back."""
+"""Giving a checkpoint an alias, under a condition, and reverting it."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
 import panel_material_ui as pmui
 
+from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError
+from flnb.dashboards import words
+from flnb.dashboards.components import listing, states
 from flnb.dashboards.components.dialog import Dialog
 from flnb.dashboards.components.panes import html
+from flnb.dashboards.components.tables import Column, table
 from flnb.dashboards.pages.rolling_back import refusal
 
 if TYPE_CHECKING:
     from flnb.coordinator.history.checkpoint import Checkpoint
     from flnb.dashboards.pages.of_run import OfRun
 
+_COLUMNS = (
+    Column("Alias"), Column("Round"), Column("Given", "n"), Column("By"), Column("Why", "wrap"),
+)  # fmt: skip
+
+
+class Aliases:
+    """The list of aliases, and a way to revert one that was of another round before.
+
+    Args:
+        page: Whose run it is.
+    """
+
+    def __init__(self, page: OfRun) -> None:
+        self._page, self._list = page, html()
+        self._movable = pmui.Select(label="Alias", options=[], size="small", width=200, margin=0)
+        self._revert = pmui.Button(
+            label="Revert to the round before", variant="outlined", size="small", margin=0
+        )
+        self._revert.on_click(lambda _: revert(page, str(self._movable.value)))
+        self._row = pn.FlexBox(
+            self._movable, self._revert, gap="8px", align_items="center", margin=(16, 0, 0, 0), visible=False,
+        )  # fmt: skip
+        self.view = pn.Column(self._list, self._row, sizing_mode="stretch_width", margin=0)
+
+    def fill(self, given: Sequence[dict[str, Any]]) -> None:
+        """Show what was given, newest first; what cannot be reverted is not offered."""
+        times = Counter(one["name"] for one in given if one["kind"] == "alias")
+        movable = [name for name, n in times.items() if n > 1]
+        if list(self._movable.options) != movable:
+            self._movable.options = movable
+        self._row.visible, self._revert.disabled = bool(movable), bool(self._page.refusal())
+        if not given:
+            self._list.object = states.empty(
+                "Aliases of checkpoints will be listed here:", 'run.alias("serving", "@best")'
+            )
+            return
+        now = SYSTEM_CLOCK.now()
+        rows = [
+            (
+                f"@{one['name']}", f"{one['branch']} round {one['round']}",
+                words.moment(one["at"], now), one["actor"], one["reason"],
+            )
+            for one in given[: listing.PAGE]
+        ]  # fmt: skip
+        self._list.object = table("Aliases, newest first", _COLUMNS, rows)
+
 
 class Naming:
-    """The dialog that gives a name.
+    """The dialog that gives an alias.
 
     Args:
         page: Whose run it is.
@@ -27,7 +79,7 @@ class Naming:
     def __init__(self, page: OfRun) -> None:
         self._page = page
         self._at: int | str = "@head"
-        self._name = pmui.TextInput(label="Name", placeholder="serving", width=240, margin=(8, 0))
+        self._name = pmui.TextInput(label="Alias", placeholder="serving", width=240, margin=(8, 0))
         self._condition = pmui.TextInput(
             label="Only if (may be empty)", placeholder="accuracy > 0.9", width=320, margin=(8, 0)
         )
@@ -35,23 +87,23 @@ class Naming:
             label="Reason (may be empty)", sizing_mode="stretch_width", margin=(8, 0)
         )
         self.dialog = Dialog(
-            "Name this checkpoint",
+            "Give this checkpoint an alias",
             [
                 html(
-                    "<p>A name means one round at a time; what it meant before stays on record.</p>"
+                    "<p>An alias is of one round at a time; which it was before stays on record.</p>"
                 ),
                 self._name,
                 self._condition,
                 self._reason,
             ],
-            "Give the name",
+            "Give the alias",
             self._give,
         )
 
     def ask(self, at: int | str) -> None:
         """Open the dialog for a checkpoint."""
         self._at = at
-        self.dialog.view.title = f"Name {at if isinstance(at, str) else f'round {at}'}"
+        self.dialog.view.title = f"Give {at if isinstance(at, str) else f'round {at}'} an alias"
         self.dialog.open()
 
     async def _give(self, _: Any) -> None:
@@ -76,12 +128,12 @@ class Naming:
             self.dialog.said.object = refusal(found)
             return
         self.dialog.close()
-        self._page.toast(f"@{name.removeprefix('@')} means round {found.round} now", "success")
+        self._page.toast(f"@{name.removeprefix('@')} is round {found.round} now", "success")
         self._page.ask_again()
 
 
-def give_back(page: OfRun, name: str) -> Any:
-    """What a button calls to let a name mean again what it meant before."""
+def revert(page: OfRun, name: str) -> Any:
+    """What a button calls to let an alias be again of the round that it was of before."""
 
     def work() -> Checkpoint:
         run = page.run_id or page.run
@@ -90,7 +142,7 @@ def give_back(page: OfRun, name: str) -> Any:
         )
 
     def then(found: Checkpoint) -> None:
-        page.toast(f"@{name} means round {found.round} again", "success")
+        page.toast(f"@{name} is round {found.round} again", "success")
         page.ask_again()
 
     return pn.state.execute(page.later(work, then))

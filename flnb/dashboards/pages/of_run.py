@@ -13,7 +13,7 @@ from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import NotFoundError
 from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
-from flnb.dashboards.page import Page
+from flnb.dashboards.page import QUESTIONS, Page
 from flnb.dashboards.sources import Source
 
 _AGAIN_S = 10.0
@@ -56,7 +56,7 @@ class OfRun(Page):
         if not self.run and self.now.views:
             self.run = next(iter(self.now.views.values())).name
         missing = self.view is None
-        self._absent.object = self._why_absent() if missing else ""
+        self._absent.object = why_absent(self, self.promise) if missing else ""
         self._parts.visible = not missing
         if missing:
             return
@@ -69,7 +69,7 @@ class OfRun(Page):
         """Ask now, whether or not the head moved."""
         self._asked, self._asking = self.stamp, True
         self._asked_s = SYSTEM_CLOCK.monotonic_s()
-        pn.state.execute(self.later(self.ask, self._heard, also=self._done))
+        pn.state.execute(self.later(self.ask, self._heard, also=self._done, pool=QUESTIONS))
 
     @property
     def stamp(self) -> Hashable:
@@ -116,9 +116,16 @@ class OfRun(Page):
     def _done(self) -> None:
         self._asking = False
 
-    def _why_absent(self) -> str:
-        if self.now.standing.kind in {"loading", "offline"}:
-            return states.loading("the run", 320)
-        if self.run:
-            return states.empty(f"There is no run “{self.run}” in this lab.")
-        return states.empty(self.promise, 'run = coord.run(plan, task, name="first")')
+
+def why_absent(page: Page, promise: str) -> str:
+    """What stands in place of a run that there is not.
+
+    Args:
+        page: Which page.
+        promise: What will be shown, for a lab without runs.
+    """
+    if page.now.standing.kind in {"loading", "offline"}:
+        return states.loading("the run", 320)
+    if page.run:
+        return states.empty(f"There is no run “{page.run}” in this lab.")
+    return states.empty(promise, 'run = coord.run(plan, task, name="first")')

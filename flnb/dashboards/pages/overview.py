@@ -46,14 +46,14 @@ class Overview(Page):
     def build(self) -> pn.viewable.Viewable:
         """See `Page`."""
         self._attention, self._runs = html(), html(states.loading("the runs", 240))
-        box = pmui.TextInput.from_param(
+        self._box = pmui.TextInput.from_param(
             self.param.find, label="Find runs", description="",
-            placeholder="name, branch or status", size="small", width=280, margin=0,
+            placeholder="name, branch or status", size="small", width=280, margin=(0, 0, 8, 0),
         )  # fmt: skip
         self.param.watch(lambda *_: self.fill(), "find")
         return pn.Column(
             self.pane("", self._attention, self._fill_attention),
-            pn.FlexBox(box, justify_content="space-between", margin=(0, 0, 8, 0)),
+            self._box,
             self.pane("", self._runs, self._fill_runs, height=240),
             sizing_mode="stretch_width",
             margin=0,
@@ -69,6 +69,7 @@ class Overview(Page):
 
     def _fill_runs(self) -> None:
         views = list(self.now.views.values())
+        self._box.visible = bool(views)
         if not views:
             loading = self.now.standing.kind in {"loading", "offline"}
             self._runs.object = (

@@ -9,6 +9,7 @@ import panel_material_ui as pmui
 
 from flnb.coordinator.history.preview import Preview
 from flnb.core.cards import Html, escape, sparkline
+from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError, HeadMovedError
 from flnb.dashboards import words
 from flnb.dashboards.components import states
@@ -19,6 +20,7 @@ from flnb.dashboards.components.tables import Column, facts, table
 if TYPE_CHECKING:
     from flnb.coordinator.control.connection import Connection
     from flnb.coordinator.history.difference import Difference
+    from flnb.dashboards.commits import Undo
     from flnb.dashboards.pages.of_run import OfRun
 
 _MANY = 20
@@ -42,7 +44,7 @@ class RollingBack:
             label="Reason, kept in the log", sizing_mode="stretch_width", margin=(8, 0)
         )
         self._name = pmui.TextInput(
-            label="Name of the run, to be sure: many rounds leave",
+            label="Name of the branch, to be sure: many rounds leave",
             sizing_mode="stretch_width",
             margin=(8, 0),
         )
@@ -58,10 +60,23 @@ class RollingBack:
         self._undo = pmui.Button(label="Undo…", variant="outlined", size="small", margin=0)
         self._undo.on_click(lambda _: self.ask(self._undo_to))
         self._after = html()
-        self._done = pn.FlexBox(
+        self.view = pn.FlexBox(
             self._after, self._undo, gap="16px", align_items="center", margin=0, visible=False
         )
-        self.view = pn.Column(self._done, self.dialog.view, sizing_mode="stretch_width", margin=0)
+        """What was rolled back last, and the way to undo it."""
+
+    def offer(self, undo: Undo | None) -> None:
+        """Offer to undo what the log says was done last; None where there is nothing of the kind."""
+        self.view.visible = undo is not None
+        if undo is None:
+            return
+        self._undo_to, branch = undo.to, self._page.run
+        self._after.object = (
+            f'<div class="note" role="status">{escape(branch)} was rolled back to round {undo.round} by '
+            f"{escape(undo.actor)}, {words.moment(undo.at, SYSTEM_CLOCK.now())}: {escape(undo.reason)}. "
+            f"What it left is kept as {escape(undo.to)}; it rests until it is resumed.</div>"
+        )
+        self._undo.disabled = bool(self._page.refusal())
 
     def ask(self, to: int | str) -> None:
         """Open the dialog for a target; the preview comes from the coordinator."""
@@ -153,14 +168,6 @@ class RollingBack:
             self._weigh()
             return
         self.dialog.close()
-        kept = preview.facts().get("leaves", "")
-        self._undo_to = kept.rpartition("kept as ")[2]
-        self._after.object = (
-            f'<div class="note" role="status">{escape(preview.name)} is at round {preview.target} and '
-            f"rests until it is resumed. What it left is kept as {escape(self._undo_to)}.</div>"
-        )
-        self._undo.disabled = not self._undo_to
-        self._done.visible = True
         self._page.toast(f"{preview.name} is back at round {preview.target}", "success")
         self._page.ask_again()
 

@@ -15,13 +15,14 @@ from flnb.dashboards.components import kpi, states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
 from flnb.dashboards.page import Page, Text
+from flnb.dashboards.pages.of_run import why_absent
 from flnb.dashboards.pages.steering import Steering
 from flnb.dashboards.theme import OKABE_ITO
 
 T = TypeVar("T")
 
 _EVENTS = 40
-_START = 'run = coord.run(plan, task, name="first")'
+_PROMISE = "The rounds of a run will be shown here. Start one:"
 
 
 class Rounds(Page):
@@ -97,17 +98,10 @@ class Rounds(Page):
         if not self.run and self.now.views:
             self.run = next(iter(self.now.views.values())).name
         missing = self.view is None
-        self._absent.object = self._why_absent() if missing else ""
+        self._absent.object = why_absent(self, _PROMISE) if missing else ""
         self._all.visible = not missing
         if not missing:
             super().fill()
-
-    def _why_absent(self) -> str:
-        if self.now.standing.kind in {"loading", "offline"}:
-            return states.loading("the run", 320)
-        if self.run:
-            return states.empty(f"There is no run “{self.run}” in this lab.")
-        return states.empty("The rounds of a run will be shown here. Start one:", _START)
 
     def _closed(self, part: str) -> Any:
         frames = self.frames
@@ -224,7 +218,7 @@ def _happened(events: Any) -> str:
         )
         for one in events.tail(_EVENTS).iloc[::-1].itertuples()
     ]
-    columns = (Column("Round", "n"), Column("What"), Column("More", "wrap"))
+    columns = (Column("Round"), Column("What"), Column("More", "wrap"))
     return f'<div style="max-height:360px;overflow-y:auto">{table("Events", columns, rows)}</div>'
 
 

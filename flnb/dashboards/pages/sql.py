@@ -17,7 +17,7 @@ from flnb.dashboards.access import sees_clients
 from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
-from flnb.dashboards.page import Page, Text
+from flnb.dashboards.page import QUESTIONS, Page, Text
 from flnb.store import TABLES
 
 _ROWS, _SECONDS, _SHOWN = 10_000, 5.0, 200
@@ -49,12 +49,12 @@ class Sql(Page):
             label="One SELECT", value=self.q or next(iter(_EXAMPLES.values())), rows=5, auto_grow=True,
             max_rows=20, sizing_mode="stretch_width", margin=(8, 0), stylesheets=["textarea{font-family:monospace}"],
         )  # fmt: skip
-        self._ask = pmui.Button(label="Run query", on_click=self._asked, margin=0)
+        self._ask = pmui.Button(label="Run query", on_click=self._asked, size="small", margin=0)
         self._copy = html()
         self._answer = html(states.empty("The answer will be shown here."))
         self._source = ColumnDataSource({"x": [], "y": []})
         self._figure = plots.plain_figure("x", "y", height=260)
-        self._figure.line("x", "y", source=self._source, color="#0072B2", width=2)
+        self._line = self._figure.line("x", "y", source=self._source, color="#0072B2", width=2)
         self._figure.scatter("x", "y", source=self._source, color="#0072B2", size=5)
         self._drawn = pn.pane.Bokeh(self._figure, sizing_mode="stretch_width", margin=0)
         self._chart = pn.Column(sizing_mode="stretch_width", margin=0)  # empty takes no room
@@ -78,7 +78,7 @@ class Sql(Page):
             ),
             sizing_mode="stretch_width",
             margin=0,
-            styles={"gap": "8px"},
+            styles={"gap": "16px"},
         )
         schema = self.pane("Tables", html(self._schema(), css=_CSS), lambda: None)
         if self.q:
@@ -113,7 +113,7 @@ class Sql(Page):
         self.q, self._ask.disabled = query, True
         self._copy.object = f"<code>lab.sql({escape(repr(query))}).df()</code>"
         self._answer.object = states.loading("the answer", 200)
-        await self.later(lambda: self._look(query), self._show, also=self._ready)()
+        await self.later(lambda: self._look(query), self._show, also=self._ready, pool=QUESTIONS)()
 
     def _look(self, query: str) -> tuple[pd.DataFrame, float] | FLBaseError:
         begun = time.perf_counter()
@@ -136,7 +136,8 @@ class Sql(Page):
         said = f'<p class="quiet">{len(answer):,} rows in {took_s * 1e3:.0f} ms{more}.</p>'
         columns = [Column(name, _kind(answer[name])) for name in answer.columns]
         rows = (map(_cell, row) for row in answer.head(_SHOWN).itertuples(index=False))
-        self._answer.object = said + table("Answer", columns, [list(row) for row in rows])
+        shown = table("Answer", columns, [list(row) for row in rows])
+        self._answer.object = f'{said}<div class="fit">{shown}</div>'
         self._draw(answer)
 
     def _draw(self, answer: pd.DataFrame) -> None:
@@ -147,6 +148,7 @@ class Sql(Page):
             return
         x, y = numbers[0], numbers[-1]
         self._source.data = {"x": answer[x].to_list(), "y": answer[y].to_list()}
+        self._line.visible = bool(answer[x].is_monotonic_increasing and answer[x].is_unique)
         self._figure.xaxis[0].axis_label, self._figure.yaxis[0].axis_label = x, y
         self._chart.objects = [self._drawn]
 

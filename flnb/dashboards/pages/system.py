@@ -15,12 +15,12 @@ from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
 from flnb.dashboards.components.tables import facts as fact_table
-from flnb.dashboards.page import Page
+from flnb.dashboards.page import QUESTIONS, Page
 from flnb.dashboards.pages.tokens import Tokens
 
 _AGAIN_S = 5.0
 _LOG = (
-    Column("When", "n"),
+    Column("When"),
     Column("Who"),
     Column("What"),
     Column("Run"),
@@ -70,7 +70,7 @@ class System(Page):
         now_s = SYSTEM_CLOCK.monotonic_s()
         if now_s - self._asked_s >= _AGAIN_S:
             self._asked_s = now_s
-            pn.state.execute(self.later(self._look, self._told))
+            pn.state.execute(self.later(self._look, self._told, pool=QUESTIONS))
 
     def _look(self) -> Mapping[str, Any]:
         return facts.look(self.sight, self.orders.target, self.person)

@@ -1,4 +1,4 @@
-"""Tokens of people: who has one, making one (shown once), taking all of somebody's back."""
+"""Tokens of people: who has one, making one (shown once), revoking all of somebody's."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class Tokens:
         )
         self._whose = pmui.TextInput(label="Name", width=240, margin=(8, 0))
         self._taking = Dialog(
-            "Take all passes of a person back",
-            [html("<p>What he has open ends within seconds.</p>"), self._whose],
-            "Take them back", self._revoke, danger=True,
+            "Revoke all passes of a person",
+            [html("<p>What that person has open ends within seconds.</p>"), self._whose],
+            "Revoke the passes", self._revoke, danger=True,
         )  # fmt: skip
         small: dict[str, Any] = {"variant": "outlined", "size": "small", "margin": 0}
         self._make_button = pmui.Button(label="Make a pass…", on_click=self._making.open, **small)
         self._take_button = pmui.Button(
-            label="Take back…", color="error", on_click=self._taking.open, **small
+            label="Revoke…", color="error", on_click=self._taking.open, **small
         )
         self._buttons = pn.FlexBox(
             self._make_button,
@@ -64,7 +64,9 @@ class Tokens:
             gap="8px",
             margin=0,
         )
-        self.view = pn.Column(self._list, self._buttons, sizing_mode="stretch_width", margin=0)
+        self.view = pn.Column(
+            self._list, self._buttons, sizing_mode="stretch_width", margin=0, styles={"gap": "16px"},
+        )  # fmt: skip
 
     def fill(self) -> None:
         """List them; asks at most every few seconds."""
@@ -127,5 +129,7 @@ class Tokens:
 
     def _revoked(self, name: str, count: int) -> None:
         self._taking.close()
-        self._page.toast(f"{name} is shut out; {count} passes were good until now", "success")
+        self._page.toast(
+            f"the passes of {name} are revoked; {count} were good until now", "success"
+        )
         self._asked_s = -_AGAIN_S

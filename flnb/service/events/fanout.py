@@ -95,7 +95,7 @@ class Fanout:
         gone = set(reply.gone)
         for listener, (identity, _) in self._tokens.items():
             if identity in gone:
-                listener.end(TOKEN, "the token was taken back")
+                listener.end(TOKEN, "the token was revoked")
 
 
 async def _each(every_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -27,7 +27,7 @@ class Problem(BaseModel):
 
 
 _WHY = {
-    401: "No token, one that expired or was taken back, or another lab's",
+    401: "No token, one that expired or was revoked, or another lab's",
     403: "The token's role is not enough, or the request comes from where none may",
     404: "There is no such thing",
     405: "Not with this method",

@@ -1,5 +1,7 @@
 """The graph of a run, as text and as a drawing."""
 
+import re
+
 from flnb.coordinator.history.graph import Lane, as_svg, as_text
 
 TRUNK = Lane(
@@ -50,3 +52,18 @@ def test_a_roll_back_is_dashed_and_a_fork_is_not():
     assert "stroke-dasharray" not in as_svg("otter", [TRUNK, FORK])
     assert "&lt;lr&gt;" in as_svg("otter", [TRUNK, FORK])
     assert "<lr>" not in as_svg("otter", [TRUNK, FORK])
+
+
+def test_no_line_of_the_drawing_crosses_words():
+    long = Lane(**{name: getattr(FORK, name) for name in FORK.__slots__} | {"branch": "b" * 40})
+    drawing = as_svg("otter", [TRUNK, AGAIN, long])
+    across = [
+        float(x)
+        for start, end in re.findall(r'd="M([\d.]+) \d+ (?:H([\d.]+)|V\d+)"', drawing)
+        for x in (start, end or start)
+    ]
+    words = re.findall(r'<text x="(\d+)" y="\d+">([^<]*)<', drawing)
+    names = [len(text) * 7 for x, text in words if x == "0"]
+    remarks = [float(x) for x, _ in words if x != "0"]
+    assert max(names) <= min(across)
+    assert max(across) < min(remarks)
