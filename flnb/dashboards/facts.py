@@ -27,6 +27,7 @@ def look(sight: Sight, target: Target, person: Person) -> Mapping[str, Any]:
     """Everything that the page System shows to a person: title to facts, or to HTML."""
     known: dict[str, Any] = {"Versions": versions()}
     known["Coordinator"] = coordinator(sight)
+    known["lag_s"] = lag_s(sight)
     known["Store"] = (
         target.facts()
         if person.may("operator")
@@ -53,6 +54,14 @@ def coordinator(sight: Sight) -> Mapping[str, str]:
         told |= {"Address": source.connection.address, "Running since": there.since or "–"}
         told |= {"Simulated clients": there.clients, "Runs": there.going}
     return told | ({"Note": standing.why} if standing.why else {})
+
+
+def lag_s(sight: Sight) -> float | None:
+    """How late the coordinator's loop was at most in the last 15 s; None while nobody can tell."""
+    with contextlib.suppress(FLBaseError):
+        if isinstance(source := sight.source, Live):
+            return source.connection.loop_lag_s
+    return None
 
 
 def clients(sight: Sight) -> Any:

@@ -13,7 +13,7 @@ from bokeh.palettes import Viridis256
 from flnb.dashboards import plots
 
 _ROW_PX, _AROUND_PX = 16, 96
-_LONGEST_NAME = 18
+_LONGEST_NAME = 14
 
 
 class Heat:
@@ -29,6 +29,7 @@ class Heat:
         self._mapper = LinearColorMapper(palette=Viridis256, nan_color="rgba(0,0,0,0)")
         self.figure = plots.plain_figure("round", "client", height=_AROUND_PX + _ROW_PX * 4)
         self.figure.ygrid.visible = False
+        self.figure.xaxis[0].ticker = BasicTicker(desired_num_ticks=4, min_interval=1)
         drawn = self.figure.image(
             "image", "x", "y", "dw", "dh", source=self._source, color_mapper=self._mapper
         )

@@ -10,7 +10,7 @@ HEADER = "X-Flnb-Proxy"
 
 
 def server() -> dict[str, Any]:
-    """The entry for `ServerProxy.servers`, and of the entry point `jupyter_serverproxy_servers`.
+    """The entry for `ServerProxy.servers`, as `jupyter_config/` hands it over; no entry point does so again.
 
     The lab is what `FLNB_LAB`, or the pass in `FLNB_PASS`, names in Jupyter's environment; `./lab`
     otherwise. Whoever is signed in to Jupyter is signed in here: the proxy says a word with every

@@ -149,6 +149,8 @@ class Pages:
 
 def prepare() -> None:
     """Tell Panel how pages are: no resources from outside, no busy bar, toasts, coming back."""
+    for name in ("bokeh.server.views.ws", "panel.io.document"):
+        logging.getLogger(name).addFilter(_is_news)
     pn.extension(
         defer_load=False,
         loading_indicator=False,
@@ -156,6 +158,11 @@ def prepare() -> None:
         reconnect=True,
         throttled=True,
     )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of the log says something: people close pages while these are drawn."""
+    return "Failed sending message as connection was closed" not in record.getMessage()
 
 
 def _bound(host: str, port: int) -> Any:

@@ -69,6 +69,11 @@ _FRAME = {
 """A quiet header; the menu stands in it where there is room, and in a drawer where there is not."""
 
 
+_BELOW_PX = 96
+"""Free below each page, so that what a toast lies over can be scrolled clear of it."""
+_SHOWN_MS = {"success": 4000, "info": 4000}
+
+
 class Shell:
     """A session's page and all that is around it.
 
@@ -122,7 +127,11 @@ class Shell:
                     self._body,
                     sizing_mode="stretch_width",
                     margin=0,
-                    styles={"padding": "16px 24px 32px", "gap": "16px", "box-sizing": "border-box"},
+                    styles={
+                        "padding": f"16px 24px {_BELOW_PX}px",
+                        "gap": "16px",
+                        "box-sizing": "border-box",
+                    },
                 )
             ],
             sidebar_open=False,
@@ -250,7 +259,7 @@ class Shell:
     def _toast(self, text: str, kind: str = "info") -> None:
         notifications = pn.state.notifications
         if notifications is not None:
-            getattr(notifications, kind)(text, duration=8000)
+            getattr(notifications, kind)(text, duration=_SHOWN_MS.get(kind, 8000))
 
     # --- words ----------------------------------------------------------------------------------
 

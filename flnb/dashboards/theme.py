@@ -37,7 +37,7 @@ def _palette(*, dark: bool) -> dict[str, Any]:
             "button": {"textTransform": "none", "fontWeight": 600},
         },
         "shape": {"borderRadius": 8},
-        "components": {"MuiButton": {"defaultProps": {"disableElevation": True}}},
+        "components": {"MuiButton": {"styleOverrides": {"root": {"boxShadow": "none !important"}}}},
     }
 
 
@@ -49,7 +49,6 @@ CARD = {
     "border-radius": "8px",
     "padding": "16px",
     "box-sizing": "border-box",
-    "height": "100%",
 }
 """Around each part of a page that has a heading."""
 
@@ -80,6 +79,7 @@ tr:last-child > * { border-bottom: 0; } thead tr:last-child > th { border-bottom
 td.wrap { white-space: normal; overflow-wrap: anywhere; min-width: 160px; }
 tbody tr:hover td { background: color-mix(in srgb, currentColor 4%, transparent); }
 .name { max-width: 280px; overflow: hidden; text-overflow: ellipsis; }
+@media (max-width: 700px) { .name { max-width: 128px; } }
 .chip { display: inline-block; border: 1px solid var(--line); border-radius: 999px; padding: 1px 10px; font-size: 12px; line-height: 20px; white-space: nowrap; }
 .note { border: 1px solid var(--line); border-left: 4px solid var(--accent); border-radius: 8px; padding: 12px 16px; }
 .note.bad { border-left-color: var(--bad); color: inherit; } .note.busy { border-left-color: var(--busy); color: inherit; }

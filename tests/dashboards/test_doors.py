@@ -1,6 +1,7 @@
 """The doors over HTTP: cookies, tickets, names of the server, where people go afterwards."""
 
 import asyncio
+import logging
 import threading
 
 import httpx
@@ -13,7 +14,7 @@ from tornado.web import Application, RequestHandler
 from flnb.core.errors import AccessRefusedError, PlanError
 from flnb.dashboards.access import Doorman, Person
 from flnb.dashboards.doors import Gate
-from flnb.dashboards.serving import Settings
+from flnb.dashboards.serving import Settings, prepare
 
 VERA = Person("vera", "viewer", "good")
 
@@ -133,3 +134,12 @@ def test_beyond_loopback_pages_need_an_address_with_tls():
     with pytest.raises(PlanError):
         Settings(host="10.0.0.5", origin="http://flnb.example")
     assert Settings("0.0.0.0", origin="https://flnb.example").hosts(1) == ["flnb.example"]
+
+
+def test_that_somebody_closed_a_page_is_no_line_in_the_log(caplog):
+    prepare()
+    with caplog.at_level(logging.WARNING):
+        for name in ("bokeh.server.views.ws", "panel.io.document"):
+            logging.getLogger(name).warning("Failed sending message as connection was closed")
+            logging.getLogger(name).warning("something else")
+    assert [record.getMessage() for record in caplog.records] == ["something else"] * 2

@@ -6,7 +6,7 @@ import pytest
 from flnb.dashboards import queries
 from flnb.dashboards.pages.rolling_back import RollingBack
 from flnb.dashboards.pages.rounds import _happened
-from flnb.dashboards.pages.system import _about
+from flnb.dashboards.pages.system import _about, _lag
 from flnb.dashboards.sources import Stored
 
 
@@ -31,3 +31,9 @@ def test_both_ways_of_typing_a_reason_at_once_are_heard(lab):
     rolling = RollingBack(OnePage())
     rolling._reason.param.update(value="because", value_input="because")
     assert rolling.dialog.deed.disabled
+
+
+def test_the_lag_of_the_loop_has_its_unit_and_a_curve_of_the_last_minutes():
+    assert "250 ms at most in 15 s" in _lag([0.001, 0.25])
+    assert "<polyline" in _lag([0.001, 0.25])
+    assert "<svg" not in _lag([0.001])

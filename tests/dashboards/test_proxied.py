@@ -8,6 +8,7 @@ import runpy
 import socket
 import subprocess
 import sys
+import tomllib
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -47,6 +48,11 @@ def test_jupyter_reads_the_configuration_and_shows_it_in_the_launcher():
     entry = settings.ServerProxy.servers["flnb"]
     assert entry["launcher_entry"] == {"enabled": True, "title": "flnb dashboards"}
     assert entry["environment"]["FLNB_PROXY_WORD"] == entry["request_headers_override"][HEADER]
+
+
+def test_the_launcher_shows_the_pages_once():
+    published = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    assert "jupyter_serverproxy_servers" not in published  # the configuration names them
 
 
 def test_who_comes_through_the_proxy_is_signed_in_under_its_path(proxied):

@@ -249,6 +249,12 @@ class Connection:
         """How the coordinator stands, as it was heard last."""
         return Standing(**known(Standing, json.loads(self._wire.state)))
 
+    @property
+    def loop_lag_s(self) -> float:
+        """How late the coordinator's loop was at most in the last 15 s; asks it."""
+        told = json.loads(self._wire.ask("Vitals", pb.VitalsRequest(), pb.VitalsReply).vitals)
+        return float(told["loop_lag_s"])
+
     def __repr__(self) -> str:
         """One line, from memory."""
         return self.standing.line

@@ -41,15 +41,13 @@ class Rounds(Page):
         self._drawn: tuple[Any, str] = None, ""
         self._choice = pmui.Select(label="Metric", options=[""], size="small", width=200, margin=0)
         self._choice.param.watch(self._chosen, "value")
-        self._legend, self._events, self._open = html(), html(), html()
+        self._legend = html(styles={"flex": "1 1 160px"})
+        self._events, self._open = html(), html()
         self._bars = plots.Outcomes()
         self._steering = Steering(self)
         chart = pn.Column(
-            pn.Row(
-                self._choice,
-                self._legend,
-                margin=(8, 0, 0, 0),
-                styles={"align-items": "center", "gap": "16px"},
+            pn.FlexBox(
+                self._choice, self._legend, align_items="center", gap="16px", margin=(8, 0, 0, 0)
             ),
             pn.pane.Bokeh(self._curve.figure, sizing_mode="stretch_width", margin=0),
             sizing_mode="stretch_width",
@@ -219,7 +217,7 @@ def _happened(events: Any) -> str:
         for one in events.tail(_EVENTS).iloc[::-1].itertuples()
     ]
     columns = (Column("Round"), Column("What"), Column("More", "wrap"))
-    return f'<div style="max-height:360px;overflow-y:auto">{table("Events", columns, rows)}</div>'
+    return f'<div style="max-height:320px;overflow-y:auto">{table("Events", columns, rows)}</div>'
 
 
 def _clients(view: Any) -> tuple[str, str]:

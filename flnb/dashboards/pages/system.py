@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import panel as pn
 from panel_material_ui import Grid
 
-from flnb.core.cards import Html
+from flnb.core.cards import Html, sparkline
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.dashboards import facts, words
 from flnb.dashboards.components import states
@@ -18,7 +19,7 @@ from flnb.dashboards.components.tables import facts as fact_table
 from flnb.dashboards.page import QUESTIONS, Page
 from flnb.dashboards.pages.tokens import Tokens
 
-_AGAIN_S = 5.0
+_AGAIN_S, _LAGS = 5.0, 60
 _LOG = (
     Column("When"),
     Column("Who"),
@@ -39,6 +40,7 @@ class System(Page):
     def build(self) -> pn.viewable.Viewable:
         """See `Page`."""
         self._known: Mapping[str, Any] = {}
+        self._lags_s = deque[float](maxlen=_LAGS)
         self._asked_s = -_AGAIN_S
         panes = {
             title: html(states.loading(title.lower(), 120))
@@ -76,6 +78,12 @@ class System(Page):
         return facts.look(self.sight, self.orders.target, self.person)
 
     def _told(self, known: Mapping[str, Any]) -> None:
+        if known["lag_s"] is not None:
+            self._lags_s.append(known["lag_s"])
+            known = {
+                **known,
+                "Coordinator": {**known["Coordinator"], "Loop lag": _lag(self._lags_s)},
+            }
         self._known = known
         super().fill()
 
@@ -110,6 +118,13 @@ class System(Page):
             if rows
             else states.empty("Nobody did anything yet.")
         )
+
+
+def _lag(values_s: Iterable[float]) -> Html:
+    """How late the loop of the coordinator was, as the newest number and as a small curve."""
+    values_ms = [1e3 * value for value in values_s]
+    curve = sparkline(values_ms, label="loop lag in ms", width_px=120, height_px=24)
+    return Html(f"{values_ms[-1]:,.0f} ms at most in 15 s &nbsp;{curve}")
 
 
 def _shown(known: Any) -> Html | str:

@@ -64,6 +64,10 @@ def test_pictures_arrive_while_it_trains_and_reprs_ask_nobody(coord, person, pla
     run.stop().wait(30)
 
 
+def test_it_says_how_late_the_loop_of_the_coordinator_was(person):
+    assert 0 <= person("viewer").loop_lag_s < 60
+
+
 def test_it_is_told_things_and_waits_as_here(person, plan, task):
     there = person()
     run = there.run(plan.replace(rounds=5000), task, name="first")
