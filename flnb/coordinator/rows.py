@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -68,7 +67,7 @@ class OpenRound:
         """The cohort's own measurements of the model it received, added exactly, in row order."""
         counted = np.isin(self.outcome, (Outcome.ACCEPTED, Outcome.REFUSED))
         return {
-            name: MetricSum(math.fsum(totals[counted]), math.fsum(counts[counted]))
+            name: MetricSum.added(totals[counted], counts[counted])
             for name, (totals, counts) in self.metrics.items()
         }
 
@@ -76,8 +75,7 @@ class OpenRound:
         """Mean training loss over accepted clients, weighted by their examples."""
         used = self.outcome == Outcome.ACCEPTED
         weights = self.n_examples[used].astype(float)
-        total = math.fsum(weights)
-        return math.fsum(self.loss[used] * weights) / total if total else math.nan
+        return MetricSum.added(self.loss[used] * weights, weights).value
 
     def stories(self) -> dict[int, str]:
         """What became of each client that was not used, and why, by row."""

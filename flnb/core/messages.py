@@ -6,7 +6,8 @@ simulated cohort of a thousand costs one message and not a thousand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -57,7 +58,9 @@ class Segment:
 
     def __contains__(self, round_: object) -> bool:
         """Whether a round of this number belongs to it."""
-        return isinstance(round_, int) and self.after < round_ and round_ <= (self.last or round_)
+        if not isinstance(round_, int):
+            return False
+        return self.after < round_ and (self.last is None or round_ <= self.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,17 @@ class MetricSum:
     @property
     def value(self) -> float:
         """The mean; NaN when nothing was counted."""
-        return self.total / self.count if self.count else float("nan")
+        return self.total / self.count if self.count else math.nan
+
+    @classmethod
+    def added(cls, totals: Collection[float], counts: Collection[float]) -> MetricSum:
+        """Add up what several measured, exactly, so that their order cannot matter.
+
+        Args:
+            totals: Numerators. Infinite ones of both signs make NaN, as in floating point.
+            counts: Denominators.
+        """
+        return cls(_added(totals), _added(counts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +163,10 @@ class TaskSummary:
     """What looks wrong in the task itself: batch norm, tied weights, no test data …"""
     metrics: tuple[str, ...] = ()
     """What is measured on held-out data, beside the loss."""
+
+
+def _added(values: Collection[float]) -> float:
+    try:
+        return math.fsum(values)
+    except (ValueError, OverflowError):  # infinities of both signs; a sum beyond float64
+        return float(sum(values))

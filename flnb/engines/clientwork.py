@@ -7,6 +7,9 @@ coordinator, the other one in each worker.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from flnb.core import MetricSum, Outcome, Work
 from flnb.core.errors import IntegrityError, TaskError
@@ -64,15 +67,26 @@ class ClientWork:
         return updates
 
     def evaluate(self, model: Model, blocks: Sequence[int]) -> list[Mapping[str, MetricSum]]:
-        """Measure a model on some of the held-out blocks, by their position."""
+        """Measure a model on some of the held-out blocks, by their position.
+
+        Raises:
+            TaskError: The task cannot be measured; tells what its own code raised.
+        """
         held_out = self._task.test_blocks()
-        return [evaluate_block(self._resident, model, held_out[block]) for block in blocks]
+        try:
+            return [evaluate_block(self._resident, model, held_out[block]) for block in blocks]
+        except TaskError:
+            raise
+        except Exception as error:  # model, loss and metrics may raise anything
+            raise TaskError(
+                f"task {self._task.name!r} cannot be measured:\n{user_traceback(error)}"
+            ) from error
 
     def _train_row(self, row: int, ledger: Ledger) -> None:
         client = self._work.clients[row]
         try:
             result = self._train_client(self._resident, self._base, self._work, client)
-            _check_stateless(result)
+            _check_result(result)
         except (Exception, SystemExit) as error:  # a client's code may raise anything
             ledger.enter(Outcome.FAILED, reason=user_traceback(error))
             return
@@ -99,7 +113,14 @@ class ClientWork:
         return ""
 
 
-def _check_stateless(result: LocalResult) -> None:
+def _check_result(result: LocalResult) -> None:
+    """See that a client half of somebody's own gives what can be written down and added up."""
+    n: Any = result.n_examples
+    if not isinstance(n, int | np.integer) or not 0 <= n < 2**63:
+        raise TaskError(f"the client half has n_examples={n!r}, expected how many there are")
+    for name, metric in result.metrics.items():
+        if not isinstance(metric, MetricSum):
+            raise TaskError(f"the client half has metric {name!r} {metric!r}, expected a MetricSum")
     if result.state:
         raise TaskError(
             f"the client half remembers {', '.join(result.state)}: simulated clients keep no state",

@@ -19,6 +19,8 @@ from flnb.core.errors import TaskError
 from flnb.datasets import Arrays
 
 Rows = NDArray[np.int64] | range
+_WIDEST_BYTES = 8
+"""Torch has nothing wider."""
 
 
 def as_arrays(source: Any, what: str) -> Arrays:
@@ -99,8 +101,12 @@ def _plain(value: Any) -> np.ndarray:
 
 
 def _as_array(value: Any, what: str) -> np.ndarray:
-    array = np.ascontiguousarray(_plain(value))
-    if array.dtype.kind not in "biuf" or not array.dtype.isnative:
+    try:
+        array = np.ascontiguousarray(_plain(value))
+    except ValueError as error:
+        raise TaskError(f"{what} is no array: {error}") from error
+    wide = array.dtype.itemsize > _WIDEST_BYTES
+    if array.dtype.kind not in "biuf" or wide or not array.dtype.isnative:
         raise TaskError(
             f"{what} is of dtype {array.dtype}, expected numbers",
             hint="turn text into class numbers or codes, and tables into one numeric array",

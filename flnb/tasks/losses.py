@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import torch.nn.functional as F  # noqa: N812  # what everybody calls it
 from torch import Tensor
@@ -36,6 +37,21 @@ LOSSES: Mapping[str, Loss] = MappingProxyType(
         "binary_cross_entropy": binary_cross_entropy,
     }
 )
+
+
+def one_number(given: Any) -> Tensor:
+    """Pass on what a loss gave.
+
+    Raises:
+        TaskError: It is not one number.
+    """
+    if not isinstance(given, Tensor) or given.ndim:
+        found = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
+        raise TaskError(
+            f"the loss gave {found}, expected a tensor of one number",
+            hint="take the mean over the batch",
+        )
+    return given
 
 
 def find_loss(loss: str | Loss) -> Loss:

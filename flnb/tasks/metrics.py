@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from torch import Tensor
 
@@ -26,7 +27,8 @@ def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:
     """
     if outputs.ndim == 1 or outputs.shape[1] == 1:
         return ((outputs > 0).flatten() == (targets > 0).flatten()).float()
-    return _an_example((outputs.argmax(1) == targets).float())
+    guesses = outputs.argmax(1)
+    return _an_example((guesses == targets.view_as(guesses)).float())
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -46,6 +48,21 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "absolute_error": absolute_error,
     }
 )
+
+
+def one_an_example(name: str, given: Any, n: int) -> Tensor:
+    """Pass on what a metric gave for `n` examples.
+
+    Raises:
+        TaskError: It is not one value an example.
+    """
+    if not isinstance(given, Tensor) or given.shape != (n,):
+        found = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
+        raise TaskError(
+            f"metric {name!r} gave {found} for {n} examples, expected a tensor of shape ({n},)",
+            hint="return one value an example, and not their mean",
+        )
+    return given
 
 
 def find_metric(metric: str | Metric) -> Metric:

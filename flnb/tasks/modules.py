@@ -7,7 +7,7 @@ used twice once, so tied weights are one tensor here too.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -17,7 +17,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 from flnb.core.errors import TaskError
-from flnb.tasks.losses import Loss
+from flnb.tasks.losses import Loss, one_number
+from flnb.tasks.metrics import Metric, one_an_example
 from flnb.tensors import Layout, Model, aligned
 
 _SEEDED = threading.RLock()
@@ -54,6 +55,10 @@ def built(model: Callable[[], nn.Module], seed: int) -> nn.Module:
             f"model() must give a torch.nn.Module, it gave {type(module).__name__}",
             hint="pass the class, or a function that makes the module: model=Net",
         )
+    for _, tensor, _ in named_tensors(module):
+        if not is_lazy(tensor) and _repeats_itself(tensor):
+            # A buffer that was expanded could not be loaded: its values share their memory.
+            tensor.data = tensor.detach().clone()
     return module
 
 
@@ -96,8 +101,27 @@ def layout_of(module: nn.Module) -> Layout:
     )
 
 
+def check_alike(module: nn.Module, layout: Layout) -> None:
+    """See that a module came out as the one whose layout was looked at.
+
+    Raises:
+        TaskError: It has other tensors.
+    """
+    tensors = [(name, tuple(tensor.shape)) for name, tensor, _ in named_tensors(module)]
+    if tensors != [(slot.name, slot.shape) for slot in layout.slots]:
+        raise TaskError(
+            f"the module {type(module).__name__} comes out differently each time it is built",
+            hint="model() must not depend on anything that changes",
+        )
+
+
 def to_model(module: nn.Module, layout: Layout) -> Model:
-    """Copy the tensors of a module into a model."""
+    """Copy the tensors of a module into a model.
+
+    Raises:
+        TaskError: The module has other tensors than the layout.
+    """
+    check_alike(module, layout)
     values, integers = aligned(layout.n_values, np.float32), aligned(layout.n_integers, np.int64)
     for slot, (_, tensor, _) in zip(layout.slots, named_tensors(module), strict=True):
         wide = tensor.detach().to(torch.float32 if slot.floating else torch.int64)
@@ -132,19 +156,42 @@ def concerns(module: nn.Module) -> tuple[str, ...]:
     return tuple(found)
 
 
-def trial(module: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> str:
-    """Compute a loss and its gradient once; says what went wrong, or "".
+def trial(
+    module: nn.Module,
+    loss: Loss,
+    metrics: Mapping[str, Metric],
+    inputs: Tensor,
+    targets: Tensor,
+) -> tuple[str, tuple[str, ...]]:
+    """Compute a loss, its gradient and the metrics once.
 
     Evaluation mode, because batch norm could not train on a single example; torch's generator is
     left as it was.
+
+    Returns:
+        What went wrong with the loss, or "", and with metrics, a sentence each.
     """
+    problems = []
     with torch.random.fork_rng(devices=[]):
         try:
-            torch.autograd.backward(loss(module.eval()(inputs), targets).mean())
+            outputs = module.eval()(inputs)
+            torch.autograd.backward(one_number(loss(outputs, targets)))
         except Exception as error:
             # Anything may be raised by code that is not ours; it is what the caller wants to know.
-            return f"{type(error).__name__}: {error}"
-    return ""
+            return f"{type(error).__name__}: {error}", ()
+        for name, metric in metrics.items():
+            try:
+                one_an_example(name, metric(outputs.detach(), targets), len(targets))
+            except Exception as error:  # likewise
+                problems.append(f"metric {name!r} fails: {type(error).__name__}: {error}")
+    return "", tuple(problems)
+
+
+def _repeats_itself(tensor: Tensor) -> bool:
+    """Whether several values of a tensor lie at one place, as `expand` makes them."""
+    return any(
+        step == 0 and size > 1 for step, size in zip(tensor.stride(), tensor.shape, strict=True)
+    )
 
 
 def _some(names: list[str]) -> str:

@@ -224,7 +224,8 @@ class Task:
         layout, concerns = self._looked_at
         held_out = self.data.test
         empty = sum(count == 0 for count in self.clients.values())
-        warnings = list(concerns)
+        errors, troubles = self._first_batch()
+        warnings = [*concerns, *troubles]
         if held_out is None:
             warnings.append("no held-out examples: only federated evaluation measures this task")
         if empty:
@@ -238,21 +239,26 @@ class Task:
             model_bytes=layout.model_bytes,
             client_examples=dict(self.clients),
             n_test_examples=len(held_out) if held_out else 0,
-            errors=self._first_batch(),
+            errors=errors,
             warnings=tuple(warnings),
             metrics=tuple(self.metrics),
         )
 
-    def _first_batch(self) -> tuple[str, ...]:
-        """Try the loss on two examples, so that what fails everywhere fails before anything runs."""
+    def _first_batch(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Try two examples, so that what fails everywhere is known before anything runs.
+
+        Returns:
+            Why nothing can be learned, and which metrics cannot be measured.
+        """
         from flnb.tasks.modules import trial
 
         client = next((client for client, count in self.clients.items() if count), None)
         if client is None:
-            return ()
-        inputs, targets = self.train_tensors(self.split.indices(client)[:2])
-        problem = trial(self.build(), self.loss_function, inputs, targets)
-        return (f"a first batch of {client} fails: {problem}",) if problem else ()
+            return (), ()
+        batch = self.train_tensors(self.split.indices(client)[:2])
+        problem, others = trial(self.build(), self.loss_function, self.metric_functions, *batch)
+        errors = (f"a first batch of {client} fails: {problem}",) if problem else ()
+        return errors, tuple(f"on a first batch of {client} {text}" for text in others)
 
     def fingerprint(self) -> Fingerprint:
         """Digest code, data and layout, to tell whether a run is resumed with the same task."""

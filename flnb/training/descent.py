@@ -86,7 +86,9 @@ class _Clipped:
 
     def __call__(self, gradients: list[Tensor]) -> None:
         local = self._local
-        torch._foreach_copy_(self._gradients, gradients)
+        # An embedding may give sparse gradients, which cannot be copied into what is dense.
+        dense = [part.to_dense() if part.is_sparse else part for part in gradients]
+        torch._foreach_copy_(self._gradients, dense)
         if self._base:
             drift = torch._foreach_sub(self._weights, self._base)
             torch._foreach_add_(self._gradients, drift, alpha=local.prox_mu)

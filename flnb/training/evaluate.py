@@ -1,13 +1,12 @@
 """Measuring a version: sums over fixed blocks, added so that the order of work cannot matter.
 
 A block is measured by one process from start to end, and blocks are added in their order with
-`math.fsum`, so that one worker and two give the same bits. A model or metric that draws random
+`MetricSum.added`, so that one worker and two give the same bits. A model or metric that draws random
 numbers of torch draws them from a seed by name, whatever the process did before.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,7 +14,9 @@ import torch
 from torch import Tensor
 
 from flnb.core import ClientId, MetricSum, derive
-from flnb.core.errors import DataError, TaskError
+from flnb.core.errors import DataError
+from flnb.tasks.losses import one_number
+from flnb.tasks.metrics import one_an_example
 from flnb.tasks.modules import seeded
 from flnb.tasks.task import BLOCK_EXAMPLES, Task
 from flnb.tensors import Model
@@ -39,7 +40,7 @@ def evaluate_block(resident: Resident, model: Model, block: range) -> Sums:
         `loss` and every metric of the task.
 
     Raises:
-        TaskError: A metric does not give one value an example.
+        TaskError: The loss is not one number, or a metric not one value an example.
     """
     resident.load(model)
     with seeded(derive(0, block=block.start, purpose="evaluation")):
@@ -51,7 +52,7 @@ def evaluate_client(resident: Resident, model: Model, client: ClientId, seed: in
 
     Raises:
         DataError: The client has no examples.
-        TaskError: A metric does not give one value an example.
+        TaskError: The loss is not one number, or a metric not one value an example.
     """
     resident.load(model)
     rows = rows_of(resident.task, client)
@@ -65,9 +66,8 @@ def evaluate_client(resident: Resident, model: Model, client: ClientId, seed: in
 def combine_blocks(blocks: Sequence[Sums]) -> Sums:
     """Add up what blocks gave, in their order; empty when there are none."""
     return {
-        name: MetricSum(
-            math.fsum(block[name].total for block in blocks),
-            math.fsum(block[name].count for block in blocks),
+        name: MetricSum.added(
+            [block[name].total for block in blocks], [block[name].count for block in blocks]
         )
         for name in (blocks[0] if blocks else ())
     }
@@ -91,17 +91,13 @@ def rows_of(task: Task, client: ClientId) -> np.ndarray:
 def _measured(resident: Resident, inputs: Tensor, targets: Tensor) -> Sums:
     task, n = resident.task, len(targets)
     resident.module.eval()
-    with torch.inference_mode():
+    # Not inference_mode: what a module keeps from then (rotary tables, masks) could not be trained
+    # with, "Inference tensors cannot be saved for backward".
+    with torch.no_grad():
         outputs = resident.module(inputs)
-        loss = float(task.loss_function(outputs, targets))
+        loss = float(one_number(task.loss_function(outputs, targets)))
         sums = {"loss": MetricSum(loss * n, n)}
         for name, metric in task.metric_functions.items():
-            values = metric(outputs, targets)
-            if values.shape != (n,):
-                raise TaskError(
-                    f"metric {name!r} gave shape {tuple(values.shape)} for {n} examples, "
-                    f"expected ({n},)",
-                    hint="return one value an example, and not their mean",
-                )
+            values = one_an_example(name, metric(outputs, targets), n)
             sums[name] = MetricSum(float(values.sum(dtype=torch.float64)), n)
     return sums

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from flnb.core import SYSTEM_CLOCK, ClientId, Local, MetricSum, Work, derive, generator
-from flnb.core.errors import TaskError
 from flnb.tasks import Task
+from flnb.tasks.losses import one_number
 from flnb.tasks.modules import seeded
 from flnb.tensors import Model, Update
 from flnb.training.descent import descent
@@ -147,12 +147,7 @@ def _train(
     step = descent(resident, local)
     losses = []
     for inputs, targets in data:
-        loss = loss_of(module(inputs), targets)
-        if loss.ndim:
-            raise TaskError(
-                f"the loss gave shape {tuple(loss.shape)}, expected one number",
-                hint="take the mean over the batch",
-            )
+        loss = one_number(loss_of(module(inputs), targets))
         step(resident.gradients(loss))
         losses.append(loss.detach())
     return float(torch.stack(losses).double().mean())

@@ -7,6 +7,8 @@ nothing has to be set to zero, and a plain SGD step reads each of them once.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,8 +17,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from flnb.core.errors import TaskError
 from flnb.tasks import Task
-from flnb.tasks.modules import named_tensors
-from flnb.tensors import Model, Slot, Update, aligned, unfilled
+from flnb.tasks.modules import check_alike, named_tensors
+from flnb.tensors import Model, Slot, Update, aligned, largest_magnitude, unfilled
 
 # What torch.autograd.grad calls after 40 µs of checks in Python, a tenth of a step of a small
 # network. Not public; tests/training compares it with torch's own loop.
@@ -52,6 +54,7 @@ class Resident:
         """The parameters that are trained, out of autograd's sight: what an optimiser changes."""
         self.slots: list[Slot] = []
         """Where they lie."""
+        self._untrained = [self.layout.buffer_span]
         self._bind()
         self._buffers = [
             (layer._buffers, name, tensor)
@@ -76,7 +79,11 @@ class Resident:
             buffers[name] = tensor
 
     def delta(self, model: Model) -> Update:
-        """Take what changed since `model` was loaded: floats as difference, integers as they are."""
+        """Take what changed since `model` was loaded: floats as difference, integers as they are.
+
+        What is not trained and infinite before and after, such as a mask of attention, did not
+        change.
+        """
         for buffers, name, tensor in self._buffers:
             # A layer may have put a new tensor in the place of its buffer.
             if (now := buffers[name]) is not tensor and now is not None:
@@ -85,7 +92,13 @@ class Resident:
             view.copy_(tensor)
         values = unfilled(self.layout.n_values, np.float32)
         integers = unfilled(self.layout.n_integers, np.int64)
-        np.subtract(self._values, model.values, out=values)
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            np.subtract(self._values, model.values, out=values)
+        for span in self._untrained:
+            # Two reductions: what they find is rare, and comparing everything would write an array.
+            if math.isnan(largest_magnitude(values[span])):
+                held, before = self._values[span], model.values[span]
+                values[span][(held == before) & np.isinf(before)] = 0.0
         np.copyto(integers, self._integers)
         return Update(self.layout, values, integers)
 
@@ -111,14 +124,8 @@ class Resident:
     def _bind(self) -> None:
         """Move the module's tensors into the vectors."""
         values, integers = torch.from_numpy(self._values), torch.from_numpy(self._integers)
-        tensors = list(named_tensors(self.module))
-        if [(name, tuple(tensor.shape)) for name, tensor, _ in tensors] != [
-            (slot.name, slot.shape) for slot in self.layout.slots
-        ]:
-            raise TaskError(
-                f"the module of task {self.task.name!r} comes out differently each time it is built",
-                hint="model() must not depend on anything that changes",
-            )
+        check_alike(self.module, self.layout)
+        tensors = named_tensors(self.module)
         for slot, (_, tensor, _) in zip(self.layout.slots, tensors, strict=True):
             view = (values if slot.floating else integers)[slot.span].view(slot.shape)
             if tensor.dtype == view.dtype:
@@ -129,3 +136,5 @@ class Resident:
                 self._inputs += (tensor,)
                 self.weights.append(tensor.detach())
                 self.slots.append(slot)
+            elif slot.floating and slot.kind == "parameter":
+                self._untrained.append(slot.span)

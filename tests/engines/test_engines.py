@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from flnb.core import Outcome
 from flnb.core.errors import PlanError, RoundStateError, TaskError
@@ -16,7 +17,9 @@ from flnb.engines import (
     simulated,
     usable_cores,
 )
+from flnb.tasks import Task
 from flnb.tensors import CohortSum, Layout, Model
+from flnb.training import local_sgd
 from tests.engines.cohorts import (
     NAMES,
     SIZES,
@@ -211,3 +214,43 @@ def test_nobody_is_handed_single_updates_without_asking(kind, task, model):
     with make_engine(kind, task) as engine:
         engine.begin(work_for(), model)
         assert [report.updates for report in all_reports(engine)] == [()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_metric_that_raises_is_told_in_its_own_words(kind):
+    def broken(outputs, targets):
+        raise ValueError("the words of the metric")
+
+    data = make_task().data
+    task = Task(model=lambda: nn.Linear(6, 3), data=data, metrics=(broken,), name="broken")
+    with make_engine(kind, task) as engine, pytest.raises(TaskError, match="in broken") as caught:
+        engine.evaluate(task.initial_model(0))
+    assert "the words of the metric" in str(caught.value)
+
+
+def answering(**changes):
+    def half(resident, base, work, client):
+        result = local_sgd(resident, base, work, client)
+        for name, value in changes.items():
+            object.__setattr__(result, name, value)  # past what checks types while tests run
+        return result
+
+    return half
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"n_examples": 10.0}, "n_examples=10.0"),
+        ({"n_examples": 2**70}, "n_examples=1180591620717411303424"),
+        ({"metrics": {"m": 0.5}}, "metric 'm' 0.5, expected a MetricSum"),
+    ],
+)
+def test_a_client_half_that_gives_something_else_fails_and_says_what(monkeypatch, changes, says):
+    monkeypatch.setattr("flnb.training.local_sgd", answering(**changes))
+    task = make_task()
+    with SequentialEngine(task) as engine:
+        engine.begin(work_for(), task.initial_model(1))
+        report = engine.collect()
+    assert set(report.outcome) == {Outcome.FAILED}
+    assert says in report.reasons[0]

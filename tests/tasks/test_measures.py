@@ -37,3 +37,8 @@ def test_binary_cross_entropy_takes_class_numbers():
     assert find_loss("binary_cross_entropy")(outputs, targets).item() == pytest.approx(
         0.6931, abs=1e-4
     )
+
+
+def test_accuracy_takes_targets_with_a_last_dimension_without_comparing_each_with_each():
+    outputs, targets = torch.tensor([[2.0, 1.0], [0.0, 1.0], [3.0, 1.0]]), torch.tensor([0, 1, 1])
+    assert find_metric("accuracy")(outputs, targets[:, None]).tolist() == [1, 1, 0]

@@ -131,6 +131,8 @@ def test_a_module_that_is_already_made_is_refused_with_the_remedy(make_task):
         ({"train": None}, "either data or train"),
         ({"train": np.zeros(3)}, r"pair \(x, y\)"),
         ({"train": (np.array(["a"]), np.zeros(1))}, "expected numbers"),
+        ({"train": (np.zeros((1, 4), np.longdouble), np.zeros(1))}, "expected numbers"),
+        ({"train": ([[1.0], [1.0, 2.0]], [0, 1])}, "x of train is no array"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused_with_the_reason(make_task, changes, says):
@@ -153,3 +155,25 @@ def test_a_factory_that_gives_no_module_is_refused(make_task):
 def test_data_and_train_together_are_refused(task, arrays):
     with pytest.raises(TaskError):
         Task(model=task.model, data=task.data, train=arrays, split=IID(clients=2))
+
+
+def test_a_loss_of_every_example_is_an_error_of_the_task_before_anything_runs(make_task):
+    errors = make_task(loss=nn.CrossEntropyLoss(reduction="none")).summary().errors
+    assert "the loss gave shape (2,)" in errors[0]
+
+
+def test_a_metric_that_cannot_be_measured_is_warned_of_before_anything_runs(make_task):
+    def mean(outputs, targets):
+        return (outputs.argmax(1) == targets).float().mean()
+
+    summary = make_task(metrics=("accuracy", mean)).summary()
+    assert not summary.errors
+    (warning,) = (text for text in summary.warnings if "metric" in text)
+    assert "metric 'mean' fails: TaskError: metric 'mean' gave shape ()" in warning
+
+
+def test_a_model_that_comes_out_differently_each_time_is_refused(make_task):
+    widths = iter(range(3, 20))
+    task = make_task(lambda: nn.Linear(4, next(widths)))
+    with pytest.raises(TaskError, match="comes out differently"):
+        task.initial_model(0)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -102,3 +104,40 @@ def test_no_blocks_give_no_metrics():
 def test_sums_do_not_lose_small_values_beside_great_ones():
     blocks = [{"m": MetricSum(value, 1.0)} for value in (1e16, 1.0, -1e16)]
     assert combine_blocks(blocks)["m"] == MetricSum(1.0, 3.0)
+
+
+class Caching(nn.Module):
+    """Keeps a table from the first time it is asked, as rotary embeddings do."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.table = nn.Linear(6, 3), None
+
+    def forward(self, x):
+        if self.table is None:
+            self.table = torch.arange(3.0).cos()
+        return self.layer(x) * self.table
+
+
+def test_what_a_module_kept_while_it_was_measured_can_be_trained_with(make_resident, make_work):
+    resident = make_resident(Caching)
+    base = resident.task.initial_model(0)
+    assert measured(resident, base)["loss"].count == 60
+    assert local_sgd(resident, base, make_work(federated=True), "anna").update.values.any()
+
+
+def test_a_metric_that_gives_a_plain_number_is_refused(make_resident):
+    resident = make_resident(metrics=(lambda outputs, targets: 0.5,))
+    with pytest.raises(TaskError, match="gave float for 60 examples"):
+        measured(resident, resident.task.initial_model(0))
+
+
+def test_a_loss_of_every_example_is_refused_where_it_is_measured_too(make_resident):
+    resident = make_resident(loss=nn.CrossEntropyLoss(reduction="none"))
+    with pytest.raises(TaskError, match=r"the loss gave shape \(60,\)"):
+        measured(resident, resident.task.initial_model(0))
+
+
+def test_infinities_of_both_signs_make_no_number_and_no_error():
+    blocks = [{"m": MetricSum(value, 1.0)} for value in (math.inf, -math.inf)]
+    assert math.isnan(combine_blocks(blocks)["m"].value)

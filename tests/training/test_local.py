@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -174,3 +176,25 @@ def test_an_example_left_over_joins_the_batch_before_where_batch_norm_needs_two(
     assert local._sizes(33, 32, no_single=False) == [32, 1]
     assert local._sizes(65, 32, no_single=True) == [32, 33]
     assert local._sizes(1, 32, no_single=True) == [1]
+
+
+class Words(nn.Module):
+    """An embedding whose gradient is sparse."""
+
+    def __init__(self, *, sparse):
+        super().__init__()
+        self.words, self.output = nn.Embedding(9, 4, sparse=sparse), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.output(self.words((x > 0).long()).mean(1))
+
+
+def test_a_sparse_gradient_is_clipped_like_a_dense_one(make_resident, make_work):
+    work = make_work(clip_grad_norm=0.01, momentum=0.5)
+    updates = []
+    for sparse in (True, False):
+        resident = make_resident(functools.partial(Words, sparse=sparse))
+        base = resident.task.initial_model(0)
+        updates.append(local_sgd(resident, base, work, "anna").update.values)
+    assert updates[0].any()
+    assert updates[0] == pytest.approx(updates[1], abs=1e-7)

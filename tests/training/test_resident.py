@@ -206,3 +206,55 @@ def test_a_version_is_never_changed_by_training(resident, base, make_work):
     before = Model(base.layout, base.values.copy(), base.integers.copy()).sha256()
     local_sgd(resident, base, make_work(), "anna")
     assert base.sha256() == before
+
+
+class Masked(nn.Module):
+    """What is infinite and not trained: a mask of attention as a buffer, and one that is frozen."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+        self.frozen = nn.Parameter(torch.tensor([0.0, -torch.inf]), requires_grad=False)
+        self.register_buffer("mask", torch.full((3, 3), -torch.inf, dtype=torch.bfloat16).triu(1))
+
+    def forward(self, x):
+        return self.layer(x) @ self.mask.float().softmax(-1) * self.frozen.softmax(0)[0]
+
+
+def test_an_infinite_mask_did_not_change_and_keeps_nobody_out(make_resident, make_work):
+    base, update = trained(make_resident(Masked), make_work())
+    assert np.isinf(base.tensor("mask")).sum() == 3
+    assert not update.check(base.layout)
+    assert not update.tensor("mask").any()
+    assert not update.tensor("frozen").any()
+    assert update.tensor("layer.weight").any()
+
+
+def test_a_weight_that_becomes_infinite_is_still_told(make_resident):
+    resident = make_resident(Masked)
+    base = resident.task.initial_model(3)
+    resident.load(base)
+    with torch.no_grad():
+        resident.module.frozen.fill_(torch.inf)
+    assert "first in 'frozen'" in resident.delta(base).check(base.layout)
+
+
+class Expanded(nn.Module):
+    """Buffers whose values share one place in memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+        self.register_buffer("scale", torch.tensor([2.0]).expand(3))
+        self.register_buffer("place", torch.tensor([1], dtype=torch.int32).expand(3))
+
+    def forward(self, x):
+        return self.layer(x) * self.scale
+
+
+def test_a_buffer_that_was_expanded_is_loaded_like_any_other(make_resident, make_work):
+    resident = make_resident(Expanded)
+    base, update = trained(resident, make_work())
+    assert update.tensor("layer.weight").any()
+    assert update.tensor("place").tolist() == [1, 1, 1]
+    assert resident.task.module(base).scale.tolist() == [2.0, 2.0, 2.0]
