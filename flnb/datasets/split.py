@@ -76,13 +76,13 @@ class Split:
             y: Target of all examples; with it the split knows its label counts.
 
         Raises:
-            DataError: An index is out of range, or an example has two clients.
+            DataError: An index is no whole number or out of range, or an example has two clients.
 
         Examples:
             >>> Split.of({"anna": [0, 2], "bert": [1]}).indices("anna")
             array([0, 2])
         """
-        arrays = [np.asarray(part, dtype=np.int64).reshape(-1) for part in parts.values()]
+        arrays = [_whole(name, np.asarray(part)) for name, part in parts.items()]
         order = np.concatenate([np.empty(0, np.int64), *arrays])
         split = cls(tuple(map(ClientId, parts)), order, _offsets([len(part) for part in arrays]))
         return split if y is None else split.counted(np.asarray(y))
@@ -107,7 +107,7 @@ class Split:
             names: What the classes are called, by their number; by default the numbers.
 
         Raises:
-            DataError: The split names an example that `y` does not have.
+            DataError: The split names an example that `y` does not have, or a class has no name.
         """
         if (last := int(self.order.max(initial=-1))) >= len(y):
             raise DataError(f"the split names example {last}, y ends at {len(y) - 1}")
@@ -117,7 +117,7 @@ class Split:
         owner = np.repeat(np.arange(len(self)), self.sizes)
         cells = np.bincount(owner * width + labels.codes[self.order], minlength=len(self) * width)
         counts = cells.reshape(len(self), width)
-        called = tuple(names[int(code)] for code in labels.names) if names else labels.names
+        called = _called(labels.names, y, names) if names else labels.names
         return Split(self.clients, self.order, self.offsets, called, counts)
 
     def indices(self, client: str) -> Int64[np.ndarray, " held"]:
@@ -193,6 +193,31 @@ def client_names(count: int) -> tuple[ClientId, ...]:
     """
     width = max(3, len(str(count - 1)))
     return tuple(ClientId(f"c{number:0{width}}") for number in range(count))
+
+
+def _whole(client: str, part: Shaped[np.ndarray, "..."]) -> Int64[np.ndarray, " held"]:
+    """The examples of a client as they are used; a mask or a fraction would be cut to numbers."""
+    kind = part.dtype.kind
+    if part.size and kind not in "iu" and not (kind == "f" and np.array_equal(part, np.rint(part))):
+        raise DataError(
+            f"the examples of client {client!r} are {part.dtype}, expected their positions",
+            hint="of a mask np.flatnonzero(mask) gives them",
+        )
+    return part.astype(np.int64).reshape(-1)
+
+
+def _called(
+    values: Sequence[str], y: Shaped[np.ndarray, "..."], names: Sequence[str]
+) -> tuple[str, ...]:
+    """What classes are called, by their number; False and True are 0 and 1."""
+    if y.dtype.kind not in "iub":
+        raise DataError(f"classes have names by their number, y is {y.dtype}")
+    codes = [int(value == "True") if y.dtype.kind == "b" else int(value) for value in values]
+    if codes and not 0 <= min(codes) <= max(codes) < len(names):
+        raise DataError(
+            f"{len(names)} classes have names, y goes from {min(codes)} to {max(codes)}"
+        )
+    return tuple(names[code] for code in codes)
 
 
 def _check_order(order: Int64[np.ndarray, " used"]) -> None:

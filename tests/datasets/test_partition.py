@@ -174,6 +174,14 @@ def test_power_law_tails_follow_the_exponent():
     assert estimate == pytest.approx(3.0, abs=0.25)
 
 
+@pytest.mark.parametrize("labels", [None, 2])
+def test_a_power_law_near_exponent_one_gives_nearly_all_to_one_and_loses_nothing(labels):
+    y = np.repeat(np.arange(5), 40)
+    sizes = PowerLawSizes(clients=10, exponent=1.0001, labels=labels).split(y).sizes
+    assert sizes.sum() == 200
+    assert sizes.min() == 10
+
+
 def test_natural_clients_are_named_by_their_ids_in_order():
     split = NaturalId().split([0, 1, 0, 1], ids=[10, 9, 10, 2])
     assert split.clients == ("2", "9", "10")
@@ -191,6 +199,7 @@ def test_natural_clients_are_named_by_their_ids_in_order():
         (lambda: PowerLawSizes(clients=5, labels=4).split([0, 1]), "hold 4 labels, there are 2"),
         (lambda: NaturalId().split([0, 1]), "needs ids"),
         (lambda: NaturalId().split([0, 1], ids=["a"]), "ids have shape"),
+        (lambda: NaturalId().split([0, 1], ids=["a", None]), "cannot be put in order"),
         (lambda: IID(clients=2).split([]), "nothing to split"),
     ],
 )

@@ -39,6 +39,8 @@ def test_owners_and_indices_say_the_same(owners):
         ({"a": [0, 0]}, "example 0 is in the split 2 times"),
         ({"a": [-1]}, "negative index, -1"),
         ({"a": [9]}, "names example 9, y ends at 2"),
+        ({"a": [True, False, True]}, "of client 'a' are bool, expected their positions"),
+        ({"a": [0.5]}, "of client 'a' are float64"),
     ],
 )
 def test_an_impossible_split_is_refused(parts, complaint):
@@ -113,3 +115,21 @@ def test_what_was_worked_out_since_is_not_sent_along():
     sent = pickle.loads(pickle.dumps(split))
     assert not {"hash", "_positions"} & sent.__dict__.keys()
     assert sent == split
+
+
+def test_false_and_true_have_names_like_any_two_classes():
+    split = Split.of({"a": [0, 1]}).counted(np.array([True, False]), ("no", "yes"))
+    assert split.labels == ("no", "yes")
+
+
+@pytest.mark.parametrize(
+    ("y", "complaint"),
+    [
+        ([0, 2], "2 classes have names, y goes from 0 to 2"),
+        ([-1, 1], "from -1"),
+        (["a", "b"], "<U1"),
+    ],
+)
+def test_classes_without_a_name_are_refused(y, complaint):
+    with pytest.raises(DataError, match=complaint):
+        Split.of({"a": [0, 1]}).counted(np.array(y), ("no", "yes"))

@@ -32,7 +32,7 @@ class NaturalId(Partitioner):
         """Give each example to the client of its id.
 
         Raises:
-            DataError: No ids, or not one for each example.
+            DataError: No ids, not one for each example, or of kinds that have no common order.
         """
         target = np.asarray(y)
         if ids is None:
@@ -40,7 +40,10 @@ class NaturalId(Partitioner):
                 "NaturalId needs ids: who each example came from",
                 hint="own(x, y, ids=…), or a partitioner that makes clients up, such as IID",
             )
-        names, owner = np.unique(np.asarray(ids), return_inverse=True)
+        try:
+            names, owner = np.unique(np.asarray(ids), return_inverse=True)
+        except TypeError as error:
+            raise DataError(f"the ids cannot be put in order: {error}") from error
         if not target.ndim or owner.shape != target.shape[:1]:
             raise DataError(f"y has shape {target.shape}, ids have shape {np.shape(ids)}")
         return Split.from_owners(owner, [str(name) for name in names], target)

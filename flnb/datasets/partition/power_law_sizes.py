@@ -61,14 +61,27 @@ class PowerLawSizes(SimulatedClients):
         label = (client + slot) % len(pools.names)
         # What does not divide evenly goes to the first classes of a client.
         promised = (self.min_examples + held - 1 - slot) // held
-        weights = np.zeros((len(pools.names), self.clients))
-        weights[label, client] = self._shares(held)
+        weights = self._weights(label, len(pools.names))
         floor = np.zeros(weights.shape, dtype=np.int64)
         floor[label, client] = promised
         counts = sized_pools(pools, weights, floor, owner="PowerLawSizes")
         return deal(pools, counts, self.seed, self.kind)
 
-    def _shares(self, held: int) -> Float64[np.ndarray, "clients held"]:
+    def _weights(
+        self, label: Int64[np.ndarray, "clients held"], n_labels: int
+    ) -> Float64[np.ndarray, "labels clients"]:
+        """Draw the share of each client in each of its classes."""
         # Inverse of the Pareto distribution function; 1 - random() is in (0, 1].
-        uniform = 1.0 - self.random(step="sizes").random((self.clients, held))
-        return uniform ** (-1.0 / (self.exponent - 1.0))
+        uniform = 1.0 - self.random(step="sizes").random(label.shape)
+        power = -1.0 / (self.exponent - 1.0)
+        client = np.arange(self.clients)[:, None]
+        weights = np.zeros((n_labels, self.clients))
+        with np.errstate(over="ignore"):
+            weights[label, client] = uniform**power
+        if not np.isfinite(weights.sum()):
+            # Near exponent 1 shares are beyond float64; measured by the greatest of their class,
+            # which has the least uniform number, they are not.
+            least = np.ones(weights.shape)
+            least[label, client] = uniform
+            weights[label, client] = (uniform / least.min(axis=1)[label]) ** power
+        return weights
