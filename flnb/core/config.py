@@ -13,7 +13,10 @@ from flnb.core.errors import PlanError, did_you_mean
 class Frozen(BaseModel):
     """A settings model that people write: keyword-only, immutable, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    # Not even infinity: JSON writes it as null, so a plan with it had the digest of one without.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -70,3 +70,12 @@ def test_replace_makes_a_checked_copy():
     assert outer.half is None
     with pytest.raises(PlanError, match="did you mean 'limit'"):
         outer.replace(limits=3)
+
+
+def test_infinity_is_no_setting():
+    class Pace(Frozen):
+        limit_s: float | None = None
+
+    for value in (float("inf"), float("nan")):
+        with pytest.raises(PlanError, match="finite"):
+            Pace(limit_s=value)
