@@ -7,6 +7,7 @@ precision is rounded to its dtype at the end.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -21,12 +22,14 @@ from flnb.tensors import (
     aligned,
     beside,
     blocks,
+    largest_magnitude,
     round_halves,
 )
 
 Block = Float32[np.ndarray, " block"]
 BlockStep = Callable[[slice, Block, Block], None]
 """`(span, delta, out)`: write the step for these parameters into `out`; `delta` is read-only."""
+_ADVICE = "training diverged; lower local.lr or server_lr"
 
 
 def moved(model: Model, update: Update, step: BlockStep) -> Model:
@@ -38,7 +41,8 @@ def moved(model: Model, update: Update, step: BlockStep) -> Model:
         step: Called once for each block of parameters, padding included.
 
     Raises:
-        IntegrityError: The update is of another layout, or the step overflows float32.
+        IntegrityError: The update is of another layout, or the step overflows float32 or the
+            tensor's own half precision.
     """
     if reason := model.layout.differs_from(update.layout):
         raise IntegrityError(reason)
@@ -55,10 +59,22 @@ def moved(model: Model, update: Update, step: BlockStep) -> Model:
     except FloatingPointError as error:
         raise IntegrityError(
             f"the server step leaves the range of float32 ({error})",
-            hint="training diverged; lower local.lr or server_lr",
+            hint=_ADVICE,
         ) from error
     round_halves(layout, values)
+    _check_halves(model, values)
     return Model(layout, values, update.integers)
+
+
+def _check_halves(model: Model, values: Float32[np.ndarray, " n"]) -> None:
+    """Refuse a step that rounding to half precision made infinite; a mask may have been before."""
+    for slot in model.layout.half_slots:
+        now, before = values[slot.span], model.values[slot.span]
+        # Two reductions first: they write nothing, and what they find is rare.
+        if math.isinf(largest_magnitude(now)) and (np.isinf(now) & np.isfinite(before)).any():
+            raise IntegrityError(
+                f"the server step leaves the range of {slot.dtype} in {slot.name!r}", hint=_ADVICE
+            )
 
 
 def parameter_vector(layout: Layout, fill: float = 0.0) -> Float32[np.ndarray, " parameters"]:

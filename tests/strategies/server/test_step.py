@@ -45,3 +45,16 @@ def test_state_holds_parameters_only():
 def test_a_step_out_of_range_is_an_error_with_advice(optimiser):
     with pytest.raises(IntegrityError, match=r"overflow.*\n.*lower local\.lr"):
         optimiser.apply(optimiser.init(LAYOUT), filled(Model, 1.0), filled(Update, 1e20))
+
+
+def test_a_step_out_of_the_range_of_half_precision_is_an_error_and_a_mask_is_none():
+    layout = Layout.of([("h", (2,), "float16", "parameter"), ("m", (2,), "float16", "buffer")])
+    values, change = aligned(layout.n_values, np.float32), aligned(layout.n_values, np.float32)
+    none = aligned(layout.n_integers, np.int64)
+    layout.slot("m").view(values)[...] = -np.inf
+    layout.slot("h").view(values)[...] = 60_000.0
+    layout.slot("h").view(change)[...] = 4000.0
+    model, update = Model(layout, values, none), Update(layout, change, none)
+    assert np.isinf(SGD(1.0).apply(SGD().init(layout), model, update)[1].tensor("m")).all()
+    with pytest.raises(IntegrityError, match=r"range of float16 in 'h'\n.*lower local\.lr"):
+        SGD(2.0).apply(SGD().init(layout), model, update)
