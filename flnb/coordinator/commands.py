@@ -7,8 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from flnb.coordinator.history import marking
 from flnb.coordinator.history.expiring import answer_expire
-from flnb.coordinator.history.moving import answer_roll_back
+from flnb.coordinator.history.moving import answer_branch, answer_roll_back
 from flnb.core.errors import LabLostError, StorageUnreachableError
 from flnb.rounds import PauseAsked
 
@@ -67,6 +68,11 @@ async def _answer(coordinator: Coordinator, command: Command) -> str:
                     answer_roll_back, coordinator, command.run, command.arguments
                 )
                 return answer or DONE
+            case "branch":
+                await asyncio.to_thread(answer_branch, coordinator, command.run, command.arguments)
+            case "alias" | "protect" | marking.FORGET:
+                said = command.verb, command.arguments
+                await asyncio.to_thread(marking.answer, coordinator, command.run, *said)
             case "expire":
                 await asyncio.to_thread(answer_expire, coordinator, command.run, command.arguments)
             case _:

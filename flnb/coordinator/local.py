@@ -6,24 +6,24 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from flnb.coordinator.acting import actor, request
+from flnb.coordinator.acting import request
 from flnb.coordinator.following import why_it_rests
-from flnb.coordinator.history import aliases
+from flnb.coordinator.history import aliases, marking
 from flnb.coordinator.history.checkpoint import Checkpoint
-from flnb.coordinator.history.moving import fork
+from flnb.coordinator.history.moving import Branching, fork
 from flnb.coordinator.history.preview import RollbackPreview
 from flnb.coordinator.history.reading import whole_model
 from flnb.coordinator.history.replay import ReplayPreview, StoredReplay
 from flnb.coordinator.history.timeline import Timeline
 from flnb.coordinator.jobs import end_resting
 from flnb.coordinator.picture import Picture
-from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError, NotFoundError
 from flnb.core.ids import RunId
+from flnb.core.plan import Plan
 from flnb.core.progress import Later
 from flnb.core.view import RunView
 from flnb.rounds import PauseAsked
-from flnb.store import Closing, FailedAttempt, Operation, Request, RunRecord, Table
+from flnb.store import Closing, FailedAttempt, Request, RunRecord, Table
 from flnb.tensors import Layout, Model
 
 if TYPE_CHECKING:
@@ -194,7 +194,9 @@ class LocalRun:
                 base = timeline.commit_before(state.head(self.id).round)
             else:
                 base = None if at == 0 else timeline.key(at)
-        made = fork(self._lab, record, name, base, changes, asked)
+        plan = Plan.from_yaml(record.plan_yaml).replace(**changes)
+        wanted = Branching(name=name, plan=plan, base=base, request=asked)
+        made = fork(self._lab, record, wanted)
         return LocalRun(self._lab, made, self._lab.picture(made))
 
     def rollback(self, to: int | str) -> RollbackPreview:
@@ -218,20 +220,16 @@ class LocalRun:
 
     def forget_updates(self, reason: str) -> int:
         """See `RunSource`."""
-        gone = self._lab.store.kept.expire(self.id, keep=0)
-        now, details = SYSTEM_CLOCK.now(), {"rounds": [key.round for key in gone]}
-        noted = Operation(now, actor(), "forget-updates", self.id, reason, details)
-        self._lab.store.state.append_operation(noted)
-        return len(gone)
+        return marking.forget_updates(self._lab, self.id, request(reason))
 
     def protect(self, protected: bool, reason: str) -> None:  # as in the port
         """See `RunSource`."""
-        self._lab.store.state.protect(self.id, request(reason), protected=protected)
+        marking.protect(self._lab, self.id, request(reason), protected=protected)
 
     def give_alias(self, name: str, at: int | str, condition: str, reason: str) -> Checkpoint:
         """See `RunSource`."""
         checkpoint = self.history().checkpoint(at)
-        aliases.give(self._lab.store, name, checkpoint, condition=condition, reason=reason)
+        aliases.give(self._lab, name, checkpoint, condition=condition, reason=reason)
         return checkpoint
 
     def check_alias(self, name: str, at: int | str, condition: str) -> Checkpoint:
@@ -248,7 +246,7 @@ class LocalRun:
 
     def give_alias_back(self, name: str, reason: str) -> Checkpoint:
         """See `RunSource`."""
-        aliases.give_back(self._lab.store, self.id, name, reason)
+        aliases.give_back(self._lab, self.id, name, reason)
         return self.history().checkpoint(name)
 
     def aliases(self) -> Table:

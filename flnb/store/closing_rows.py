@@ -168,11 +168,17 @@ def of_line(
         yield from map(from_row, connection.execute(query))
 
 
+def costs(connection: Connection, segment: Segment, after: int) -> Iterator[Row[Any]]:
+    """Later rounds of a segment: number, bytes that were sent up, seconds that it took."""
+    columns = _table.c
+    query = select(columns.round, columns.bytes_up, columns.seconds_s).order_by(columns.round)
+    return iter(connection.execute(query.where(of_segment(segment), columns.round > after)))
+
+
 def of_segment(segment: Segment) -> ColumnElement[bool]:
     """Whether a closing belongs to a segment."""
     columns = _table.c
-    mine = and_(columns.run == segment.run, columns.generation == segment.generation)
-    mine = and_(mine, columns.round > segment.after)
+    mine = and_(_of_generation(segment.run, segment.generation), columns.round > segment.after)
     return mine if segment.last is None else and_(mine, columns.round <= segment.last)
 
 
@@ -223,10 +229,14 @@ def forget_journal(
 
 
 def _is_key(key: RoundKey) -> ColumnElement[bool]:
+    return and_(_of_generation(key.run, key.generation), _table.c.round == key.round)
+
+
+def _of_generation(run: str, generation: int) -> ColumnElement[bool]:
+    # With the branch, although the run has only one: without it the index finds all rows of the run.
+    branch = select(schema.runs.c.branch).where(schema.runs.c.id == run).scalar_subquery()
     columns = _table.c
-    return and_(
-        columns.run == key.run, columns.generation == key.generation, columns.round == key.round
-    )
+    return and_(columns.run == run, columns.branch == branch, columns.generation == generation)
 
 
 def _larger(old: ColumnElement[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:

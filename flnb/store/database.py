@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn
 
 from flnb.core import Clock
-from flnb.core.errors import LabLostError, LabVersionError, NotFoundError
+from flnb.core.errors import LabHeldError, LabLostError, LabVersionError, NotFoundError
 from flnb.store import schema
 
 BUSY_TIMEOUT_S = 10
@@ -101,23 +101,29 @@ class Database:
                 self._moment.connection = before
 
     @contextmanager
-    def writing(self, *, fenced: bool = True) -> Iterator[Connection]:
+    def writing(self, *, fenced: bool = True, beside: bool = False) -> Iterator[Connection]:
         """One transaction: all of it is durable at the end, or none of it happened.
 
-        Writers wait for each other, so what is read in it stays true until it ends.
+        Writers wait for each other, so what is read in it stays true until it ends: also who holds
+        the lab, since whoever takes it writes that down.
 
         Args:
             fenced: Whether one that held a shared lab and lost it is refused; not so what anybody
                 may write who does not hold it, and taking the lab anew.
+            beside: Whether it may be written while another process holds the lab: who may take
+                part, and who may look.
 
         Raises:
             StorageFullError: The disk is full; nothing was written.
             StorageUnreachableError: A database elsewhere does not answer.
+            LabHeldError: Another process holds the lab; nothing was written.
             LabLostError: Another process has taken the lab over; nothing was written.
             StoreError: Another process held the database for too long.
         """
         with self._transaction(self._writer) as connection:
             self._begun(connection, fenced)
+            if fenced and not beside and (held := self._held_elsewhere(connection)) is not None:
+                raise held
             yield connection
 
     @contextmanager
@@ -159,6 +165,10 @@ class Database:
 
     def _begun(self, connection: Connection, fenced: bool) -> None:
         """Called first in each writing transaction."""
+
+    def _held_elsewhere(self, connection: Connection) -> LabHeldError | None:
+        """Who holds the lab at this moment, if that is another process."""
+        raise NotImplementedError
 
     def _creating(self) -> Any:
         """A transaction that makes tables, one process at a time, as a context manager."""

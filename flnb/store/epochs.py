@@ -137,6 +137,19 @@ class Epochs:
         self._database.on_lost = None
 
 
+def held_elsewhere(database: Database, connection: Connection) -> LabHeldError | None:
+    """Look whether another process than this one has a lease of a shared lab; what to say then.
+
+    Args:
+        database: The state of the lab.
+        connection: A transaction that nobody takes the lab in before it ends.
+    """
+    newest, now = _newest(connection), database.now(connection)
+    if newest is None or newest.holder.is_here or not _lasts(newest, now):
+        return None
+    return _held(database.lab, newest, now)
+
+
 def _newest(connection: Connection) -> Epoch | None:
     newest = select(func.max(_epochs.c.epoch)).scalar_subquery()
     row = connection.execute(select(_epochs).where(_epochs.c.epoch == newest)).first()

@@ -17,8 +17,9 @@ from flnb.core import Clock, RunId, glance
 from flnb.core.errors import NotFoundError, RoundStateError
 from flnb.store import closing_rows, log, schema
 from flnb.store.database import Database
-from flnb.store.generations import Request, line, line_to, record_of
+from flnb.store.generations import Request
 from flnb.store.lineage import RoundKey
+from flnb.store.lines import commit_at, line, record_of
 from flnb.store.name_rows import names_of
 from flnb.store.records import Operation, RunRecord
 
@@ -180,7 +181,7 @@ def _reached(connection: Connection, trunk: str) -> Reached:
         names.setdefault(one.name, []).append(one.key)
     for name, keys in names.items():
         for key in keys[-_MEANINGS:]:
-            if (commit := _commit_at(connection, key)) is not None:
+            if (commit := commit_at(connection, key)) is not None:
                 found.setdefault(commit, f"named {name}")
     mine = {record.id for record in records}
     bases = select(_generations).where(_generations.c.base_run.in_(mine))
@@ -188,14 +189,6 @@ def _reached(connection: Connection, trunk: str) -> Reached:
         key = RoundKey(row.base_run, row.base_generation, row.base_round)
         found.setdefault(key, f"what generation {row.generation} of a branch stands on")
     return Reached(found)
-
-
-def _commit_at(connection: Connection, key: RoundKey) -> RoundKey | None:
-    """The last commit that led to a round, its own included."""
-    for segment in reversed(line_to(connection, key).segments):
-        if (closing := closing_rows.last_commit(connection, segment)) is not None:
-            return closing.round_key
-    return None
 
 
 def _branches(connection: Connection, trunk: str) -> list[RunRecord]:

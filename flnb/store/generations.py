@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from flnb.core import Clock, RunId, Status, failpoints
-from flnb.core.errors import HeadMovedError, NameTakenError, NotFoundError, RoundStateError
-from flnb.store import attempt_rows, closing_rows, log, name_rows, schema
-from flnb.store.database import Database
-from flnb.store.lineage import Generation, Line, RoundKey
+from flnb.core import RunId, Status, failpoints
+from flnb.core.errors import HeadMovedError, NameTakenError, RoundStateError
+from flnb.store import attempt_rows, log, name_rows, schema
+from flnb.store.lineage import Generation, RoundKey
+from flnb.store.lines import Lines, blocking, check_there, record_of
 from flnb.store.records import FailedAttempt, Named, Operation, RunRecord
 
 _generations, _runs, _heads = schema.generations, schema.runs, schema.heads
@@ -31,59 +31,8 @@ class Request:
     reason: str
 
 
-class Generations:
-    """The part of the state that says what each branch stands on."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database, self._clock = database, clock
-
-    def line(self, run: RunId) -> Line:
-        """The rounds that lead to the head of a branch.
-
-        Raises:
-            NotFoundError: There is no such run.
-        """
-        with self._database.reading() as connection:
-            return line(connection, run)
-
-    def blocking(self, run: RunId, base: RoundKey | None) -> list[Named]:
-        """Aliases of rounds that a move of the head to this base would take off the line.
-
-        Raises:
-            NotFoundError: There is no such run.
-        """
-        with self._database.reading() as connection:
-            return _blocking(connection, record_of(connection, run), base)
-
-    def rows_of_line(self, run: RunId) -> str:
-        """An SQL condition for the rows of `lab.sql` that lead to the head of a branch.
-
-        Raises:
-            NotFoundError: There is no such run.
-        """
-        with self._database.reading() as connection:
-            record, present = record_of(connection, run), line(connection, run)
-            rows = connection.execute(select(_runs.c.id, _runs.c.branch))
-            branches = {row.id: row.branch for row in rows}
-        mine = (
-            f"(branch = '{branches[one.run]}' AND generation = {one.generation} "
-            f"AND round > {one.after}" + (")" if one.last is None else f" AND round <= {one.last})")
-            for one in present.segments
-        )
-        # Names of runs and branches are checked when they are made: no sign of them ends a string.
-        return f"run = '{record.trunk_name}' AND ({' OR '.join(mine)})"
-
-    def line_of(self, key: RoundKey) -> Line:
-        """The rounds that led to a round, also of a head that was left behind."""
-        with self._database.reading() as connection:
-            return _walk(connection, key.run, key.generation)
-
-    def generations(self, run: RunId | None = None) -> list[Generation]:
-        """Generations of one branch or of all that were begun by a fork or a roll back."""
-        query = select(_generations).order_by(_generations.c.at, _generations.c.run)
-        query = query if run is None else query.where(_generations.c.run == run)
-        with self._database.reading() as connection:
-            return [Generation.of(row) for row in connection.execute(query)]
+class Generations(Lines):
+    """The part of the state that moves heads, and makes branches; see `lines.py` for where they lead."""
 
     def fork(
         self,
@@ -257,7 +206,7 @@ class Generations:
         check_there(connection, record, base)
         if record.protected:
             raise protected(record.name)
-        if leaving := _blocking(connection, record, base):
+        if leaving := blocking(connection, record, base):
             raise blocked(record.name, [f"@{one.name} (round {one.key.round})" for one in leaving])
 
 
@@ -274,74 +223,6 @@ def blocked(name: str, aliases: Iterable[str]) -> RoundStateError:
     return RoundStateError(
         f"{', '.join(aliases)} would leave {name}", hint="give the alias to another round first"
     )
-
-
-def check_there(connection: Connection, record: RunRecord, key: RoundKey | None) -> None:
-    """Refuse a round that has no commit, or is of another run than a branch.
-
-    Raises:
-        RoundStateError: Its commit has expired.
-        NotFoundError: It never had one, or is of another run.
-    """
-    if key is None:
-        return
-    snapshot, expired = closing_rows.commit_of(connection, key)
-    hint = "run.history.df() shows the others"
-    if snapshot is None and expired:
-        raise RoundStateError(f"the commit of round {key.round} has expired", hint=hint)
-    of_this_run = record_of(connection, key.run).trunk_name == record.trunk_name
-    if snapshot is None or not of_this_run:
-        error = NotFoundError(f"commit of {record.trunk_name} in round", key.round)
-        error.hint = hint
-        raise error
-
-
-def leads_to(base: RoundKey | None, line_of_base: Line | None, key: RoundKey) -> bool:
-    """Whether a round is on the line of a base, and so stays when a head moves there."""
-    if base is None or line_of_base is None:
-        return False
-    return key in line_of_base and key.round <= base.round
-
-
-def line(connection: Connection, run: RunId) -> Line:
-    """The rounds that lead to the head of a branch, inside somebody's transaction."""
-    return _walk(connection, run, record_of(connection, run).generation)
-
-
-def _blocking(connection: Connection, record: RunRecord, base: RoundKey | None) -> list[Named]:
-    present = _walk(connection, record.id, record.generation)
-    target = _walk(connection, base.run, base.generation) if base else None
-    newest = {one.name: one for one in name_rows.names_of(connection, record)}
-    return [
-        one
-        for one in newest.values()
-        if one.kind == name_rows.ALIAS
-        and one.key in present
-        and not leads_to(base, target, one.key)
-    ]
-
-
-def _walk(connection: Connection, run: RunId, generation: int) -> Line:
-    rows = connection.execute(select(_generations))  # a fork's base may be on any branch
-    known = {(row.run, row.generation): row for row in map(Generation.of, rows)}
-    return Line.of(run, generation, known)
-
-
-def line_to(connection: Connection, key: RoundKey) -> Line:
-    """The rounds that led to a round, and none after it, inside somebody's transaction."""
-    return _walk(connection, key.run, key.generation).up_to(key.round)
-
-
-def record_of(connection: Connection, run: RunId) -> RunRecord:
-    """A branch's row.
-
-    Raises:
-        NotFoundError: There is no such run.
-    """
-    row = connection.execute(select(_runs).where(_runs.c.id == run)).first()
-    if row is None:
-        raise NotFoundError("run", run)
-    return RunRecord(**{**row._mapping, "status": Status(row.status)})
 
 
 def _head(connection: Connection, record: RunRecord) -> tuple[int, int]:

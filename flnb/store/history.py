@@ -15,7 +15,6 @@ to which `reset` never returns.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +23,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from flnb.core import RunId, failpoints
-from flnb.core.errors import CommitConflictError, DamagedError, NotFoundError
-from flnb.store.causes import is_damage, look_up, names_no_snapshot, words
+from flnb.core.errors import DamagedError, NotFoundError
+from flnb.store.branches import begin, commit
+from flnb.store.causes import words
 from flnb.store.chunks import (
     Checksums,
     Form,
@@ -38,9 +38,9 @@ from flnb.store.chunks import (
 )
 from flnb.store.disk import write_out
 from flnb.store.fencing import check_epoch, put_under_mark
-from flnb.store.filling import CHUNK_NOTE, Observe, Place, read_arrays
-from flnb.store.ordering import commit_in_order
+from flnb.store.filling import Observe, Place, read_arrays
 from flnb.store.place import HistoryPlace
+from flnb.store.proof import known, whole
 from flnb.store.repository import FIRST_BRANCH, exclusive, open_repository, plain_errors
 from flnb.store.silence import Wait
 from flnb.tensors import aligned
@@ -108,16 +108,16 @@ class History:
         """
         arrays = {name: flat(array) for name, array in groups.items()}
         with self._writing() as repository:
-            session = self._session(repository, run)
+            session = begin(repository, run)
             check_epoch(repository, run, session.snapshot_id, meta)
             before, now = self._before(session.snapshot_id), forms(arrays)
             there = before.forms if before else {}
             self._wait.call(lambda: arrange(session.store, arrays, there))
             alike = [name for name in now if there.get(name) == now[name]]
-            known = {name: before.sums[name] for name in alike} if before else {}
-            sums = write_chunks(session.store, arrays, known, limit_s=self._wait.limit_s)
+            written = {name: before.sums[name] for name in alike} if before else {}
+            sums = write_chunks(session.store, arrays, written, limit_s=self._wait.limit_s)
             failpoints.reach("chunks-written")
-            snapshot = _commit(repository, session, run, {**meta, _SUMS: sums})
+            snapshot = commit(repository, session, run, {**meta, _SUMS: sums})
             if self.place.folder is not None:  # who names the commit relies on it after a power cut
                 write_out(self.place.folder)
         self._last = _Commit(snapshot, now, sums)
@@ -148,8 +148,8 @@ class History:
             DamagedError: A part of it is proven to be missing or torn; says which.
             StoreError: It cannot be read now.
         """
-        with self._reading() as repository, _whole(snapshot):
-            with _known(snapshot, repository):
+        with self._reading() as repository, whole(snapshot):
+            with known(snapshot, repository):
                 session = repository.readonly_session(snapshot_id=snapshot)
             arrays = self._wait.call(lambda: _arrays(repository, session, snapshot))
             if missing := set(names or ()) - arrays.keys():
@@ -166,7 +166,7 @@ class History:
             DamagedError: A chunk is not what was committed; says which.
             StoreError: It cannot be read now.
         """
-        with self._reading() as repository, _whole(snapshot), _known(snapshot, repository):
+        with self._reading() as repository, whole(snapshot), known(snapshot, repository):
             sums = repository.lookup_snapshot(snapshot).metadata.get(_SUMS, {})
         if wrong := first_difference(groups, sums):
             raise DamagedError(f"commit {snapshot} is damaged: {wrong} is not what was committed")
@@ -179,7 +179,7 @@ class History:
             DamagedError: Its description is torn.
             StoreError: It cannot be read now.
         """
-        with self._reading() as repository, _whole(snapshot), _known(snapshot, repository):
+        with self._reading() as repository, whole(snapshot), known(snapshot, repository):
             found = dict(repository.lookup_snapshot(snapshot).metadata)
         found.pop(_SUMS, None)
         return found
@@ -200,7 +200,7 @@ class History:
         """
         with self._writing() as repository:
             target = snapshot or repository.lookup_branch(FIRST_BRANCH)
-            with _known(target, repository):
+            with known(target, repository):
                 if run not in repository.list_branches():
                     repository.create_branch(run, target)
                 elif not epoch and repository.lookup_branch(run) != target:
@@ -219,7 +219,7 @@ class History:
         """
         import icechunk
 
-        with self._writing() as repository, _known(snapshot, repository):
+        with self._writing() as repository, known(snapshot, repository):
             try:
                 repository.create_tag(tag, snapshot_id=snapshot)
             except icechunk.IcechunkError as error:
@@ -259,45 +259,10 @@ class History:
             with exclusive(self.place):
                 yield repository
 
-    def _session(self, repository: Repository, run: RunId) -> Session:
-        """Begin a commit on a branch, and make the branch if there is none."""
-        import icechunk
-
-        try:
-            return repository.writable_session(run)
-        except icechunk.IcechunkError as error:
-            if "ref not found" not in words(error):
-                raise
-        try:
-            repository.create_branch(run, repository.lookup_branch(FIRST_BRANCH))
-        except icechunk.IcechunkError as error:
-            if "conflict" not in words(error):  # else another process has just made it
-                raise
-        failpoints.reach("branch-made")
-        return repository.writable_session(run)
-
     def _before(self, tip: str) -> _Commit | None:
         """The commit that the next one stands on, if it was made here."""
         # Of any run: a fork stands on a commit of another branch.
         return self._last if self._last and self._last.snapshot == tip else None
-
-
-def _commit(repository: Repository, session: Session, run: RunId, meta: Mapping[str, Any]) -> str:
-    """Move the branch to what the session wrote, if it is still where the session began.
-
-    The name of the commit tells ours apart: a server may take it, and the answer be lost. Icechunk
-    asks again then, and hears that the branch has moved.
-    """
-    import icechunk
-
-    name = secrets.token_hex(8)
-    try:
-        return commit_in_order(session, name, meta)
-    except icechunk.ConflictError as error:
-        tip = repository.lookup_branch(run)
-        if repository.lookup_snapshot(tip).message == name:
-            return tip
-        raise CommitConflictError(run) from error
 
 
 def _arrays(repository: Repository, session: Session, snapshot: str) -> dict[str, Any]:
@@ -310,40 +275,3 @@ def _arrays(repository: Repository, session: Session, snapshot: str) -> dict[str
         # Zarr takes any error for "not there"; this raises what is behind it, unless it has passed.
         repository.lookup_snapshot(snapshot)
         return dict(zarr.open_group(session.store, mode="r").arrays())
-
-
-@contextmanager
-def _whole(snapshot: str) -> Iterator[None]:
-    """Say of what proves damage that it is, and of which part; all else passes."""
-    import icechunk
-    import zarr
-
-    try:
-        yield
-    except DamagedError as error:
-        raise DamagedError(f"commit {snapshot} is damaged: {error.message}") from error
-    except (icechunk.IcechunkError, zarr.errors.BaseZarrError) as error:
-        if isinstance(error, icechunk.IcechunkError) and not is_damage(error):
-            raise
-        notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(CHUNK_NOTE)]
-        what = notes[0] if notes else "its description"
-        raise DamagedError(f"commit {snapshot} is damaged: {what} cannot be read") from error
-
-
-@contextmanager
-def _known(snapshot: str, repository: Repository) -> Iterator[None]:
-    import icechunk
-
-    try:
-        yield
-    except icechunk.IcechunkError as error:
-        if not names_no_snapshot(error):
-            raise
-        # Icechunk says so whatever keeps it from looking: these two raise what that is.
-        found, branches = look_up(repository, snapshot), repository.list_branches()
-        if found is not None:
-            raise
-        if branches == {FIRST_BRANCH}:
-            # Another place, or an empty disk: that a commit is not here says nothing about it.
-            raise NotFoundError("history", repository.storage) from error
-        raise NotFoundError("snapshot", snapshot) from error

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -28,22 +28,20 @@ import duckdb
 
 from flnb.core import SYSTEM_CLOCK, Clock, SecretRoot, failpoints
 from flnb.core.durations import Durations
-from flnb.core.errors import LabLostError, StoreError
+from flnb.core.errors import StoreError
 from flnb.processes import ForkServer
 from flnb.store.address import LabAddress
-from flnb.store.disk import free_bytes, room_at
+from flnb.store.disk import free_bytes
 from flnb.store.history import History
 from flnb.store.kept import KeptUpdates
-from flnb.store.lease import Holder, Lease, holder
 from flnb.store.metrics import Metrics
 from flnb.store.opening import open_state
-from flnb.store.owner import claim
 from flnb.store.place import HistoryPlace
 from flnb.store.records import Closing
 from flnb.store.secret import secret_root
-from flnb.store.shared_lease import SharedLease
 from flnb.store.signing import LogKey
 from flnb.store.state import StateStore
+from flnb.store.taking import Taking
 from flnb.store.writer import HistoryWriter
 
 log = logging.getLogger(__name__)
@@ -53,7 +51,7 @@ _PROJECT_EVERY_S = 1.0
 _LOW_BYTES = 500_000_000
 
 
-class LabStore:
+class LabStore(Taking):
     """Everything of a lab that lasts; safe to use from any thread.
 
     Reading works always and from any process. Writing rounds needs the lease.
@@ -78,7 +76,7 @@ class LabStore:
         self.path, self.state, self._clock = path, state, clock
         self.place = place or HistoryPlace(path)
         self._fork_server = fork_server
-        self._lease: Lease | SharedLease | None = None
+        self._lease = None
         self._tables: Metrics | None = None
         self._tables_in_memory: Metrics | None = None
         self._writer: HistoryWriter | None = None
@@ -204,82 +202,10 @@ class LabStore:
         tables.catch_up()
         yield tables
 
-    def lease(
-        self, who: str = "coordinator", *, on_lost: Callable[[LabLostError], None] | None = None
-    ) -> Lease | SharedLease:
-        """Take the lab for writing.
-
-        On a shared lab whoever held it before, and did not let it go in order, is kept out: the
-        branches of runs that were going on get a mark that commits of before do not fit.
-
-        Args:
-            who: What takes it; shown to others.
-            on_lost: Called once, in any thread, when another process has taken a shared lab over.
-
-        Raises:
-            LabHeldError: Somebody holds it, and since when.
-            StorageUnreachableError: The database or the bucket of a shared lab do not answer.
-            StoreError: The bucket ignores conditional writes; the commits belong to another lab.
-        """
-        with self._lock:
-            if self.state.shared or not self.place.local:
-                self.writer.check()
-            if self.state.shared:
-                claim(self.place.below("history"), self.id)
-                self._lease = shared = SharedLease(self.state, who, on_lost=on_lost)
-                self._keep_others_out(shared)
-                return shared
-            with room_at(self.path):
-                self._lease = lease = Lease(self.path / "lab.lock", who, clock=self._clock)
-                try:
-                    self.state.begin_epoch(lease.holder)
-                except BaseException:
-                    lease.release()
-                    raise
-                return lease
-
     @property
     def clock(self) -> Clock:
         """Where the time comes from."""
         return self._clock
-
-    @property
-    def holder(self) -> Holder | None:
-        """The process that holds the lab, if there is one."""
-        return self.state.leased_to() if self.state.shared else holder(self.path / "lab.lock")
-
-    def check_held(self) -> None:
-        """Find out whether a lab that this process took is still its own; in any thread.
-
-        Raises:
-            LabLostError: Another one took a shared lab over.
-            StorageUnreachableError: The database does not answer.
-            StoreError: This process has let the lab go, in whatever thread.
-        """
-        self.state.check_epoch()
-        if self._lease is not None and not self._lease.held:
-            raise StoreError(
-                f"this process has let lab {self.address} go, and others may hold it by now",
-                hint="flnb.Coordinator(lab).start() takes it again",
-            )
-
-    @property
-    def _epoch(self) -> int:
-        """What commits of a shared lab carry."""
-        return self._lease.epoch if isinstance(self._lease, SharedLease) else 0
-
-    def _keep_others_out(self, lease: SharedLease) -> None:
-        writer = self.writer
-        writer.epoch = lease.epoch
-        try:
-            if not lease.follows_in_order:
-                failpoints.reach("lab-taken-over")
-                for record in self.state.runs():
-                    if not record.status.over:
-                        writer.reset(record.id, self.state.head(record.id).snapshot)
-        except BaseException:
-            lease.release(in_order=False)
-            raise
 
     def close_round(self, closing: Closing) -> Closing:
         """Close a round durably, and bring it into the tables now or together with the next ones.

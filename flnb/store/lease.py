@@ -20,6 +20,8 @@ from typing import Self
 from flnb.core import SYSTEM_CLOCK, Clock
 from flnb.core.errors import LabHeldError
 
+LOCK = "lab.lock"
+"""Name of the lock file in the folder of a lab."""
 _TRIES = 5
 _PAUSE_S = 0.02
 """Somebody who only looks holds the lock for microseconds; that must not refuse a coordinator."""
@@ -86,9 +88,7 @@ class Lease(Released):
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         if not _locked(fd, fcntl.LOCK_EX, tries=_TRIES):
             os.close(fd)
-            held = _read(path)
-            since = f"{held.since:%Y-%m-%d %H:%M:%S %Z}" if held else "just now"
-            raise LabHeldError(str(path.parent), str(held or "another process"), since)
+            raise _held(path, _read(path))
         self._fd = fd
         self.holder = Holder.here(who, clock)
         try:
@@ -124,6 +124,21 @@ def holder(path: Path) -> Holder | None:
         return None if _locked(fd, fcntl.LOCK_SH, tries=1) else _read(path)
     finally:
         os.close(fd)
+
+
+def held_elsewhere(path: Path) -> LabHeldError | None:
+    """Look whether another process than this one holds a lab; what to say then.
+
+    Args:
+        path: The lock file of the lab.
+    """
+    found = holder(path)
+    return None if found is None or found.is_here else _held(path, found)
+
+
+def _held(path: Path, found: Holder | None) -> LabHeldError:
+    since = f"{found.since:%Y-%m-%d %H:%M:%S %Z}" if found else "just now"
+    return LabHeldError(str(path.parent), str(found or "another process"), since)
 
 
 def _locked(fd: int, kind: int, *, tries: int) -> bool:

@@ -8,8 +8,9 @@ from flnb.core import Clock, RunId
 from flnb.core.errors import NameTakenError
 from flnb.store import log
 from flnb.store.database import Database
-from flnb.store.generations import Request, check_there, record_of
+from flnb.store.generations import Request
 from flnb.store.lineage import RoundKey
+from flnb.store.lines import check_there, record_of
 from flnb.store.name_rows import ALIAS, KEPT, names_of, write
 from flnb.store.records import Named, Operation
 

@@ -11,8 +11,8 @@ from sqlalchemy import Select, func, select
 from flnb.core import Clock, RunId
 from flnb.store import closing_rows, schema
 from flnb.store.database import Database
-from flnb.store.generations import line
 from flnb.store.lineage import RoundKey
+from flnb.store.lines import line
 from flnb.store.records import Closing, RunRecord
 
 

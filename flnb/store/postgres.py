@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, TimeoutError
 from flnb.core import Clock
 from flnb.core.errors import (
     AddressError,
+    LabHeldError,
     LabLostError,
     NotFoundError,
     StorageUnreachableError,
@@ -29,6 +30,7 @@ from flnb.core.errors import (
 from flnb.store import schema
 from flnb.store.column_types import Moment, to_json
 from flnb.store.database import BUSY_TIMEOUT_S, Database
+from flnb.store.epochs import held_elsewhere
 from flnb.store.postgres_errors import explained
 from flnb.store.secret import SECRET_BYTES
 
@@ -148,6 +150,10 @@ class PostgresDatabase(Database):
         if first and self.on_lost is not None:
             self.on_lost(lost)
         raise lost
+
+    def _held_elsewhere(self, connection: Connection) -> LabHeldError | None:
+        # With a fence it is this process: the row of the lab, which is locked, was just looked at.
+        return held_elsewhere(self, connection) if self.fence is None else None
 
     @contextmanager
     def _creating(self) -> Iterator[Connection]:

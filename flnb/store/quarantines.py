@@ -25,7 +25,7 @@ class Quarantines:
         """Write that a client is not to be drawn; one that rests already keeps its first reason."""
         now = self._clock.now()
         made = QuarantineRecord(client, now, actor, reason)
-        with self._database.writing() as connection:
+        with self._database.writing(beside=True) as connection:
             found = connection.execute(select(_table).where(_table.c.client == client)).first()
             if found is not None:
                 return QuarantineRecord(*found)
@@ -40,7 +40,7 @@ class Quarantines:
         Raises:
             RoundStateError: It is not in quarantine.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(beside=True) as connection:
             gone = connection.execute(delete(_table).where(_table.c.client == client))
             if not gone.rowcount:
                 raise RoundStateError(

@@ -36,7 +36,7 @@ class Registry:
             StoreError: The token has been given out before.
         """
         known = select(_invites.c.client).where(_invites.c.token_hash == record.token_hash)
-        with self._database.writing() as connection:
+        with self._database.writing(beside=True) as connection:
             if connection.execute(known).first() is not None:
                 raise StoreError(
                     "an invite has this token already", hint="make a new token for each invite"
@@ -85,7 +85,7 @@ class Registry:
             AccessRefusedError: There is no such invite, it was revoked, or another key used it.
             TokenExpiredError: The invite is too old.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(beside=True) as connection:
             row = connection.execute(
                 select(_invites).where(_invites.c.token_hash == token_hash)
             ).first()
@@ -113,7 +113,7 @@ class Registry:
             AccessRefusedError: Neither key speaks for this name, or the client was revoked.
         """
         found = select(_clients).where(_clients.c.name == name)
-        with self._database.writing() as connection:
+        with self._database.writing(beside=True) as connection:
             row = connection.execute(found).first()
             if row is None or row.revoked_at is not None or row.public_key not in {known, fresh}:
                 raise AccessRefusedError(f"no key of {name!r} asked for another one", hint=_ASK)
@@ -157,7 +157,7 @@ class Registry:
         """
         change = update(_clients).where(_clients.c.name == name, _clients.c.revoked_at.is_(None))
         invited = select(_invites.c.client).where(*_open(now))
-        with self._database.writing() as connection:
+        with self._database.writing(beside=True) as connection:
             known = connection.scalars(select(_clients.c.name).union(invited)).all()
             if name not in known:
                 raise NotFoundError("client", name, known)
@@ -184,7 +184,7 @@ class Registry:
         """
         change = {"last_seen_at": now, "n_examples": n_examples, "about": dict(about)}
         statement = update(_clients).where(_clients.c.name == name).values(change)
-        with self._database.writing() as connection:
+        with self._database.writing(beside=True) as connection:
             if not connection.execute(statement).rowcount:
                 raise _no_client(connection, name)
 

@@ -94,6 +94,18 @@ class Requests:
         assert key is not None
         return Command(key[0], run, verb, asked_at, arguments=arguments)
 
+    def withdraw_command(self, number: int, result: str) -> bool:
+        """Take a command back, from any process; returns whether nobody had answered it.
+
+        Args:
+            number: Which.
+            result: What is written where the answer would be.
+        """
+        table = schema.commands.c
+        change = update(schema.commands).where(table.id == number, table.result.is_(None))
+        with self._database.writing(fenced=False) as connection:
+            return bool(connection.execute(change.values(result=result)).rowcount)
+
     def pending_commands(self) -> list[Command]:
         """What nobody has answered yet, oldest first."""
         table = schema.commands

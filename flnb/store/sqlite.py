@@ -20,10 +20,11 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
 
 from flnb.core import Clock
-from flnb.core.errors import NotFoundError, StoreError
+from flnb.core.errors import LabHeldError, NotFoundError, StoreError
 from flnb.store.column_types import to_json
 from flnb.store.database import BUSY_TIMEOUT_S, Database
 from flnb.store.disk import room_at
+from flnb.store.lease import LOCK, held_elsewhere
 
 _PRAGMAS = (
     f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT_S}",
@@ -119,6 +120,10 @@ class SqliteDatabase(Database):
                 f"{self.path} was locked by another process for more than {BUSY_TIMEOUT_S} s",
                 hint="see which process has it open, then try again",
             ) from error
+
+    def _held_elsewhere(self, connection: Connection) -> LabHeldError | None:
+        # Whoever gets the lock after this look begins its epoch when this transaction has ended.
+        return held_elsewhere(self.path.parent / LOCK)
 
     @contextmanager
     def _creating(self) -> Iterator[Connection]:

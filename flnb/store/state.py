@@ -18,7 +18,7 @@ from sqlalchemy import Row, insert, select
 
 from flnb.core import SYSTEM_CLOCK, Clock, RunId, failpoints
 from flnb.core.errors import LabLostError
-from flnb.store import closing_rows, course, generations, schema
+from flnb.store import closing_rows, course, lines, schema
 from flnb.store.changes import WhenChanged
 from flnb.store.course import Course
 from flnb.store.database import Database, upsert
@@ -199,7 +199,7 @@ class StateStore(
     def closing(self, run: RunId, round_: int) -> Closing | None:
         """One closed round that leads to the head of a run's branch, None if it has not closed."""
         with self._database.reading() as connection:
-            present = generations.line(connection, run)
+            present = lines.line(connection, run)
             return closing_rows.find(connection, present.key(round_)) if round_ > 0 else None
 
     def closings(self, run: RunId | None = None, *, after: int = 0) -> Iterator[Closing]:
@@ -223,7 +223,7 @@ class StateStore(
             after: Only closings with a higher position.
         """
         with self._database.reading() as connection:
-            present = generations.line(connection, run)
+            present = lines.line(connection, run)
             return list(closing_rows.of_line(connection, present, after=after))
 
     def course(self, run: RunId, newest: int) -> Course:
@@ -234,7 +234,7 @@ class StateStore(
             newest: Of so many rounds, the last ones, all of a summary is read.
         """
         with self._database.reading() as connection:
-            return course.read(connection, generations.line(connection, run), newest)
+            return course.read(connection, lines.line(connection, run), newest)
 
     def rounds_of(self, runs: Sequence[RunId]) -> list[tuple[RoundKey, str | None, datetime]]:
         """Every closed round of some branches, on a line or not, in order of closing.
@@ -283,7 +283,7 @@ class StateStore(
             NotFoundError: There is no such run.
         """
         with self._database.reading() as connection:
-            return closing_rows.head(connection, generations.line(connection, run))
+            return closing_rows.head(connection, lines.line(connection, run))
 
 
 def _opened(where: Path | str, clock: Clock, *, create: bool, address: str) -> Database:

@@ -28,7 +28,7 @@ class Tokens:
         """Write that a token was given out; those of the same person that expired are forgotten."""
         columns = _tokens.c
         old = delete(_tokens).where(columns.name == record.name)
-        with self._database.writing() as connection:
+        with self._database.writing(beside=True) as connection:
             connection.execute(old.where(columns.expires_at <= self._clock.now()))
             connection.execute(insert(_tokens), asdict(record))
 
@@ -47,7 +47,7 @@ class Tokens:
 
     def forget_token(self, token_id: str) -> None:
         """Forget a token that its owner gives back: it is worth nothing from now on."""
-        with self._database.writing() as connection:
+        with self._database.writing(beside=True) as connection:
             connection.execute(delete(_tokens).where(_tokens.c.id == token_id))
 
     def revoke_tokens(self, name: str) -> int:
@@ -58,7 +58,7 @@ class Tokens:
         """
         columns, now = _tokens.c, self._clock.now()
         change = update(_tokens).where(columns.name == name, columns.revoked_at.is_(None))
-        with self._database.writing() as connection:
+        with self._database.writing(beside=True) as connection:
             known = connection.scalars(select(columns.name).distinct()).all()
             if name not in known:
                 raise NotFoundError("token of", name, known)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from flnb.coordinator.acting import request
+from flnb.coordinator.history.marking import name_round
 from flnb.coordinator.history.measured import series_until
 from flnb.coordinator.history.timeline import BEST, HEAD
 from flnb.core.errors import NotFoundError, PlanError, RoundStateError, did_you_mean
@@ -14,17 +15,16 @@ from flnb.store import Table
 
 if TYPE_CHECKING:
     from flnb.coordinator.history.checkpoint import Checkpoint
+    from flnb.coordinator.lab import Lab
     from flnb.core.ids import RunId
-    from flnb.store import LabStore, Named
+    from flnb.store import LabStore
 
 
-def give(
-    store: LabStore, name: str, checkpoint: Checkpoint, *, condition: str, reason: str
-) -> None:
+def give(lab: Lab, name: str, checkpoint: Checkpoint, *, condition: str, reason: str) -> None:
     """Let a name mean a checkpoint from now on.
 
     Args:
-        store: The lab's store.
+        lab: The lab.
         name: With or without its `@`.
         checkpoint: What it means.
         condition: Such as `accuracy > 0.9`, of what was measured up to that round, in the language
@@ -34,10 +34,11 @@ def give(
     Raises:
         PlanError: The name cannot be one, or the condition cannot be read.
         RoundStateError: The checkpoint does not meet the condition; says by how much.
+        LabHeldError: Whoever holds the lab, in another process, does not answer.
     """
     name = plain_name(name, checkpoint.round)
-    check(store, condition, checkpoint)
-    store.state.give_name(name, checkpoint.key, request(reason))
+    check(lab.store, condition, checkpoint)
+    name_round(lab, name, checkpoint.key, request(reason))
 
 
 def plain_name(name: str, round_: int) -> str:
@@ -83,18 +84,19 @@ def check(store: LabStore, condition: str, checkpoint: Checkpoint) -> None:
         )
 
 
-def give_back(store: LabStore, run: RunId, name: str, reason: str) -> Named:
-    """Let a name mean again what it meant before; returns what that is.
+def give_back(lab: Lab, run: RunId, name: str, reason: str) -> None:
+    """Let a name mean again what it meant before.
 
     Raises:
         NotFoundError: There is no such alias, or it never meant anything else.
+        LabHeldError: Whoever holds the lab, in another process, does not answer.
     """
-    name = name.removeprefix("@")
-    given = store.state.names_over_time(run, name)
+    name, state = name.removeprefix("@"), lab.store.state
+    given = state.names_over_time(run, name)
     if len(given) < 2:
-        known = store.state.names(run)
+        known = state.names(run)
         raise NotFoundError("earlier meaning of alias" if given else "alias", name, known)
-    return store.state.give_name(name, given[-2].key, request(reason))
+    name_round(lab, name, given[-2].key, request(reason))
 
 
 def table(store: LabStore, run: RunId) -> Table:

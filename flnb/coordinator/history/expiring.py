@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.acting import request
-from flnb.coordinator.history.moving import ask
+from flnb.coordinator.history.holding import ask
 from flnb.coordinator.history.timeline import score
 from flnb.core import RunId, cards, glance
 from flnb.core.errors import PlanError, did_you_mean

@@ -7,20 +7,14 @@ transaction of the state database, which is the moment at which it has happened.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self
 
+from flnb.coordinator.history.holding import MOVED, alone, ask, carry_out
 from flnb.coordinator.jobs import check_guards
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import (
-    HeadMovedError,
-    LabHeldError,
-    NameTakenError,
-    PlanError,
-    RoundStateError,
-)
+from flnb.core.errors import HeadMovedError, NameTakenError, PlanError
 from flnb.core.failpoints import reach
 from flnb.core.ids import RunId, new_run_id
 from flnb.core.plan import Plan
@@ -30,11 +24,6 @@ from flnb.store import FailedAttempt, LabStore, Request, RoundKey, RunRecord
 if TYPE_CHECKING:
     from flnb.coordinator.coordinator import Coordinator
     from flnb.coordinator.lab import Lab
-
-ASK_INTERVAL_S = 0.05
-_PATIENCE_S = 10.0
-_MOVED = "head moved: "
-"""Begins the answer of a coordinator elsewhere that found another head."""
 
 
 def roll_back(
@@ -51,11 +40,11 @@ def roll_back(
     coordinator, store = lab.coordinator, lab.store
     if coordinator is not None:
         roll_back_here(coordinator, run, seen, base, request)
-    elif not _alone(store, "roll back", lambda store: move(store, run, seen, base, request)):
+    elif not alone(store, "roll back", lambda store: move(store, run, seen, base, request)):
         arguments = {"seen": seen, "base": base, "request": asdict(request)}
         answer = ask(lab, run, "rollback", arguments)
-        if answer.startswith(_MOVED):
-            now = json.loads(answer.removeprefix(_MOVED))
+        if answer.startswith(MOVED):
+            now = json.loads(answer.removeprefix(MOVED))
             raise HeadMovedError(store.state.run(run).name, seen, (now[0], now[1]))
 
 
@@ -94,56 +83,97 @@ def answer_roll_back(coordinator: Coordinator, run: RunId, arguments: Mapping[st
             Request(**arguments["request"]),
         )
     except HeadMovedError as error:
-        return _MOVED + json.dumps(error.now)
+        return MOVED + json.dumps(error.now)
     return ""
 
 
-def fork(
-    lab: Lab,
-    record: RunRecord,
-    name: str,
-    base: RoundKey | None,
-    changes: Mapping[str, Any],
-    request: Request,
-    *,
-    replays: RoundKey | None = None,
-) -> RunRecord:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branching:
+    """A branch that is to be: what a coordinator elsewhere must know to make it."""
+
+    name: str
+    """Without the run's."""
+    plan: Plan
+    base: RoundKey | None
+    """A committed round; None is the first version."""
+    request: Request
+    replays: RoundKey | None = None
+    """Rounds up to this one are to be done again from kept updates."""
+
+    def write(self, store: LabStore, run: RunId) -> None:
+        """Make it, in one transaction.
+
+        Args:
+            store: The lab's store.
+            run: The branch that it leaves.
+
+        Raises:
+            NameTakenError: The run has a branch of that name.
+            LabHeldError: Another process holds the lab.
+        """
+        record, now = store.state.run(run), SYSTEM_CLOCK.now()
+        made = replace(
+            record,
+            id=new_run_id(),
+            name=f"{record.trunk_name}/{self.name}",
+            branch=self.name,
+            generation=1,
+            plan_yaml=self.plan.to_yaml(),
+            plan_hash=self.plan.hash,
+            status=Status.PAUSED,
+            error=None,
+            protected=False,
+            created_at=now,
+            updated_at=now,
+        )
+        store.state.fork(made, self.base, self.request, self.replays)
+        reach("head-moved")
+
+    def arguments(self) -> dict[str, Any]:
+        """The same as JSON."""
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        return said | {"plan": self.plan.to_yaml(), "request": asdict(self.request)}
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Self:
+        """What `arguments` gave."""
+        keys = {name: RoundKey(*said[name]) if said[name] else None for name in ("base", "replays")}
+        plan, asked = Plan.from_yaml(said["plan"]), Request(**said["request"])
+        return cls(name=said["name"], plan=plan, request=asked, **keys)
+
+
+def fork(lab: Lab, record: RunRecord, wanted: Branching) -> RunRecord:
     """Make a branch that stands on a round of another one; it rests until it is resumed.
 
     Args:
         lab: The lab.
         record: The branch that it leaves.
-        name: Of the branch, without the run's.
-        base: A committed round; None is the first version.
-        changes: Settings of its plan that are others; any may be.
-        request: Who asks, and why.
-        replays: Rounds up to this one are to be done again from kept updates.
+        wanted: The branch.
 
     Raises:
-        PlanError: The name cannot be one, or the plan cannot be.
+        PlanError: The name cannot be one, or guards name what the task does not measure.
         NameTakenError: The run has a branch of that name.
     """
-    _check_name(lab, record, name)
-    plan, now = Plan.from_yaml(record.plan_yaml).replace(**changes), SYSTEM_CLOCK.now()
-    if lab.coordinator is not None and (task := lab.coordinator.task_of(record)) is not None:
-        check_guards(plan, task)
-    made = replace(
-        record,
-        id=new_run_id(),
-        name=f"{record.trunk_name}/{name}",
-        branch=name,
-        generation=1,
-        plan_yaml=plan.to_yaml(),
-        plan_hash=plan.hash,
-        status=Status.PAUSED,
-        error=None,
-        protected=False,
-        created_at=now,
-        updated_at=now,
+    _check_name(lab, record, wanted.name)
+    if lab.coordinator is not None:
+        _check_task(lab.coordinator, record, wanted)
+    made = f"{record.trunk_name}/{wanted.name}"
+    carry_out(
+        lab, record.id, "branch", lambda store: wanted.write(store, record.id), wanted.arguments()
     )
-    _held(lab, "branch", lambda store: store.state.fork(made, base, request, replays))
-    reach("head-moved")
-    return lab.store.state.run(made.name)
+    return lab.store.state.run(made)
+
+
+def answer_branch(coordinator: Coordinator, run: RunId, arguments: Mapping[str, Any]) -> None:
+    """Carry out what another process asked for."""
+    wanted = Branching.of(arguments)
+    _check_task(coordinator, coordinator.lab.store.state.run(run), wanted)
+    wanted.write(coordinator.lab.store, run)
+
+
+def _check_task(coordinator: Coordinator, record: RunRecord, wanted: Branching) -> None:
+    if (task := coordinator.task_of(record)) is not None:
+        check_guards(wanted.plan, task)
 
 
 def _check_name(lab: Lab, record: RunRecord, name: str) -> None:
@@ -155,55 +185,6 @@ def _check_name(lab: Lab, record: RunRecord, name: str) -> None:
             f"{name!r} is the first branch of {record.trunk_name} already",
             hint="choose another name",
         )
-
-
-def ask(lab: Lab, run: RunId, verb: str, arguments: Mapping[str, Any]) -> str:
-    """Ask the coordinator that holds the lab, in another process; returns what it answers.
-
-    Raises:
-        RoundStateError: It cannot, or ends meanwhile; says why.
-    """
-    state = lab.store.state
-    asked = state.enqueue_command(run, verb, arguments)
-    while (answer := state.command(asked.id).result) is None:
-        if lab.store.holder is None:
-            raise RoundStateError(
-                "the coordinator that holds the lab ended before it answered", hint="try again"
-            )
-        time.sleep(ASK_INTERVAL_S)
-    if answer == "done" or answer.startswith(_MOVED):
-        return answer
-    raise RoundStateError(f"the coordinator that holds the lab says: {answer}")
-
-
-def _held(lab: Lab, why: str, write: Callable[[LabStore], object]) -> None:
-    """Write rows that need no coordinator, under the lease of whoever holds the lab."""
-    if lab.coordinator is not None or not _alone(lab.store, why, write):
-        write(lab.store)  # a transaction of its own, that the holder sees whole or not at all
-
-
-def _alone(store: LabStore, why: str, write: Callable[[LabStore], object]) -> bool:
-    """Write under a lease of this process; whoever has the lab for such a moment is waited for.
-
-    Returns:
-        Whether it was written; False as soon as a coordinator holds the lab.
-
-    Raises:
-        LabHeldError: Somebody else has held it for too long.
-    """
-    give_up_s = SYSTEM_CLOCK.monotonic_s() + _PATIENCE_S
-    while (holder := store.holder) is None or holder.who != "coordinator":
-        try:
-            lease = store.lease(why)
-        except LabHeldError:
-            if SYSTEM_CLOCK.monotonic_s() > give_up_s:
-                raise
-            time.sleep(ASK_INTERVAL_S)
-            continue
-        with lease:
-            write(store)
-        return True
-    return False
 
 
 def move(

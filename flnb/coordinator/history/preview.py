@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from flnb.coordinator.acting import request
 from flnb.coordinator.history.moving import roll_back
 from flnb.coordinator.history.timeline import Timeline
+from flnb.coordinator.picture import Drawing, row_of
 from flnb.core import cards, glance
 from flnb.core.errors import FLBaseError, HeadMovedError, PlanError
-from flnb.store import Closing, Request, RoundKey, RunRecord
-from flnb.store.generations import blocked, leads_to, protected
+from flnb.store import Request, RoundKey, RunRecord
+from flnb.store.generations import blocked, protected
+from flnb.store.lines import Leaving
 
 if TYPE_CHECKING:
     from flnb.coordinator.lab import Lab
-    from flnb.core.view import RunView
 
 PROTECTED = "protected"
 """The fact that nobody may move the head."""
@@ -136,13 +136,8 @@ class RollbackPreview(Preview):
         self._lab, self._record, self._to, self._on_moved = lab, record, to, on_moved
         state = lab.store.state
         seen = (record.generation, state.head(record.id).round)
-        base, target = self._find(Timeline(lab.store, record), to, seen[1])
-        line = state.line_of(base) if base else None
-        leaving = [
-            closing
-            for closing in state.summaries(record.id)
-            if not leads_to(base, line, closing.round_key)
-        ]
+        base, target = self._find(to, seen[1])
+        leaving = state.leaving(record.id, base)
         blocked_by = [f"@{one.name}" for one in state.blocking(record.id, base)]
         super().__init__(
             record.name,
@@ -154,9 +149,13 @@ class RollbackPreview(Preview):
             facts=self._told(leaving, seen, base, target) | self._obstacles(blocked_by),
         )
 
-    def _find(self, timeline: Timeline, to: int | str, head: int) -> tuple[RoundKey | None, int]:
+    def _find(self, to: int | str, head: int) -> tuple[RoundKey | None, int]:
+        # By single rows: all rounds of a long run take longer to read than a roll back may.
+        state = self._lab.store.state
         if isinstance(to, str):
-            key = timeline.key(to)
+            named = state.names(self._record.id).get(to.removeprefix("@"))
+            known = state.commit_at(named.key) if named is not None else None
+            key = known or Timeline(self._lab.store, self._record).key(to)
             return key, key.round
         if not 0 <= to < head:
             raise PlanError(
@@ -164,7 +163,7 @@ class RollbackPreview(Preview):
                 f"{head - 1}, not to {to}",
                 hint="what was left behind goes by its name; run.history shows the names",
             )
-        return timeline.commit_before(to), to
+        return state.commit_at(state.line(self._record.id).key(to)) if to else None, to
 
     def _move(self, asked: Request) -> None:
         roll_back(self._lab, self._record.id, self.seen, self.base, asked)
@@ -175,7 +174,7 @@ class RollbackPreview(Preview):
         return RollbackPreview(self._lab, record, self._to, self._on_moved)
 
     def _told(
-        self, leaving: Sequence[Closing], seen: tuple[int, int], base: RoundKey | None, target: int
+        self, leaving: Sequence[Leaving], seen: tuple[int, int], base: RoundKey | None, target: int
     ) -> dict[str, str]:
         facts = {"to": f"round {target}" if target else "before the first round"}
         if leaving:
@@ -187,8 +186,8 @@ class RollbackPreview(Preview):
             facts["comes back"] = f"what led to {self._to}, up to round {target}"
         else:
             facts |= self._scores(seen[1], target)
-        megabytes = sum(closing.bytes_up for closing in leaving) / 1e6
-        seconds = sum(closing.seconds_s for closing in leaving)
+        megabytes = sum(one.bytes_up for one in leaving) / 1e6
+        seconds = sum(one.seconds_s for one in leaving)
         facts["stays"] = (
             f"{megabytes:.1f} MB sent up and {glance.seconds(seconds)} of rounds stay counted; "
             "tables and the log keep their rows"
@@ -200,8 +199,7 @@ class RollbackPreview(Preview):
 
     def _obstacles(self, blocked_by: Sequence[str]) -> dict[str, str]:
         facts = {}
-        invited = self._view.invited
-        if invited and not self._record.status.over:
+        if (invited := self._under_way()) and not self._record.status.over:
             facts["refused"] = f"up to {invited} updates that are under way"
         if blocked_by:
             facts["in the way"] = ", ".join(blocked_by)
@@ -210,15 +208,23 @@ class RollbackPreview(Preview):
         return facts
 
     def _scores(self, head: int, target: int) -> dict[str, str]:
-        curve = dict(self._view.curve)
-        now, then = curve.get(head), curve.get(target)
-        if now is None or then is None:
+        state = self._lab.store.state
+        drawing = Drawing()
+        for number in (head, target):
+            if (closing := state.closing(self._record.id, number)) is not None:
+                drawing = drawing.with_round(number, row_of(closing).metrics)
+        values = dict(drawing.curve)
+        if len(values) < 2:
             return {}
-        return {self._view.headline: f"{glance.number(now)} → {glance.number(then)}"}
+        return {
+            drawing.headline: f"{glance.number(values[head])} → {glance.number(values[target])}"
+        }
 
-    @cached_property
-    def _view(self) -> RunView:
-        return self._lab.run(self._record.id).view
+    def _under_way(self) -> int:
+        """How many clients work for the run at this moment, as far as this process knows."""
+        coordinator = self._lab.coordinator
+        live = coordinator.picture(self._record.id) if coordinator is not None else None
+        return live.view.invited if live is not None else 0
 
 
 def _again(base: RoundKey | None, target: int) -> list[int]:

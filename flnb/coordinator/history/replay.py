@@ -19,7 +19,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flnb.coordinator.acting import request
-from flnb.coordinator.history.moving import fork
+from flnb.coordinator.history.moving import Branching, fork
 from flnb.coordinator.history.timeline import Timeline
 from flnb.core import cards
 from flnb.core.errors import NotFoundError, PlanError, RoundStateError
@@ -241,7 +241,11 @@ class StoredReplay(ReplayPreview):
     def _make(self, asked: Request) -> Run:
         until = None if self.train else self.until
         changes = {"exclude": self.exclude}
-        made = fork(self._lab, self._record, self.branch, self.base, changes, asked, replays=until)
+        plan = Plan.from_yaml(self._record.plan_yaml).replace(**changes)
+        wanted = Branching(
+            name=self.branch, plan=plan, base=self.base, request=asked, replays=until
+        )
+        made = fork(self._lab, self._record, wanted)
         return self._lab.run(made.id)
 
 

@@ -1,0 +1,115 @@
+"""Taking a lab: by the kernel's lock or by a row that is renewed, and keeping out who held it before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import RLock
+
+from flnb.core import Clock, failpoints
+from flnb.core.errors import LabLostError, StoreError
+from flnb.store.disk import room_at
+from flnb.store.lease import LOCK, Holder, Lease, holder
+from flnb.store.owner import claim
+from flnb.store.place import HistoryPlace
+from flnb.store.shared_lease import SharedLease
+from flnb.store.state import StateStore
+from flnb.store.writer import HistoryWriter
+
+
+class Taking:
+    """The part of a lab's store that knows who holds it; `LabStore` inherits it."""
+
+    path: Path
+    place: HistoryPlace
+    state: StateStore
+    _clock: Clock
+    _lock: RLock
+    _lease: Lease | SharedLease | None
+
+    @property
+    def id(self) -> str:
+        """Identity of the lab."""
+        raise NotImplementedError
+
+    @property
+    def address(self) -> str:
+        """How the lab is opened."""
+        raise NotImplementedError
+
+    @property
+    def writer(self) -> HistoryWriter:
+        """The process that commits models."""
+        raise NotImplementedError
+
+    def lease(
+        self, who: str = "coordinator", *, on_lost: Callable[[LabLostError], None] | None = None
+    ) -> Lease | SharedLease:
+        """Take the lab for writing.
+
+        On a shared lab whoever held it before, and did not let it go in order, is kept out: the
+        branches of runs that were going on get a mark that commits of before do not fit.
+
+        Args:
+            who: What takes it; shown to others.
+            on_lost: Called once, in any thread, when another process has taken a shared lab over.
+
+        Raises:
+            LabHeldError: Somebody holds it, and since when.
+            StorageUnreachableError: The database or the bucket of a shared lab do not answer.
+            StoreError: The bucket ignores conditional writes; the commits belong to another lab.
+        """
+        with self._lock:
+            if self.state.shared or not self.place.local:
+                self.writer.check()
+            if self.state.shared:
+                claim(self.place.below("history"), self.id)
+                self._lease = shared = SharedLease(self.state, who, on_lost=on_lost)
+                self._keep_others_out(shared)
+                return shared
+            with room_at(self.path):
+                self._lease = lease = Lease(self.path / LOCK, who, clock=self._clock)
+                try:
+                    self.state.begin_epoch(lease.holder)
+                except BaseException:
+                    lease.release()
+                    raise
+                return lease
+
+    @property
+    def holder(self) -> Holder | None:
+        """The process that holds the lab, if there is one."""
+        return self.state.leased_to() if self.state.shared else holder(self.path / LOCK)
+
+    def check_held(self) -> None:
+        """Find out whether a lab that this process took is still its own; in any thread.
+
+        Raises:
+            LabLostError: Another one took a shared lab over.
+            StorageUnreachableError: The database does not answer.
+            StoreError: This process has let the lab go, in whatever thread.
+        """
+        self.state.check_epoch()
+        if self._lease is not None and not self._lease.held:
+            raise StoreError(
+                f"this process has let lab {self.address} go, and others may hold it by now",
+                hint="flnb.Coordinator(lab).start() takes it again",
+            )
+
+    @property
+    def _epoch(self) -> int:
+        """What commits of a shared lab carry."""
+        return self._lease.epoch if isinstance(self._lease, SharedLease) else 0
+
+    def _keep_others_out(self, lease: SharedLease) -> None:
+        writer = self.writer
+        writer.epoch = lease.epoch
+        try:
+            if not lease.follows_in_order:
+                failpoints.reach("lab-taken-over")
+                for record in self.state.runs():
+                    if not record.status.over:
+                        writer.reset(record.id, self.state.head(record.id).snapshot)
+        except BaseException:
+            lease.release(in_order=False)
+            raise
