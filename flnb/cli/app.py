@@ -74,8 +74,8 @@ app.add_typer(certs.app, name="certs")
 app.add_typer(token.app, name="token")
 app.command(epilog='Example: flnb sql "SELECT * FROM rounds LIMIT 5"')(sql.sql)
 app.command(epilog="Example: flnb ui ./lab")(ui.ui)
-app.command(epilog="Example: flnb doctor --lab ./lab")(doctor.doctor)
-app.command(epilog="Example: flnb verify --lab ./lab")(verify.verify)
+app.command(epilog="Example: flnb doctor ./lab")(doctor.doctor)
+app.command(epilog="Example: flnb verify ./lab")(verify.verify)
 
 
 def _version(wanted: bool) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flnb.cli import output
-from flnb.cli.output import AsJson
+from flnb.cli.output import AsJson, LabPath, NamedLab
 
 if TYPE_CHECKING:
     from flnb.coordinator import Coordinator
@@ -26,7 +26,8 @@ app = typer.Typer(
 
 @app.command(epilog="Example: flnb coordinator serve ./lab --port 7443")
 def serve(
-    lab: Annotated[Path, typer.Argument(metavar="LAB", help="The lab; made if it is missing.")],
+    named: NamedLab = None,
+    lab: LabPath = output.DEFAULT_LAB,
     host: Annotated[
         str | None,
         typer.Option(help="Address to listen at, as clients name it; else the remembered one."),
@@ -84,13 +85,14 @@ def serve(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Hold a lab and listen for remote clients until ^C or SIGTERM.
+    """Hold a lab, made if it is missing, and listen for remote clients until ^C or SIGTERM.
 
     Runs that were going on are carried on. Others are started, paused and resumed from other
     terminals: flnb client invite, flnb runs.
     """
     from flnb.cli import addresses, labs
 
+    lab = named or lab
     if log_json:
         _log_as_json()
     if not addresses.is_shared(lab) and not labs.is_lab(lab):

@@ -15,7 +15,7 @@ from pathlib import Path
 import typer
 
 from flnb.cli import output
-from flnb.cli.output import AsJson, LabPath
+from flnb.cli.output import AsJson, LabPath, NamedLab
 
 LEAST_DISK_BYTES = 1_000_000_000
 _PACKAGES = (
@@ -42,9 +42,11 @@ class Check:
     """Whether flnb cannot work without it."""
 
 
-def doctor(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
+def doctor(
+    named: NamedLab = None, lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False
+) -> None:
     """Look at Python, packages, processor, memory, disk and the lab."""
-    checks = [check for look in _LOOKS for check in look(lab)]
+    checks = [check for look in _LOOKS for check in look(named or lab)]
     if as_json:
         output.data([asdict(check) for check in checks])
     else:

@@ -32,10 +32,14 @@ LabPath = Annotated[
     typer.Option(
         "--lab",
         envvar="FLNB_LAB",
-        metavar="DIR",
+        metavar="LAB",
         help="Where the runs are kept: a folder, or s3://….",
     ),
 ]
+NamedLab = Annotated[
+    Path | None, typer.Argument(metavar="LAB", help="As --lab, which it overrides.")
+]
+"""For commands that are about a lab as a whole."""
 At = Annotated[
     str | None,
     typer.Option("--at", metavar="PASS", help="Ask a coordinator elsewhere: a pass or its file."),

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from flnb.cli import labs, output
-from flnb.cli.output import AsJson, At, LabPath
+from flnb.cli.output import AsJson, At, LabPath, NamedLab
 
 
 def verify(
+    named: NamedLab = None,
     lab: LabPath = output.DEFAULT_LAB,
     at: At = None,
     key: Annotated[
@@ -23,7 +24,7 @@ def verify(
     """Read every commit of a lab and check it against what was written down."""
     if key and not re.fullmatch("[0-9a-fA-F]{64}", key):
         raise typer.BadParameter("a key is 64 digits of 0-9 and a-f", param_hint="--key")
-    with labs.reached(lab, at) as there:
+    with labs.reached(named or lab, at) as there:
         verdict = there.verify(key)
     if as_json:
         output.data(asdict(verdict))

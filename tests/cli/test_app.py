@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from flnb.cli import output
+from flnb.cli import addresses, app, output
 from flnb.core import errors
 
 COMMANDS = ["quickstart", "run", "check", "runs list", "runs show", "runs watch", "runs pause"]
@@ -33,6 +33,26 @@ def test_every_help_has_one_example_and_fits_80_columns(flnb, command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_speaks_json(flnb, command):
     assert "--json" in flnb(*command.split(), "--help").out
+
+
+def commands_of(group, name=""):
+    for command in getattr(group, "commands", {}).values():
+        yield from commands_of(command, f"{name} {command.name}".strip())
+    if not hasattr(group, "commands"):
+        yield name, [option for parameter in group.params for option in parameter.opts]
+
+
+def test_every_command_that_takes_a_lab_takes_it_with_its_state():
+    found = dict(commands_of(addresses.commands(app.app)))
+    with_lab = {name for name, options in found.items() if "--lab" in options}
+    assert {name for name, options in found.items() if "--state" in options} == with_lab
+    others = {"check", "client join", "client rotate", "ui"}
+    assert set(found) - with_lab - others == set()
+    assert {name for name, options in found.items() if "named" in options} == {
+        "coordinator serve",
+        "doctor",
+        "verify",
+    }
 
 
 def test_help_and_version_are_quick_and_load_nothing_heavy():

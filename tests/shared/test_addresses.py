@@ -7,6 +7,7 @@ import pytest
 
 import flnb
 from flnb.cli import main
+from flnb.coordinator.acting import request
 from flnb.core.errors import (
     AddressError,
     LabVersionError,
@@ -137,6 +138,32 @@ def test_a_terminal_names_a_lab_and_its_state(state_url, tmp_path, monkeypatch, 
         monkeypatch.setenv("DATABASE_URL", state_url)
     monkeypatch.setattr(sys, "argv", ["flnb", "runs", "list", "--lab", str(tmp_path / "none")])
     assert main() == 2
+
+
+@pytest.mark.parametrize("place", ["s3"])
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("verify LAB", "0 commits, 1 operations: all as written"),
+        ("verify --lab LAB", "0 commits, 1 operations: all as written"),
+        ("doctor LAB", "1 runs at s3://models/"),
+        ("ckpt list quiet-otter --lab LAB", "quiet-otter"),
+        ("runs show quiet-otter --lab LAB", "quiet-otter"),
+        ("token list --lab LAB", "nobody has a pass"),
+        ("client list --lab LAB", "no client has joined"),
+    ],
+)
+def test_every_command_finds_a_lab_in_s3(address, state_url, monkeypatch, capsys, command, says):
+    lab = flnb.open(address, state_url)
+    lab.store.state.create_run(sample_run())
+    lab.store.state.protect("run001", request("ours"))
+    arguments = command.replace("LAB", address).split()
+    for state in (["--state", state_url], []):
+        monkeypatch.setattr(sys, "argv", ["flnb", *arguments, *state])
+        assert main() == 0
+        said = capsys.readouterr()
+        assert says in said.out + said.err
+        monkeypatch.setenv("DATABASE_URL", state_url)
 
 
 @pytest.mark.parametrize("place", ["folder", "s3"])
