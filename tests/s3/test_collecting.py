@@ -43,7 +43,7 @@ def collected_beside_commits(place, server, forked, times):
     while kept:
         kept = kept[1:]
         collector.send(kept)
-        freed += collector.recv(60)
+        freed += collector.recv(300)
     committer.send("stop")
     new, history = committer.recv(60), History(place)
     assert freed > times
