@@ -171,20 +171,30 @@ def trial(
     Returns:
         What went wrong with the loss, or "", and with metrics, a sentence each.
     """
-    problems = []
     with torch.random.fork_rng(devices=[]):
+        # Anything may be raised by code that is not ours; it is what the caller wants to know.
         try:
-            outputs = module.eval()(inputs)
-            torch.autograd.backward(one_number(loss(outputs, targets)))
+            torch.autograd.backward(one_number(loss(module.eval()(inputs), targets)))
+        except TaskError as error:
+            return error.message, ()
         except Exception as error:
-            # Anything may be raised by code that is not ours; it is what the caller wants to know.
             return f"{type(error).__name__}: {error}", ()
+        return "", tuple(_metric_trial(module, metrics, inputs, targets))
+
+
+def _metric_trial(
+    module: nn.Module, metrics: Mapping[str, Metric], inputs: Tensor, targets: Tensor
+) -> Iterator[str]:
+    # As where they are measured, without a gradient: a metric may go through NumPy.
+    with torch.no_grad():
+        outputs = module(inputs)
         for name, metric in metrics.items():
             try:
-                one_an_example(name, metric(outputs.detach(), targets), len(targets))
-            except Exception as error:  # likewise
-                problems.append(f"metric {name!r} fails: {type(error).__name__}: {error}")
-    return "", tuple(problems)
+                one_an_example(name, metric(outputs, targets), len(targets))
+            except TaskError as error:
+                yield error.message
+            except Exception as error:
+                yield f"metric {name!r} fails: {type(error).__name__}: {error}"
 
 
 def _repeats_itself(tensor: Tensor) -> bool:

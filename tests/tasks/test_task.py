@@ -166,10 +166,14 @@ def test_a_metric_that_cannot_be_measured_is_warned_of_before_anything_runs(make
     def mean(outputs, targets):
         return (outputs.argmax(1) == targets).float().mean()
 
-    summary = make_task(metrics=("accuracy", mean)).summary()
+    def by_numpy(outputs, targets):
+        return torch.from_numpy(outputs.numpy()[:, 0])
+
+    summary = make_task(metrics=("accuracy", mean, by_numpy, "squared_error")).summary()
     assert not summary.errors
-    (warning,) = (text for text in summary.warnings if "metric" in text)
-    assert "metric 'mean' fails: TaskError: metric 'mean' gave shape ()" in warning
+    first, second = (text for text in summary.warnings if "metric" in text)
+    assert first.startswith("on a first batch of c000 metric 'mean' gave shape () for 2 examples")
+    assert "metric 'squared_error' fails: RuntimeError" in second
 
 
 def test_a_model_that_comes_out_differently_each_time_is_refused(make_task):
