@@ -12,6 +12,7 @@ from flnb.core.plan import Plan
 from flnb.core.ports import Participants
 from flnb.store import RunRecord
 from flnb.strategies import Strategy
+from flnb.tensors import Shelf
 
 
 class Outset:
@@ -19,10 +20,11 @@ class Outset:
 
     Args:
         version: The last durable version, or the first one.
+        shelf: Where large versions lie, this one and all after it.
     """
 
-    def __init__(self, version: Version) -> None:
-        self.round = version.round
+    def __init__(self, version: Version, shelf: Shelf) -> None:
+        self.round, self.shelf = version.round, shelf
         self._version: Version | None = version
 
     def take(self) -> Version:

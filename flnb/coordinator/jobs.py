@@ -25,7 +25,7 @@ from flnb.core.plan import Plan
 from flnb.core.view import Status
 from flnb.store import Closing, Head, LabStore, RunRecord
 from flnb.strategies import Strategy
-from flnb.tensors import unpack
+from flnb.tensors import Shelf, unpack
 
 if TYPE_CHECKING:
     from flnb.tasks import Task
@@ -117,7 +117,8 @@ def resumed_job(
     if workers is not None:
         settings["workers"] = workers
     population = populate(task, Simulation(**settings))
-    start, head = _start(store, record, plan, task)
+    shelf = Shelf(store.path)
+    start, head = _start(store, record, plan, task, shelf)
     if changes:
         # Rounds that were closed but never saved, before a crash, are forgotten: they are done
         # again, and now by the changed plan.
@@ -127,7 +128,7 @@ def resumed_job(
     reach("branch-reset")
     failed = store.state.failed_attempts(record.id)
     line = store.state.line(record.id).segments
-    job = Job(record, plan, plan.strategy.compose(), population, Outset(start), failed, line)
+    job = Job(record, plan, plan.strategy.compose(), population, Outset(start, shelf), failed, line)
     return replace(job, replay=_replay(store, job))
 
 
@@ -181,12 +182,14 @@ def end_resting(store: LabStore, run_id: RunId, picture: Picture | None) -> None
             picture.on_status(Status.STOPPED)
 
 
-def _start(store: LabStore, record: RunRecord, plan: Plan, task: Task) -> tuple[Version, Head]:
+def _start(
+    store: LabStore, record: RunRecord, plan: Plan, task: Task, shelf: Shelf
+) -> tuple[Version, Head]:
     """The last version that is whole, and the head that it is of."""
     while (head := store.state.head(record.id)).closing is not None:
         check_base(store, record, head)
         try:
-            version = _restored(store, record, head.closing, task.layout)
+            version = _restored(store, record, head.closing, task.layout, shelf)
         except DamagedError as error:
             fall_back(store, record, head, error)
         else:
@@ -198,9 +201,11 @@ def _start(store: LabStore, record: RunRecord, plan: Plan, task: Task) -> tuple[
     return first_version(plan, task), head
 
 
-def _restored(store: LabStore, record: RunRecord, closing: Closing, layout: Layout) -> Version:
+def _restored(
+    store: LabStore, record: RunRecord, closing: Closing, layout: Layout, shelf: Shelf
+) -> Version:
     """A committed version, with the server optimiser's state where it is of the same optimiser."""
-    model = whole_model(store, closing, layout)
+    model = whole_model(store, closing, layout, shelf.vector_to_read)
     optimiser = Plan.from_yaml(record.plan_yaml).strategy.compose().server.init(layout)
     if _same_server(store, record, closing):
         optimiser = unpack(optimiser, whole_optimiser(store, closing))

@@ -22,6 +22,7 @@ from flnb.core.failpoints import reach
 from flnb.core.plan import Plan
 from flnb.core.view import Status
 from flnb.rounds import ResumeAsked
+from flnb.tensors import Shelf
 
 if TYPE_CHECKING:
     from flnb.coordinator.history.starting import Start
@@ -73,7 +74,8 @@ class Launching(Hosting, Steering):
             store.state.create_run(record)
             reach("run-created")
             self.note(record.id, "start", f"from {begin.source}" if begin else "")
-            job = Job(record, plan, plan.strategy.compose(), population, Outset(version), {})
+            outset = Outset(version, Shelf(store.path))
+            job = Job(record, plan, plan.strategy.compose(), population, outset, {})
             return self._drive(job, self.lab.picture(record))
 
     def resume(

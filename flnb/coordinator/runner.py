@@ -31,7 +31,7 @@ from flnb.core.failpoints import reach
 from flnb.core.messages import CohortReport, MetricSum, Outcome
 from flnb.core.view import Status
 from flnb.store import Closing, LabStore, RoundKey
-from flnb.tensors import Shelf, release_unused
+from flnb.tensors import release_unused
 
 
 class Runner:
@@ -62,8 +62,7 @@ class Runner:
         self._closer: Closer
         self._news = News(job)
         self._version = job.start.take()
-        self._shelf = Shelf(store.path)
-        """Where large versions lie, the first and all after it."""
+        self._shelf = job.start.shelf
         self._open: OpenRound | None = None
         self._last: Closing | None = None
         self._saved_round = job.start.round

@@ -10,6 +10,7 @@ from flnb.store.aggregates import HIDDEN, aggregates
 from flnb.store.cursor import Cursor
 from flnb.store.expiry import DAMAGED, EXPIRED, FREED, in_spans, in_words
 from flnb.store.exporting import export_tables
+from flnb.store.filling import MakeVector
 from flnb.store.generations import Request
 from flnb.store.history import History
 from flnb.store.kept import Keeping, KeptUpdate, KeptUpdates
@@ -73,6 +74,7 @@ __all__ = [
     "Lease",
     "Line",
     "LogKey",
+    "MakeVector",
     "Metrics",
     "Named",
     "Operation",

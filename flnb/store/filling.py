@@ -23,7 +23,7 @@ CHUNK_NOTE = "chunk "
 _AT_ONCE = 16
 """Chunks that are read at the same time: each is in memory once more meanwhile."""
 
-Place = Callable[[int, DTypeLike], np.ndarray]
+MakeVector = Callable[[int, DTypeLike], np.ndarray]
 """Makes a flat array of so many values that starts on 64 bytes; every one will be written."""
 Observe = Callable[[np.ndarray], object]
 """Is shown an array piece by piece, in order."""
@@ -34,7 +34,7 @@ def read_arrays(
     arrays: Mapping[str, Any],
     observe: Observe | None = None,
     *,
-    place: Place = aligned,
+    vector: MakeVector = aligned,
     limit_s: float | None = None,
 ) -> dict[str, np.ndarray]:
     """Read Zarr arrays into memory that starts on 64 bytes.
@@ -44,7 +44,7 @@ def read_arrays(
         arrays: By name, as Zarr opens them.
         observe: Called with every piece in order, in a thread of its own while the next pieces are
             read: a digest costs as much time as the disk.
-        place: Makes the arrays that are read into.
+        vector: Makes the arrays that are read into.
         limit_s: Longest wait for a chunk.
 
     Raises:
@@ -53,7 +53,7 @@ def read_arrays(
     """
     from zarr.core.sync import sync
 
-    found = {name: place(array.size, array.dtype) for name, array in arrays.items()}
+    found = {name: vector(array.size, array.dtype) for name, array in arrays.items()}
     with ThreadPoolExecutor(1, thread_name_prefix="flnb-observer") as beside:
         for name, values in found.items():
             filling = _Filling(store, name, values, arrays[name].chunks[0], limit_s)

@@ -38,7 +38,7 @@ from flnb.store.chunks import (
 )
 from flnb.store.disk import write_out
 from flnb.store.fencing import check_epoch, put_under_mark
-from flnb.store.filling import Observe, Place, read_arrays
+from flnb.store.filling import MakeVector, Observe, read_arrays
 from flnb.store.place import HistoryPlace
 from flnb.store.proof import known, whole
 from flnb.store.repository import FIRST_BRANCH, exclusive, open_repository, plain_errors
@@ -129,7 +129,7 @@ class History:
         names: Sequence[str] | None = None,
         observe: Observe | None = None,
         *,
-        place: Place = aligned,
+        vector: MakeVector = aligned,
     ) -> dict[str, np.ndarray]:
         """Read a version back.
 
@@ -138,7 +138,7 @@ class History:
             names: Only these groups; all by default.
             observe: Called with the values, piece by piece in order of the names, while the next
                 pieces are read; such as `update` of a digest.
-            place: Makes the arrays that are read into, such as `vector` of a shelf.
+            vector: Makes the arrays that are read into, such as `vector` of a shelf.
 
         Returns:
             Group name to a flat array of its own that starts on 64 bytes.
@@ -156,7 +156,7 @@ class History:
                 raise NotFoundError("group", min(missing), arrays)
             wanted = {name: arrays[name] for name in names or arrays}
             limit_s = self._wait.limit_s
-            return read_arrays(session.store, wanted, observe, place=place, limit_s=limit_s)
+            return read_arrays(session.store, wanted, observe, vector=vector, limit_s=limit_s)
 
     def check_sums(self, snapshot: str, groups: Groups) -> None:
         """Compare what was read of a version with the checksums that were committed with it.

@@ -5,7 +5,9 @@ that commits it, by the step to the next one. In memory of its own it would fill
 whole round. In a file of the lab's disk the kernel writes it out when somebody needs the room, and
 reads it again. A file goes with the last window on it, and with this process, however it ends.
 
-Where a file cannot be had, such as on a full disk, a vector is in memory as ever.
+Where a file cannot be had, such as on a full disk, a vector is in memory as ever. So is a version
+that is read back from that disk, while there is plenty: what goes into a file is written out by
+the kernel beside, and whoever waits for the rest of it has half a disk.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Shaped, UInt8
 from numpy.typing import DTypeLike
 
 from flnb.tensors.model import Model
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _KEPT = 2
 """Files that wait to be written over: a new one would have its pages cleared."""
+_PLENTY = 4
+"""So many versions must fit into memory for one to be kept there: a round holds three at most."""
 
 
 class Lent(NamedTuple):
@@ -82,16 +86,21 @@ class Shelf:
         except (OSError, AttributeError) as error:  # macOS makes no such promise
             log.info("a vector of %.1f MB is held in memory: %s", n_bytes / 1e6, error)
             return unfilled(n, dtype)
-        # Through a memoryview, as in `reuse.py`.
-        window = np.frombuffer(file.bytes.data, np.uint8)
-        where = window.ctypes.data
-        _seen[where] = file, self
-        weakref.finalize(window, self._put_back, where).atexit = False
-        return window.view(dtype)
+        return self._window(file.bytes, file).view(dtype)
+
+    def vector_to_read(self, n: int, dtype: DTypeLike) -> Shaped[np.ndarray, " n"]:
+        """Make a vector that the disk is to fill; in memory while there is plenty.
+
+        What is made beside it lies on the shelf all the same.
+        """
+        n_bytes = n * np.dtype(dtype).itemsize
+        if n_bytes < LARGE_BYTES or available_bytes() < _PLENTY * n_bytes:
+            return self.vector(n, dtype)
+        return self._window(unfilled(n_bytes, np.uint8), None).view(dtype)
 
     def put(self, model: Model) -> Model:
-        """The same version on the shelf; copied if it is large and not there yet."""
-        if model.values.nbytes < LARGE_BYTES or lent(model.values) is not None:
+        """The same version on the shelf; copied if it is large and not from there."""
+        if model.values.nbytes < LARGE_BYTES or _place_of(model.values) is not None:
             return model
         values = self.vector(model.values.size, np.float32)
         values[:] = model.values
@@ -101,9 +110,20 @@ class Shelf:
         """Let go of what waits to be written over."""
         self._free.clear()
 
+    def _window(
+        self, memory: UInt8[np.ndarray, " n"], file: _File | None
+    ) -> UInt8[np.ndarray, " n"]:
+        # Through a memoryview, as in `reuse.py`.
+        window = np.frombuffer(memory.data, np.uint8)
+        where = window.ctypes.data
+        _seen[where] = _Place(where, window.size, file, self)
+        weakref.finalize(window, self._put_back, where).atexit = False
+        return window
+
     def _put_back(self, where: int) -> None:
-        file, _ = _seen.pop(where)
-        self._free.append(file)
+        file = _seen.pop(where).file
+        if file is not None:
+            self._free.append(file)
 
     def _found(self, n_bytes: int) -> _File | None:
         for _ in range(len(self._free)):
@@ -116,24 +136,51 @@ class Shelf:
         return None  # those of another size are gone: versions of one run are alike
 
 
+class _Place(NamedTuple):
+    """Where a vector of a shelf lies."""
+
+    start: int
+    """Its address."""
+    n_bytes: int
+    file: _File | None
+    """None in memory."""
+    shelf: Shelf
+
+
 # What a dict does is one step, so there is no lock: windows go in any thread, at any moment.
-_seen: dict[int, tuple[_File, Shelf]] = {}
-"""Files that somebody sees, by address."""
+_seen: dict[int, _Place] = {}
+"""What somebody sees, by address."""
 
 
 def lent(array: np.ndarray) -> Lent | None:
-    """Where an array in one piece lies, if it is on a shelf of this process."""
-    start = array.ctypes.data
-    for where, (file, _) in list(_seen.items()):
-        if where <= start and start + array.nbytes <= where + file.bytes.size:
-            return Lent(file.fd, file.bytes.size, start - where)
-    return None
+    """Where an array in one piece lies, if it is in a file of this process."""
+    place = _place_of(array)
+    if place is None or place.file is None:
+        return None
+    return Lent(place.file.fd, place.n_bytes, array.ctypes.data - place.start)
 
 
 def beside(array: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
-    """Make a vector like another one, on the shelf that it is on; every value is to be written."""
+    """Make a vector like another one, on the shelf that it is of; every value is to be written."""
+    place = _place_of(array)
+    if place is None:
+        return unfilled(array.size, array.dtype)
+    return place.shelf.vector(array.size, array.dtype)
+
+
+def available_bytes() -> int:
+    """Memory that can be had without taking any from others; 0 where nobody says so."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    (found,) = (line for line in lines if line.startswith("MemAvailable:"))
+    return 1024 * int(found.split()[1])
+
+
+def _place_of(array: np.ndarray) -> _Place | None:
     start = array.ctypes.data
-    for where, (file, shelf) in list(_seen.items()):
-        if where <= start < where + file.bytes.size:
-            return shelf.vector(array.size, array.dtype)
-    return unfilled(array.size, array.dtype)
+    for place in list(_seen.values()):
+        if place.start <= start and start + array.nbytes <= place.start + place.n_bytes:
+            return place
+    return None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from flnb.tensors import Layout, Model, Shelf, aligned, beside, lent
+from flnb.tensors.shelf import available_bytes
 
 N = 2_000_000
 LAYOUT = Layout.of([("weight", (N,), "float32", "parameter")])
@@ -55,6 +56,25 @@ def test_a_version_is_put_on_the_shelf_once_and_the_next_one_lies_beside_it(tmp_
     assert shelf.put(shelved) is shelved
     assert lent(beside(shelved.values)) is not None
     assert lent(beside(values)) is None
+
+
+def test_a_version_that_is_read_back_is_in_memory_while_there_is_plenty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path)
+    monkeypatch.setattr("flnb.tensors.shelf.available_bytes", lambda: 4 * 4 * N)
+    values = shelf.vector_to_read(N, np.float32)
+    model = Model(LAYOUT, values, np.zeros(0, np.int64))
+    assert lent(values) is None
+    assert shelf.put(model) is model, "nothing is copied"
+    assert lent(beside(model.values)) is not None, "the next one is on the shelf"
+    monkeypatch.setattr("flnb.tensors.shelf.available_bytes", lambda: 4 * 4 * N - 1)
+    assert lent(shelf.vector_to_read(N, np.float32)) is not None
+
+
+def test_memory_that_can_be_had_is_said_by_the_kernel() -> None:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < available_bytes() < pages
 
 
 def test_what_is_small_stays_in_memory(tmp_path: Path) -> None:

@@ -8,23 +8,31 @@ from collections.abc import Mapping
 import numpy as np
 
 from flnb.core.errors import DamagedError, FLBaseError, NotFoundError
-from flnb.store import Closing, LabStore, in_spans
-from flnb.tensors import Layout, Model
+from flnb.store import Closing, LabStore, MakeVector, in_spans
+from flnb.tensors import Layout, Model, aligned
 
 _MODEL = ("parameters", "integers")
 _NEAR = 4
 """Commits on each side that are looked at for one that is whole."""
 
 
-def whole_model(store: LabStore, closing: Closing, layout: Layout) -> Model:
+def whole_model(
+    store: LabStore, closing: Closing, layout: Layout, vector: MakeVector = aligned
+) -> Model:
     """Read the model of a committed round; it is hashed while it is read.
+
+    Args:
+        store: The lab's store.
+        closing: The round.
+        layout: The model's.
+        vector: Makes the arrays that it is read into.
 
     Raises:
         DamagedError: It is not what was committed; says which chunk of which group of which commit.
     """
     assert closing.snapshot is not None, "what is read has a commit"
     digest = Model.digest(layout)
-    groups = _read(store, closing, _MODEL, digest)
+    groups = _read(store, closing, _MODEL, digest, vector)
     if closing.parameters_sha256 not in {None, found := digest.hexdigest()}:
         _check_sums(store, closing, groups)
         raise DamagedError(
@@ -69,12 +77,16 @@ def whole_ones_near(store: LabStore, closing: Closing, layout: Layout) -> str:
 
 
 def _read(
-    store: LabStore, closing: Closing, names: tuple[str, ...], digest: hashlib._Hash | None = None
+    store: LabStore,
+    closing: Closing,
+    names: tuple[str, ...],
+    digest: hashlib._Hash | None = None,
+    vector: MakeVector = aligned,
 ) -> Mapping[str, np.ndarray]:
     assert closing.snapshot is not None, "what is read has a commit"
     try:
         observe = None if digest is None else lambda piece: digest.update(piece.data)
-        return store.history.read(closing.snapshot, names, observe)
+        return store.history.read(closing.snapshot, names, observe, vector=vector)
     except NotFoundError as error:
         if error.kind not in {"snapshot", "group"}:  # of a bucket, or of all commits: no damage
             raise
