@@ -108,6 +108,9 @@ def _people(plan: Plan, sizes: Sequence[int]) -> list[Finding]:
         )
     if found:
         return found
+    if (filled := sum(size > 0 for size in sizes)) < need:
+        text = f"need={need}, but only {count(filled, 'client')} of {len(sizes)} have examples"
+        found.append(Finding("warning", text))
     spare = invited - need
     if spare == 0 and invited > 1:
         found.append(
