@@ -17,6 +17,7 @@ from flnb.service.prometheus import Figures
 from flnb.service.routes import clients, health, metrics, models, records, rounds, runs
 from flnb.service.settings import ServiceSettings
 from flnb.service.shapes.problems import PROBLEMS
+from flnb.service.strangers import Strangers
 from flnb.service.tags import Tags
 
 _ABOUT = """Watch and steer the federated learning of one lab.
@@ -46,10 +47,11 @@ def make_app(gateway: Gateway, settings: ServiceSettings) -> FastAPI:
     for router in _ROUTERS:
         app.include_router(router, responses=PROBLEMS)
     app.include_router(docs_page.router)
-    socket = EventSocket(fanout, gateway, token_in_url=settings.token_in_url)
+    strangers = Strangers(gateway)
+    socket = EventSocket(fanout, gateway, strangers, token_in_url=settings.token_in_url)
     app.router.routes.append(WebSocketRoute("/ws/events", socket))
     speak_in_one_shape(app)
     app.add_middleware(Tags)
-    app.add_middleware(Entrance, settings=settings)
+    app.add_middleware(Entrance, settings=settings, strangers=strangers)
     app.add_middleware(Measuring, figures=figures)
     return app

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from flnb.service.cors import Cors
 from flnb.service.problems import problem
 from flnb.service.settings import ServiceSettings
+from flnb.service.strangers import TOO_MANY, Strangers, address_of, token_shown
 from flnb.transport.limits import Allowance
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ else:
 
 HEADER = "Flnb-Request"
 _READS = frozenset(["GET", "HEAD", "OPTIONS"])
+_ANSWERS = "websocket.http.response"
+"""What a server says that lets a socket be refused in words."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
@@ -42,10 +45,11 @@ class Entrance:
     Args:
         app: What is behind it.
         settings: Whom to let in.
+        strangers: Knows who showed tokens that nobody knows.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
-        self._app, self._settings = app, settings
+    def __init__(self, app: ASGIApp, settings: ServiceSettings, strangers: Strangers) -> None:
+        self._app, self._settings, self._strangers = app, settings, strangers
         self._hosts = frozenset(settings.hosts)
         self._cors = Cors(settings)
         per_s = settings.requests_per_s
@@ -61,21 +65,23 @@ class Entrance:
         named = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = named
         answer = self._stopped(scope, headers)
-        if scope["type"] == "websocket":
-            if answer is None:
-                await self._app(scope, receive, send)
-            else:
-                await send({"type": "websocket.close", "code": 4003})  # before it is accepted: 403
-            return
 
         async def send_on(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"].endswith("http.response.start"):
                 out = MutableHeaders(scope=message)
                 out["X-Request-Id"] = named
                 out["X-Content-Type-Options"] = "nosniff"
                 self._cors.allow(headers, out)
+                if scope["state"].get("unknown_token") and token_shown(headers):
+                    self._strangers.count(scope)
             await send(message)
 
+        if scope["type"] == "websocket":
+            if answer is not None and _ANSWERS not in scope.get("extensions", {}):
+                await send({"type": "websocket.close", "code": 4003})  # a bare 403
+                return
+            await (answer or self._app)(scope, receive, send_on)
+            return
         if answer is None:
             answer = self._cors.preflight(scope, headers)
         if answer is None:
@@ -113,14 +119,11 @@ class Entrance:
             )
         who = _caller(scope, headers)
         if (early_s := self._requests.early_s(who)) > 0:  # what is refused does not count
-            return problem(
-                scope,
-                429,
-                "too_many_calls",
-                f"more than {self._settings.requests_per_s:g} requests a second",
-                hint=f"try again in {early_s:.1f} s",
-                headers={"Retry-After": str(math.ceil(early_s))},
+            return _too_often(
+                scope, f"more than {self._settings.requests_per_s:g} requests a second", early_s
             )
+        if (early_s := self._strangers.early_s(scope, token_shown(headers))) > 0:
+            return _too_often(scope, TOO_MANY, early_s)
         self._requests.spend(who)
         return None
 
@@ -158,11 +161,16 @@ class Entrance:
         )
 
 
+def _too_often(scope: Scope, words: str, early_s: float) -> Response:
+    hint, after = f"try again in {early_s:.1f} s", {"Retry-After": str(math.ceil(early_s))}
+    return problem(scope, 429, "too_many_calls", words, hint=hint, headers=after)
+
+
 def _caller(scope: Scope, headers: Headers) -> str:
     """Who is counted: a token, or an address without one."""
-    if token := headers.get("authorization"):
+    if token := token_shown(headers):
         return hashlib.sha256(token.encode()).hexdigest()
-    return str((scope.get("client") or ("",))[0])
+    return address_of(scope)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

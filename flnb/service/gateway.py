@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +15,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from flnb import __version__
-from flnb.core.errors import TooManyCallsError, UnreachableError
+from flnb.core.errors import TooManyCallsError, UnknownTokenError, UnreachableError
 from flnb.service.settings import ServiceSettings
 from flnb.transport import PROTOCOL, Certified, ControlLink
 from flnb.transport.certified_file import read_certified
@@ -30,6 +31,7 @@ _OF_ONE = 4
 """Of those that may be thought about for long, calls of one caller."""
 _STATUS_S, _ANSWER_S = 3.0, 75.0
 """A question in SQL is worked on for a minute at most; a coordinator that stands still shows sooner."""
+_REMEMBERED = 10_000
 _SLOW = frozenset(["Sql", "ClientPage", "Resume"])
 """What DuckDB works on, and what may make a task anew."""
 
@@ -58,6 +60,7 @@ class Gateway:
             self._thinking: Turns(_AT_ONCE, _OF_ONE),
         }
         self._downloads = asyncio.Semaphore(settings.downloads)
+        self._taken: dict[bytes, None] = {}
 
     async def ask(
         self,
@@ -147,12 +150,31 @@ class Gateway:
         try:
             async with asyncio.timeout(within_s), self._turns[link].turn(token):
                 yield link
+            self._remember(token)
+        except UnknownTokenError:
+            self._taken.pop(_digest(token), None)
+            raise
         except TimeoutError:
             raise UnreachableError(
                 f"the coordinator did not answer within {within_s:g} s"
             ) from None
 
+    def knows(self, token: str) -> bool:
+        """Whether the coordinator took a token when it was shown last."""
+        return _digest(token) in self._taken
+
+    def _remember(self, token: str) -> None:
+        name = _digest(token)
+        self._taken.pop(name, None)  # to the end of the order
+        self._taken[name] = None
+        if len(self._taken) > _REMEMBERED:
+            del self._taken[next(iter(self._taken))]
+
     async def close(self) -> None:
         """End everything that is asked."""
         for link in (self._asking, self._thinking, self._streaming):
             await link.close()
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

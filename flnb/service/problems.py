@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from flnb.core.errors import FLBaseError, HeadMovedError, NotFoundError
+from flnb.core.errors import FLBaseError, HeadMovedError, NotFoundError, UnknownTokenError
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,10 @@ def problem(
 def refused(scope: Any, error: FLBaseError) -> JSONResponse:
     """Say what the coordinator, or this service, refused."""
     details: dict[str, Any] = {}
+    if isinstance(error, UnknownTokenError):
+        scope.setdefault("state", {})["unknown_token"] = (
+            True  # whoever stands before it counts these
+        )
     if isinstance(error, NotFoundError):
         details = {"kind": error.kind, "name": str(error.name)}
     elif isinstance(error, HeadMovedError):

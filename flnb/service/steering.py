@@ -7,7 +7,8 @@ import hashlib
 import json
 from typing import Any, NamedTuple
 
-from flnb.core.errors import FLBaseError, HeadMovedError, PlanError
+from flnb.core.errors import FLBaseError, HeadMovedError, PlanError, RoundStateError
+from flnb.core.view import Status
 from flnb.service.gateway import Gateway
 from flnb.service.reading import finite, plain, told
 from flnb.service.shapes.runs import Apply, Preview, RunDetail
@@ -35,6 +36,14 @@ def _beside_its_view(reply: pb.RunReply) -> dict[str, Any]:
     }
 
 
+_SENSELESS = {
+    "pause": {Status.FINISHED, Status.STOPPED, Status.FAILED, Status.INTERRUPTED},
+    "resume": {Status.FINISHED, Status.STOPPED},
+    "stop": {Status.FINISHED},
+}
+_BRANCH = "POST …/branches makes one that goes on from any of its rounds"
+
+
 async def run_in_full(way: Gateway, token: str, run: str) -> RunDetail:
     """Look a run up.
 
@@ -42,6 +51,22 @@ async def run_in_full(way: Gateway, token: str, run: str) -> RunDetail:
         NotFoundError: There is none.
     """
     return shown(await way.ask(token, "Run", pb.RunRequest(run=run), pb.RunReply))
+
+
+async def check(way: Gateway, token: str, run: str, order: str) -> None:
+    """Look whether an order still makes sense; one that is carried out already does.
+
+    Raises:
+        NotFoundError: There is no such run.
+        AccessRefusedError: The caller may give no orders.
+        RoundStateError: It would do nothing, and nobody would hear of that.
+    """
+    found = await run_in_full(way, token, run)
+    status = found.view["status"]
+    if status in _SENSELESS[order]:
+        # Who may give no orders is told that first: this look, too, is for operators only.
+        await told(way, token, "OperationPage", pb.PageRequest(limit=1))
+        raise RoundStateError(f"{found.name} is {status}: it cannot {order} any more", hint=_BRANCH)
 
 
 class Digest(NamedTuple):

@@ -40,6 +40,17 @@ def test_a_run_is_paused_resumed_and_stopped(asks, endless, until):
     until(lambda: operator.get(f"/api/runs/{endless.name}").json()["view"]["status"] == "stopped")
 
 
+def test_an_order_that_would_do_nothing_says_so(asks, finished, endless, until):
+    operator = asks("operator")
+    for order in ("pause", "resume", "stop"):
+        told = operator.post(f"/api/runs/{finished.name}/{order}")
+        assert (told.status_code, told.json()["error"]["code"]) == (409, "round_state")
+        assert f"is finished: it cannot {order}" in told.json()["error"]["message"]
+    for order, after in (("resume", 200), ("stop", 200), ("stop", 200), ("pause", 409)):
+        assert operator.post(f"/api/runs/{endless.name}/{order}").status_code == after, order
+        until(lambda rests=order != "resume": endless.status.over == rests)
+
+
 def test_an_open_round_is_stopped_by_an_admin_and_a_closed_one_is_not(asks, endless, until):
     admin = asks("admin")
     assert admin.post(f"/api/rounds/{endless.name}.1.1/stop").status_code == 409

@@ -121,6 +121,7 @@ def test_bad_tokens_are_turned_away_with_a_code_that_says_not_to_come_back(
         (ears.open(url, token("client")), 4003, "needs the role viewer"),
         (ears.open(f"{url}?token={good}", good, header=True), 4003, "in the address"),
         (ears.open(url, good, runs="all"), 1008, "runs is a list"),
+        (ears.open(url, good, types=["round_completed"]), 1008, "did you mean 'round_complete'?"),
     ]
     until(lambda: all(ear.code for ear, _, _ in cases))
     assert [(ear.code, words in ear.reason) for ear, _, words in cases] == [

@@ -153,6 +153,20 @@ def test_pages_have_bounds(calls, query):
     assert error(calls("viewer").get(f"/api/rounds?{query}"), 422)["code"] == "bad_input"
 
 
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("/api/runs?status=runing", "did you mean 'running'?"),
+        ("/api/clients?state=quarantine", "did you mean 'quarantined'?"),
+    ],
+)
+def test_a_filter_that_fits_nothing_names_the_nearest_that_does(calls, path, hint):
+    assert error(calls("operator").get(path), 422)["hint"] == hint
+    for lists in ("/api/runs", "/api/rounds", "/api/models", "/api/operations"):
+        told = error(calls("operator").get(f"{lists}?run=frist"), 404)
+        assert told["hint"] == "did you mean 'first'?"
+
+
 def test_a_method_that_there_is_not_and_an_answer_that_nobody_writes(calls):
     assert error(calls("viewer").post("/api/health"), 405)["code"] == "method_not_allowed"
     asked = {"headers": {"Accept": "image/png"}, "json": {"query": "SELECT 1"}}

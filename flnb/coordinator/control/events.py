@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from flnb.coordinator.control import telling
 from flnb.coordinator.control.looks import Looks, sees_clients
 from flnb.coordinator.control.stir import Stir
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import PlanError, UnreachableError
+from flnb.core.errors import PlanError, TooManyCallsError, UnreachableError
 from flnb.core.ids import RunId
 from flnb.core.progress import INTERVAL_S
 from flnb.core.view import RunView
@@ -35,7 +36,10 @@ _LOOK_S, _LEAST_S = 0.25, 0.1
 often than this, however quick the rounds are."""
 _REST_S, _CLIENTS_S = 1.0, 0.5
 """Between two looks at runs that are not driven here, and at who is here."""
+_OF_ONE = 16
+"""Streams of one person, over however many connections: each costs the loop the same work."""
 
+Notes = AsyncGenerator[pb.EventNote, None]
 InThread = Callable[..., Awaitable[Any]]
 
 
@@ -51,23 +55,25 @@ class Events:
     def __init__(self, coordinator: Coordinator, looks: Looks, in_thread: InThread) -> None:
         self._coordinator, self._looks, self._in_thread = coordinator, looks, in_thread
         self._stir, self._closed = Stir(coordinator), False
+        self._listening: Counter[str] = Counter()
 
     def close(self) -> None:
         """End all listening: the coordinator stops."""
         self._closed = True
         self._stir.wake()
 
-    async def notes(self, claims: Claims, request: pb.EventsRequest) -> AsyncIterator[pb.EventNote]:
+    async def notes(self, claims: Claims, request: pb.EventsRequest) -> Notes:
         """Tell what happens until the coordinator stops.
 
         Without a cursor, or with one that means nothing here, a snapshot comes first; else all that
         is durable after it. A listener that is slow holds nobody up, and gets fewer pictures.
 
         Raises:
+            TooManyCallsError: The same person listens often enough already.
             UnreachableError: The coordinator stops.
         """
         hearing = _Hearing(self._coordinator, self._looks, self._in_thread, claims)
-        with self._stir.ear() as ear:
+        with self._place(claims.name), self._stir.ear() as ear:
             self._stir.attend()
             async for note in hearing.first(request.after):
                 yield note
@@ -80,6 +86,20 @@ class Events:
                     async with asyncio.timeout(hearing.patience_s()):
                         await ear.wait()
         raise UnreachableError("the coordinator stops")
+
+    @contextlib.contextmanager
+    def _place(self, name: str) -> Iterator[None]:
+        if self._listening[name] >= _OF_ONE:
+            raise TooManyCallsError(
+                f"{name} listens {_OF_ONE} times already",
+                hint="end one of them; a service hands the same events to as many as like",
+            )
+        self._listening[name] += 1
+        try:
+            yield
+        finally:
+            self._listening[name] -= 1
+            self._listening += Counter()  # names with nothing leave
 
 
 class _Hearing:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.control.plain import error_to_json, round_to_json, view_to_json
 from flnb.coordinator.control.plain_history import key_from_message
+from flnb.coordinator.control.telling import QUOTING
 from flnb.coordinator.local import LocalRun
 from flnb.coordinator.run import Run
 from flnb.core.clock import SYSTEM_CLOCK
@@ -147,7 +148,10 @@ def sees_clients(claims: Claims) -> bool:
 
 def shown_to(claims: Claims, view: RunView) -> RunView:
     """A picture without words that may quote a client, for those who must not see them."""
-    return view if sees_clients(claims) or not view.error else replace(view, error=HIDDEN)
+    if sees_clients(claims):
+        return view
+    hidden: dict[str, Any] = {name: HIDDEN for name in QUOTING if getattr(view, name)}
+    return replace(view, **hidden)
 
 
 def now() -> int:

@@ -44,6 +44,8 @@ _STANDS = (
     *("seconds_a_round", "headline", "error", "noted"),
 )
 _SAYS_IT_CHANGED = ("status", "branch", "generation", "rounds", "awaited", "here", "error", "noted")
+QUOTING = ("error", "noted")
+"""Of a picture, the words that may quote a client: for operators, whichever way somebody looks."""
 _PLAIN_DETAILS = ("left", "base", "generation", "round", "key", "name")
 """Of an operation's details, those that quote nobody."""
 
@@ -158,7 +160,7 @@ def _taken_back(details: Mapping[str, Any]) -> dict[str, Any]:
 def _stands(view: RunView, *, clients: bool) -> dict[str, Any]:
     told = {name: getattr(view, name) for name in _STANDS}
     if not clients:
-        told |= {name: HIDDEN for name in ("error", "noted") if told[name]}
+        told |= {name: HIDDEN for name in QUOTING if told[name]}
     return told
 
 

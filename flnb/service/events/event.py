@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from flnb.core.view import Status
 from flnb.store import Cursor
 from flnb.transport.v1 import control_pb2 as pb
 
@@ -13,6 +14,11 @@ OPERATION = "operation"
 DURABLE = frozenset(["round_complete", "rounds_taken_back", OPERATION])
 ALWAYS = frozenset(["snapshot", "heartbeat", "coordinator_gone", "coordinator_back"])
 """Whatever a listener asked for, it hears these."""
+
+
+TYPES = ALWAYS | DURABLE | {"round_started", "round_update", "run_changed"}
+TYPES |= {"client_joined", "client_update"}
+"""What can be listened for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,18 @@ class Event:
         """The same with other data."""
         data = json.dumps(json.loads(self.data) | told)
         return self.of(self.kind, self.run, data, self.cursor)
+
+    def ends(self, open_round: Event) -> bool:
+        """Whether this says that an open round of the same run, told of before, is open no more."""
+        if self.kind == "run_changed":
+            return Status(json.loads(self.data)["status"]).over
+        if self.kind == "rounds_taken_back":
+            return True
+        mine, theirs = json.loads(self.data), json.loads(open_round.data)
+        place = "generation", "round"
+        return self.kind == "round_complete" and [mine[name] for name in place] >= [
+            theirs[name] for name in place
+        ]
 
     @property
     def subject(self) -> tuple[str, str] | None:

@@ -106,3 +106,5 @@ async def _each(every_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -
             await work()
         except FLBaseError as error:  # while the coordinator is gone, nothing is told either
             log.debug("not now: %s", error)
+        except Exception:  # it must not end in silence: nobody waits for this task
+            log.exception("%s failed, and is done again", getattr(work, "__name__", work))

@@ -9,7 +9,7 @@ import logging
 import random
 
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import FLBaseError
+from flnb.core.errors import AccessRefusedError, FLBaseError
 from flnb.service.events.event import Event
 from flnb.service.events.hub import Hub
 from flnb.store import Cursor
@@ -30,6 +30,7 @@ async def feed(hub: Hub) -> None:
     """
     wait_s = _FIRST_S
     while True:
+        token = hub.token
         try:
             after, all_there = await _first(hub)
             async with contextlib.aclosing(hub.hear(after)) as events:
@@ -42,7 +43,12 @@ async def feed(hub: Hub) -> None:
                         hub.ready.set()
             why = "the coordinator stops"
         except FLBaseError as error:
+            if isinstance(error, AccessRefusedError) and hub.token != token:
+                continue  # the service has newer tokens; the coordinator was there all the time
             why = error.message
+        except Exception as error:  # it must not end in silence: nobody would hear anything more
+            log.exception("what the coordinator tells cannot be read", extra={"role": hub.role})
+            why = f"what it tells cannot be read ({type(error).__name__})"
         _gone(hub, why)
         # Without the jitter, both roles would come back in the same moment.
         await asyncio.sleep(wait_s * (0.5 + random.random()))  # noqa: S311  # no secret

@@ -54,6 +54,11 @@ class Hub:
         self._snapshot: tuple[float, Event] | None = None
         self._looking, self._asking = asyncio.Lock(), asyncio.Semaphore(_CATCHING_UP)
 
+    @property
+    def token(self) -> str:
+        """The service's own of this role; another one every few hours."""
+        return self._gateway.operator if self.role == "operator" else self._gateway.viewer
+
     # --- from the coordinator -------------------------------------------------------------------
 
     async def hear(self, after: Cursor | None) -> AsyncGenerator[Event, None]:
@@ -65,10 +70,9 @@ class Hub:
         Raises:
             FLBaseError: The coordinator refuses, or is gone.
         """
-        token = self._gateway.operator if self.role == "operator" else self._gateway.viewer
         request = pb.EventsRequest(protocol=PROTOCOL, version=__version__)
         request.after = after.text if after is not None else ""
-        parts = self._gateway.listen(token, "Events", request)
+        parts = self._gateway.listen(self.token, "Events", request)
         async with contextlib.aclosing(parts):
             async for raw in parts:
                 yield Event.heard(pb.EventNote.FromString(raw))
@@ -80,13 +84,21 @@ class Hub:
             self._newest.clear()
         elif event.durable:
             self.ring.add(event)
+            self._forget_round(event)
         elif event.kind == "heartbeat":
             return  # listeners have one of the service's own
         elif (subject := event.subject) is not None:
             self._newest[subject] = event
+            self._forget_round(event)
         if self.on_event is not None and self.ready.is_set():
             self.on_event(event)
         self.tell(event)
+
+    def _forget_round(self, event: Event) -> None:
+        """Who joins later must not hear of a round as open that is closed, or was given up."""
+        open_round = self._newest.get(("round", event.run))
+        if open_round is not None and event.ends(open_round):
+            del self._newest[("round", event.run)]
 
     def tell(self, event: Event) -> None:
         """Let all listeners hear an event."""

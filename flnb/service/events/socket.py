@@ -28,12 +28,15 @@ from flnb.core.errors import (
     TokenExpiredError,
     UnknownTokenError,
     UnreachableError,
+    did_you_mean,
 )
 from flnb.service.callers import token_of
+from flnb.service.events.event import TYPES
 from flnb.service.events.fanout import Fanout
 from flnb.service.events.hub import Hub
 from flnb.service.events.listeners import FORBIDDEN, NOT_NOW, TOKEN, Listener
 from flnb.service.gateway import Gateway
+from flnb.service.strangers import TOO_MANY, Strangers
 from flnb.transport import PROTOCOL
 from flnb.transport.v1 import control_pb2 as pb
 
@@ -48,6 +51,7 @@ _HELLO_S, _GOODBYE_S = 10.0, 2.0
 _WAITING = 1000
 _MOST_NAMES = 100
 _BAD_MESSAGE = 1008
+_REASON_BYTES = 123
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +78,21 @@ class EventSocket:
     Args:
         fanout: Everybody who listens.
         gateway: The way to the coordinator.
+        strangers: Counts tokens that nobody knows.
         token_in_url: Whether a token may stand in the address.
         waiting: Events that may wait for one listener.
     """
 
     def __init__(
-        self, fanout: Fanout, gateway: Gateway, *, token_in_url: bool, waiting: int = _WAITING
+        self,
+        fanout: Fanout,
+        gateway: Gateway,
+        strangers: Strangers,
+        *,
+        token_in_url: bool,
+        waiting: int = _WAITING,
     ) -> None:
-        self._fanout, self._gateway = fanout, gateway
+        self._fanout, self._gateway, self._strangers = fanout, gateway, strangers
         self._token_in_url, self._waiting = token_in_url, waiting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,14 +108,16 @@ class EventSocket:
         if code:
             with contextlib.suppress(TimeoutError, OSError):
                 async with asyncio.timeout(_GOODBYE_S):
-                    goodbye = {"type": "websocket.close", "code": code, "reason": reason[:120]}
-                    await send(goodbye)
+                    said = {"code": code, "reason": _short(reason)}
+                    await send({"type": "websocket.close", **said})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> tuple[int, str]:
         """Admit a listener and tell it what happens; why that ended, code 0 if it left."""
         async with asyncio.timeout(_HELLO_S):
             hello = await self._hello(scope, receive)
-        hub = self._fanout.hub_of(await self._role(hello.token))
+        if (early_s := self._strangers.early_s(scope, hello.token)) > 0:
+            raise _Refusal(NOT_NOW, f"{TOO_MANY}: try again in {early_s:.1f} s")
+        hub = self._fanout.hub_of(await self._role(scope, hello.token))
         listener = Listener(self._waiting, hello.runs, hello.types)
         works: list[asyncio.Future[Any]] = [
             asyncio.create_task(_write(listener, send), name="flnb-write"),
@@ -137,12 +150,14 @@ class EventSocket:
             return _checked({"token": token, "cursor": asked.get("cursor", [""])[0]} | told)
         return _checked(_message(await receive()))
 
-    async def _role(self, token: str) -> str:
+    async def _role(self, scope: Scope, token: str) -> str:
         """The role of whoever has a token, as the coordinator says."""
         request = pb.StatusRequest(protocol=PROTOCOL, version=__version__)
         try:
             return (await self._gateway.ask(token, "Status", request, pb.StatusReply)).role
         except (UnknownTokenError, TokenExpiredError) as error:
+            if isinstance(error, UnknownTokenError):
+                self._strangers.count(scope)
             raise _Refusal(TOKEN, error.message) from None
         except AccessRefusedError as error:
             raise _Refusal(FORBIDDEN, error.message) from None
@@ -192,6 +207,11 @@ async def _ending(done: asyncio.Future[Any]) -> tuple[int, str]:
     return 0, ""
 
 
+def _short(reason: str) -> str:
+    """As much of a reason as a closing frame has room for, in whole characters."""
+    return reason.encode()[:_REASON_BYTES].decode(errors="ignore")
+
+
 def _message(received: Mapping[str, Any]) -> dict[str, Any]:
     if received["type"] == "websocket.disconnect":
         raise _Refusal(0, "it left")
@@ -210,6 +230,10 @@ def _checked(told: Mapping[str, Any]) -> Hello:
         good = isinstance(values, list) and all(isinstance(one, str) for one in values)
         if not good or len(values) > _MOST_NAMES:
             raise _Refusal(_BAD_MESSAGE, f"{name} is a list of at most {_MOST_NAMES} names")
+    for kind in names["types"]:
+        if kind not in TYPES:
+            hint = did_you_mean(kind, TYPES)
+            raise _Refusal(_BAD_MESSAGE, f"no event is a {kind[:40]!r}: {hint}")
     token = _text(told, "token")
     if not token or not token.isascii():
         raise _Refusal(TOKEN, "no token came: say hello with one")

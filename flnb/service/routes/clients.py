@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from flnb.core.errors import NotFoundError
+from flnb.core.errors import NotFoundError, PlanError, did_you_mean
 from flnb.service.callers import Token, Way
 from flnb.service.gateway import Gateway
 from flnb.service.naming import run_of
@@ -18,6 +18,17 @@ from flnb.service.shapes.text import Name
 from flnb.transport.v1 import control_pb2 as pb
 
 router = APIRouter(tags=["clients"], prefix="/api")
+STATES = (
+    "idle",
+    "training",
+    "offline",
+    "unknown",
+    "invited",
+    "revoked",
+    "simulated",
+    "quarantined",
+)
+"""What a client can be; `simulated` and `unknown` as in `ClientRow`."""
 ClientName = Annotated[Name, Path(description="Name of a client.", examples=["hospital-a"])]
 
 
@@ -30,6 +41,8 @@ async def clients(
     contains: Annotated[Name | None, Query(description="What the name contains.")] = None,
 ) -> Page[Client]:
     """The remote clients of the lab and whoever is invited, by name; for operators."""
+    if state is not None and state not in STATES:
+        raise PlanError(f"no client can be {state!r}", hint=did_you_mean(state, STATES))
     rows = [
         row
         for row in await _all(way, token)

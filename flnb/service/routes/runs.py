@@ -25,7 +25,7 @@ from flnb.service.shapes.runs import (
     Why,
 )
 from flnb.service.shapes.text import Name
-from flnb.service.steering import apply, preview, run_in_full, shown, written
+from flnb.service.steering import apply, check, preview, run_in_full, shown, written
 from flnb.transport.v1 import control_pb2 as pb
 
 router = APIRouter(tags=["runs"], prefix="/api/runs")
@@ -55,7 +55,8 @@ async def run_shown(way: Way, token: Token, run: RunName) -> Response:
 
 @router.post("/{run}/pause")
 async def pause(way: Way, token: Token, run: RunName) -> RunDetail:
-    """Pause a run once its open round has closed; for operators."""
+    """Pause a run once its open round has closed; for operators. 409 if it does not go on."""
+    await check(way, token, run_of(run), "pause")
     await way.ask(token, "Pause", pb.PauseRequest(run=run_of(run)), pb.ToldReply)
     return await run_in_full(way, token, run_of(run))
 
@@ -64,7 +65,8 @@ async def pause(way: Way, token: Token, run: RunName) -> RunDetail:
 async def resume(
     way: Way, token: Token, run: RunName, asked: Annotated[Changes | None, Body()] = None
 ) -> RunDetail:
-    """Go on with a run that rests, perhaps with another plan; for operators."""
+    """Go on with a run that rests, perhaps with another plan; for operators. 409 if it is over."""
+    await check(way, token, run_of(run), "resume")
     changes = asked or Changes()
     request = pb.ResumeRequest(
         run=run_of(run), changes=json.dumps(changes.changes), workers=changes.workers
@@ -75,7 +77,8 @@ async def resume(
 
 @router.post("/{run}/stop")
 async def stop(way: Way, token: Token, run: RunName) -> RunDetail:
-    """End a run for good; for operators."""
+    """End a run for good; for operators. 409 if it is finished."""
+    await check(way, token, run_of(run), "stop")
     await way.ask(token, "Stop", pb.StopRequest(run=run_of(run)), pb.ToldReply)
     return await run_in_full(way, token, run_of(run))
 

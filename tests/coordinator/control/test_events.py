@@ -2,13 +2,20 @@
 
 import asyncio
 import json
+import time
 from dataclasses import replace
 
 import pytest
 
+from flnb.coordinator.control import telling
+from flnb.coordinator.control.looks import shown_to
 from flnb.coordinator.loop import LoopThread
+from flnb.core.errors import TooManyCallsError
+from flnb.core.ids import RunId
+from flnb.core.view import RunView, Status
 from flnb.store import HIDDEN, LabStore, Operation
-from flnb.transport import PROTOCOL, ControlLink, Pass
+from flnb.transport import PROTOCOL, Claims, ControlLink, Pass
+from flnb.transport.tokens import Role
 from flnb.transport.v1 import control_pb2 as pb
 
 
@@ -36,6 +43,14 @@ class Listener:
 
     def stop(self):
         self._hearing.cancel()
+
+    def is_heard(self):
+        """Whether it is let in."""
+        while not self._hearing.done():
+            if self.notes:
+                return True
+            time.sleep(0.02)
+        return False
 
 
 @pytest.fixture
@@ -159,3 +174,26 @@ def test_what_another_process_writes_is_heard_without_a_picture(coord, listen, p
     other.state.append_operation(Operation(other.clock.now(), "dr-kim", "note", None, "by hand"))
     other.close()
     until(lambda: [told["actor"] for told in heard.of("operation")] == ["dr-kim"])
+
+
+def test_one_person_listens_only_so_often_however_many_connections_he_opens(coord, listen, until):
+    heard = [listen("viewer") for _ in range(16)]
+    until(lambda: all(one.notes for one in heard))
+    late = listen("viewer")
+    until(late._hearing.done)
+    with pytest.raises(TooManyCallsError, match="ears listens 16 times already"):
+        late._hearing.result()
+    heard.pop().stop()
+    until(lambda: listen("viewer").is_heard())  # who left is not counted for ever
+
+
+def test_a_viewer_sees_no_word_that_may_quote_a_client_whichever_way_he_looks():
+    view = RunView("first", "main", 1, Status.PAUSED, 4, error="c001: my data", noted="c001 is odd")
+    words = {}
+    for role in (Role.VIEWER, Role.OPERATOR):
+        claims = Claims("ada", role, "t", 0.0, "k", "lab")
+        shown, sees = shown_to(claims, view), role is Role.OPERATOR
+        ((_, _, told),) = telling.pictures(RunId("r"), None, view, clients=sees)
+        assert (told["error"], told["noted"]) == (shown.error, shown.noted)
+        words[role] = {shown.error, shown.noted}
+    assert words == {Role.VIEWER: {HIDDEN}, Role.OPERATOR: {view.error, view.noted}}

@@ -1,0 +1,101 @@
+"""Who shows another made-up token each time is counted by address; who is known is let through."""
+
+import asyncio
+import itertools
+import json
+
+import pytest
+import websockets
+from websockets.sync.client import connect
+
+from tests.service.conftest import caller, token_in
+from tests.service.listening import Ears
+from tests.service.test_entrance import EVIL, alone
+
+
+@pytest.fixture
+def url(coord):
+    return f"ws{coord.http[4:]}/ws/events"
+
+
+@pytest.fixture
+def ears():
+    made = Ears()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def guess(coord):
+    """Asks with a token that nobody gave, another one each time."""
+    with caller(coord.http) as stranger:
+        numbers = itertools.count()
+        yield lambda: stranger.get(
+            "/api/runs", headers={"Authorization": f"Bearer made-up-{next(numbers)}"}
+        )
+
+
+def test_tokens_that_are_made_up_are_soon_not_even_looked_at(asks, guess, url, ears, until):
+    assert asks("viewer").get("/api/runs").status_code == 200
+    answers = [guess() for _ in range(80)]
+    assert {one.status_code for one in answers[:30]} == {401}
+    late = answers[-1]
+    assert (late.status_code, int(late.headers["retry-after"]) > 0) == (429, True)
+    assert "your address" in late.json()["error"]["message"]
+    assert asks("viewer").get("/api/runs").status_code == 200
+    guessed = ears.open(url, "made-up-as-well")
+    until(lambda: guessed.code)
+    assert (guessed.code, "your address" in guessed.reason) == (1013, True)
+
+
+def test_a_token_that_was_known_and_is_revoked_is_counted_like_any_other(coord):
+    token = token_in(coord.lab, "fleeting", "viewer")
+    with caller(coord.http, token) as fleeting:
+        until_heard(fleeting)
+        coord.revoke_token("fleeting")
+        codes = [fleeting.get("/api/runs").status_code for _ in range(80)]
+    assert (codes[0], codes[-1]) == (401, 429)
+
+
+def until_heard(somebody):
+    """Wait until the address is heard again."""
+    while somebody.get("/api/runs").status_code == 429:
+        asyncio.run(asyncio.sleep(0.2))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"Origin": EVIL}, 403, "wrong_origin"),
+        ({"Authorization": "Bearer x"}, 429, "too_many_calls"),
+    ],
+)
+def test_a_socket_that_is_refused_is_told_why(guess, url, headers, status, code):
+    while status == 429 and guess().status_code != 429:
+        pass
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        connect(url, additional_headers=headers, proxy=None)
+    answer = refused.value.response
+    assert (answer.status_code, json.loads(answer.body)["error"]["code"]) == (status, code)
+    assert "x-request-id" in answer.headers
+
+
+def test_a_socket_too_many_is_told_when_to_come_back():
+    heard = []
+
+    async def hear(message):
+        heard.append(message)
+
+    async def call(app, _):
+        scope = {"type": "websocket", "path": "/ws/events", "query_string": b""}
+        scope["headers"] = [(b"host", b"here:1")]
+        for _ in range(2):
+            await app(scope | {"extensions": {"websocket.http.response": {}}}, leaves, hear)
+
+    alone(call, requests_per_s=0.5)
+    start = next(one for one in heard if one["type"] == "websocket.http.response.start")
+    assert (start["status"], dict(start["headers"])[b"retry-after"]) == (429, b"2")
+
+
+async def leaves():
+    return {"type": "websocket.disconnect"}
