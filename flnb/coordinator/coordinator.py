@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
@@ -21,11 +22,13 @@ from flnb.coordinator.loop import LoopThread
 from flnb.coordinator.standing import Standing, going
 from flnb.core import pages
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import LabLostError, RoundStateError
+from flnb.core.errors import LabLostError, RoundStateError, UnreachableError
 from flnb.core.failpoints import reach
 from flnb.processes import ForkServer
 
 if TYPE_CHECKING:
+    from flnb.coordinator.control.hearing import LabEvent
+    from flnb.coordinator.control.service import ControlService
     from flnb.store import Lease, SharedLease
     from flnb.transport import Controls, TokenIssuer
 
@@ -58,6 +61,7 @@ class Coordinator(Launching, Granting):
         self._note = ""
         self._lost: LabLostError | None = None
         self._stopping = threading.Lock()
+        self._service: ControlService | None = None
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -206,10 +210,32 @@ class Coordinator(Launching, Granting):
         """Show all runs as a page, in a cell; see `Run.panel`."""
         return pages.page("coordinator", self)
 
+    def events(self, after: str = "") -> Iterator[LabEvent]:
+        """Hear what happens in the lab, in one order, until the coordinator stops; docs/events.md.
+
+        Listens on loopback if nothing does. Without a cursor a snapshot comes first.
+
+        Args:
+            after: The cursor of the last event that was heard; what is durable after it comes first.
+
+        Yields:
+            Each event, as it happens.
+
+        Raises:
+            RoundStateError: Not started.
+        """
+        from flnb.coordinator.control.hearing import heard
+
+        self.listen()
+        assert self._service is not None, "it listens now"
+        with contextlib.suppress(UnreachableError):  # it has stopped
+            yield from heard(self._thread(), self._service.hear(after))
+
     def _controls(self, issuer: TokenIssuer) -> Controls:
         from flnb.coordinator.control.service import ControlService  # brings grpc
 
-        return ControlService(self, issuer)
+        self._service = ControlService(self, issuer)
+        return self._service
 
     def __repr__(self) -> str:
         """One line, from memory."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flnb.coordinator.client_list import ClientList, ClientRow
 from flnb.coordinator.control.afar_again import DistantExpiry
 from flnb.coordinator.control.distant import DistantRun, plain_changes
+from flnb.coordinator.control.hearing import LabEvent, heard_over
 from flnb.coordinator.control.plain import known
 from flnb.coordinator.control.wire import Wire
 from flnb.coordinator.granting import Grant, TokenList
@@ -233,6 +234,14 @@ class Connection:
     def panel(self) -> Any:
         """Show all runs as a page, in a cell; see `Run.panel`."""
         return pages.page("coordinator", self)
+
+    def events(self, after: str = "") -> Iterator[LabEvent]:
+        """Hear what happens there; see `Coordinator.events`. Who is cut off misses nothing durable.
+
+        Raises:
+            FLBaseError: Why nothing is told; also once the connection was closed.
+        """
+        return heard_over(self._wire, after)
 
     @property
     def connected(self) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from flnb.coordinator.control.upkeep import Upkeep
 from flnb.coordinator.control.watch import Watch
 from flnb.core.errors import UnreachableError
 from flnb.transport import CHUNK_BYTES, Claims, TokenIssuer
+from flnb.transport.tokens import Role
 from flnb.transport.turns import Turns
 from flnb.transport.v1 import control_pb2 as pb
 
@@ -133,6 +135,15 @@ class ControlService:
                 continue
             for start in range(0, len(part), CHUNK_BYTES):
                 yield bytes(part[start : start + CHUNK_BYTES])
+
+    def hear(self, after: str) -> AsyncGenerator[pb.EventNote, None]:
+        """Events for whoever has the coordinator itself, and so may see all; on its loop.
+
+        Args:
+            after: The first cursor; empty begins with a snapshot.
+        """
+        claims = Claims(ACTOR.get() or "here", Role.ADMIN, "", math.inf, "", "")
+        return self._events.notes(claims, pb.EventsRequest(after=after))
 
     async def close(self) -> None:
         """End all watches; see `Controls.close`."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import threading
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -98,6 +99,19 @@ class Wire:
                 await asyncio.to_thread(take, part)
 
         self._call(listen())
+
+    async def listen(self, method: str, request: Message) -> AsyncGenerator[bytes, None]:
+        """Ask for a stream of raw messages; to be called on the thread.
+
+        Yields:
+            Each of them.
+
+        Raises:
+            FLBaseError: What the coordinator raised, or why nothing more is asked.
+        """
+        async with contextlib.aclosing(self._link.listen(method, request)) as parts:
+            async for part in parts:
+                yield part
 
     def held(self, method: str, request: Message) -> Held:
         """Ask for a run, and hold it from now on."""
