@@ -96,12 +96,18 @@ def invite(
 ) -> None:
     """Let a client join the coordinator of a lab, once.
 
-    The coordinator must have listened before: the invite says where.
+    The coordinator must have listened before: the invite says where. One that runs is asked, and
+    refuses the name of a simulated client.
     """
-    from flnb.cli.labs import existing
-    from flnb.coordinator import invite_by_lab
+    from flnb.cli import labs
+    from flnb.coordinator import Lab, invite_by_lab
 
-    made = invite_by_lab(existing(lab), client, expires)
+    with labs.steered(lab, None) as there:
+        made = (
+            invite_by_lab(there, client, expires)
+            if isinstance(there, Lab)
+            else there.invite(client, expires=expires)
+        )
     if as_json:
         output.data(
             {

@@ -10,7 +10,7 @@ from flnb.coordinator.inviting import Inviting
 from flnb.coordinator.population import Population, Simulation
 from flnb.coordinator.quarantine import Quarantining, Resting
 from flnb.core.errors import PlanError, RoundStateError
-from flnb.core.ids import RunId
+from flnb.core.ids import ClientId, RunId
 
 if TYPE_CHECKING:
     from flnb.coordinator.drive import Drive
@@ -81,6 +81,10 @@ class Hosting(Inviting, Quarantining):
         """The task with which a run was started, if clients here learn it."""
         found = (one.task for one in tuple(self._populations))
         return next((t for t in found if asdict(t.fingerprint()) == record.fingerprint), None)
+
+    def _simulates(self, client: ClientId) -> bool:
+        populations = tuple(self._populations)
+        return bool(populations) and all(one.simulates(client) for one in populations)
 
     def _listening(self) -> None:
         with self.gate:

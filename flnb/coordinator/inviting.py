@@ -11,7 +11,7 @@ from flnb.coordinator.invitations import Invitation, invitation
 from flnb.coordinator.listening import Desk, Place, open_desk
 from flnb.coordinator.serving import HttpPlace, Served
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import RoundStateError
+from flnb.core.errors import NameTakenError, RoundStateError
 from flnb.core.ids import ClientId
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ class Inviting:
 
     def _controls(self, issuer: TokenIssuer) -> Controls:
         """What answers people's programs on the same port."""
+        raise NotImplementedError
+
+    def _simulates(self, client: ClientId) -> bool:
+        """Whether every population has a simulated client of this name, so that no other is drawn."""
         raise NotImplementedError
 
     def _listening(self) -> None:
@@ -154,8 +158,14 @@ class Inviting:
 
         Raises:
             PlanError: Not a name, or not a time.
+            NameTakenError: A simulated client has this name.
             StoreError: The client's certificate cannot be read or issued.
         """
+        if self._simulates(ClientId(client)):
+            raise NameTakenError(
+                f"{client!r} is the name of a simulated client here",
+                hint="invite it under another name: this one would be refused when it joins",
+            )
         self.listen()
         assert self._desk is not None, "it listens now"
         return invitation(self.lab.store, self._desk.place, client, expires)

@@ -10,7 +10,7 @@ import flnb as package
 from flnb.client import Client, ClientEvent
 from flnb.coordinator import ClientRow, clients_of
 from flnb.coordinator.listening import Place
-from flnb.core.errors import AccessRefusedError
+from flnb.core.errors import AccessRefusedError, NameTakenError
 
 
 def test_an_invite_that_was_not_used_is_listed_and_taken_back(flnb, tmp_path):
@@ -60,3 +60,16 @@ def test_an_invite_that_is_refused_is_said_once(flnb, monkeypatch):
 
 def _told(self, *_, on_event, **__):
     self._tell = on_event
+
+
+def test_whoever_holds_the_lab_is_asked_for_the_invite_and_may_refuse(flnb, lab, monkeypatch):
+    def refuse(client, expires):
+        raise NameTakenError(f"{client!r} is the name of a simulated client here ({expires})")
+
+    there = SimpleNamespace(invite=refuse)
+    monkeypatch.setattr("flnb.cli.labs.steered", lambda path, at: nullcontext(there))
+    shown = flnb("client", "invite", "c001")
+    assert (shown.code, "c001' is the name of a simulated client here (2h)" in shown.err) == (
+        2,
+        True,
+    )

@@ -8,7 +8,7 @@ import pytest
 import flnb
 from flnb.coordinator import clients_of
 from flnb.coordinator.remote.front import Front
-from flnb.core.errors import AccessRefusedError, NotFoundError
+from flnb.core.errors import AccessRefusedError, NameTakenError, NotFoundError
 from flnb.transport import Identity, Link
 from flnb.transport.invite import Invite
 
@@ -75,3 +75,12 @@ def test_what_clients_do_is_read_on_their_own_loop_from_wherever_one_asks(coordi
     loop = coordinator._thread()
     assert len(coordinator.clients) == loop.call(within(), 5) == 0
     assert readers == [loop._thread.name] * 2
+
+
+def test_nobody_is_invited_under_the_name_of_a_simulated_client(coordinator):
+    task = flnb.tasks.digits(model="softmax", split=flnb.IID(clients=3, seed=0))
+    coordinator.simulate(task, workers=0)
+    with pytest.raises(NameTakenError, match="'c001' is the name of a simulated client"):
+        coordinator.invite("c001")
+    assert (list(coordinator.clients), coordinator.address) == ([], None)
+    coordinator.invite("hospital-a")
