@@ -21,7 +21,7 @@ LOOKS: Mapping[str, str] = {"Rounds": PATH, "Clients": "clients?run=busy"}
 
 def rows(rounds: int = ROUNDS, clients: int = CLIENTS, *, cycles: int = CYCLES) -> Iterator[Row]:
     """Look at a run of today's size, open and close pages of it, then look at a large one."""
-    with federation(1, slow=0.9, commit_every=1) as busy:
+    with federation(1, pause_s=0.9, commit_every=1) as busy:
         yield from looks(busy.lab, "50 clients", "<= 4")
         yield from opened_and_closed(busy.lab, cycles)
     with tempfile.TemporaryDirectory(prefix="flnb-bench-", dir=_memory()) as folder:

@@ -17,14 +17,14 @@ from benchmarks.rows import Row
 from benchmarks.service_federation import federation
 
 SESSIONS, SECONDS = 50, 30.0
-_OPENED_S, _SLOW_S = 300.0, 0.9
+_OPENED_S, _PAUSE_S = 300.0, 0.9
 """The rest of a second is the round's own."""
 
 
 def rows(sessions: int = SESSIONS, seconds: float = SECONDS) -> Iterator[Row]:
     """Open them all, then look for a while."""
     with (
-        federation(1, slow=_SLOW_S, commit_every=1) as busy,
+        federation(1, pause_s=_PAUSE_S, commit_every=1) as busy,
         server(busy.lab) as pages,
         browser() as chromium,
         visit(chromium, pages) as page,

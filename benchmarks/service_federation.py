@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import flnb
+from benchmarks.pages_task import digits
 from flnb.coordinator.control.connection import Connection
 from flnb.transport import Pass
 
-_ROUNDS = 100_000
+_ROUNDS, _CLIENTS, _INVITED = 100_000, 50, 10
+_ROOT = Path(__file__).parent.parent
+"""Where the coordinator finds the task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,13 @@ class Federation:
 
 @contextlib.contextmanager
 def federation(
-    epochs: int, *, slow: float | None = None, commit_every: int = _ROUNDS
+    epochs: int, *, pause_s: float = 0.0, commit_every: int = _ROUNDS
 ) -> Iterator[Federation]:
     """Run `flnb coordinator serve` with a federation, as long as a with-block lasts.
 
     Args:
         epochs: Of each of ten clients in a round; a hundred take about half a second of a core.
-        slow: Seconds that each client takes longer.
+        pause_s: How much longer a round takes, without processor; one epoch of a client is one step.
         commit_every: Rounds from one commit to the next. There are none to begin with: a closing is
             told when it is durable, and waits for its commit.
     """
@@ -51,7 +54,7 @@ def federation(
             [*command, "--port", "0", "--http-port", "0"],
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"FLNB_PROGRESS": "off"},
+            env=os.environ | {"FLNB_PROGRESS": "off", "PYTHONPATH": str(_ROOT)},
         ) as process:
             assert process.stdout is not None, "it was made with a pipe"
             try:
@@ -62,18 +65,18 @@ def federation(
                     plan = flnb.Plan(
                         strategy=strategy,
                         rounds=_ROUNDS,
-                        invite=10,
+                        invite=_INVITED,
                         seed=1,
                         commit_every=commit_every,
                     )
-                    yield Federation(url, _begun(coordinator, plan, slow), "busy", lab)
+                    yield Federation(url, _begun(coordinator, plan, pause_s), "busy", lab)
                     coordinator.attach("busy").stop().wait(30)
             finally:
                 process.terminate()
 
 
-def _begun(coordinator: Connection, plan: flnb.Plan, slow: float | None) -> str:
-    task = flnb.tasks.digits(split=flnb.IID(clients=50, seed=0))
-    coordinator.simulate(task, slow=slow, workers=1)
+def _begun(coordinator: Connection, plan: flnb.Plan, pause_s: float) -> str:
+    task = digits(_CLIENTS, pause_s / _INVITED)
+    coordinator.simulate(task, workers=1)
     coordinator.run(plan, task, name="busy")
     return Pass.parse(coordinator.token("bench", role="operator").text).token

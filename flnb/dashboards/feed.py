@@ -11,8 +11,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError, NotFoundError
@@ -22,6 +20,7 @@ from flnb.dashboards.access import Person, sees_clients
 from flnb.dashboards.frames import Frames
 from flnb.dashboards.shared import Shared
 from flnb.dashboards.sources import Live, Source
+from flnb.dashboards.standing import STALE_S, Snapshot, Standing
 from flnb.dashboards.targets import Target
 
 log = logging.getLogger(__name__)
@@ -31,34 +30,10 @@ LOOK_S = 0.25
 STORE_S = 1.0
 FIND_S = 2.0
 """Between two tries to find a coordinator."""
-STALE_S = 6.0
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where what is shown comes from, and how fresh it is."""
-
-    kind: str = "loading"
-    """`live`, `store`, `offline`, or `loading` before the first answer."""
-    heard_at: datetime | None = None
-    """When somebody answered last."""
-    last_write: datetime | None = None
-    why: str = ""
-    """Why nobody answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything a page reads, at one moment."""
-
-    standing: Standing = Standing()
-    views: Mapping[RunId, RunView] = field(default_factory=dict)
-    """Newest first."""
-
-    def run_named(self, name: str) -> RunId | None:
-        """The run of a name or identity."""
-        named = (run for run, view in self.views.items() if view.name == name or run == name)
-        return next(named, None)
+TELL_S = 0.5
+"""Between two times that pages are told; what happens meanwhile they are told together."""
+REST_S = 30.0
+"""Once nobody has looked for so long, nothing is asked any more until somebody comes."""
 
 
 Callback = Callable[[], None]
@@ -82,6 +57,7 @@ class Sight:
         self._lock = threading.Lock()
         self._wake, self._closing = threading.Event(), threading.Event()
         self._found_s = self._told_s = -FIND_S
+        self._untold, self._asked_s = False, 0.0
         self._thread = threading.Thread(target=self._look_on, name=f"flnb-feed-{role}", daemon=True)
 
     def start(self) -> None:
@@ -100,6 +76,7 @@ class Sight:
     def lend(self, person: Person) -> None:
         """Use his token from the next try on: that of who came before may have been taken back."""
         self._person = person
+        self._wake.set()
 
     # --- for pages ------------------------------------------------------------------------------
 
@@ -111,7 +88,7 @@ class Sight:
         """Be told of changes, on the feed's thread; returns what ends that.
 
         Args:
-            callback: Called without arguments, at most four times a second.
+            callback: Called without arguments, at most twice a second.
             run: Name of the run whose closed rounds are wanted, too.
         """
         with self._lock:
@@ -139,7 +116,11 @@ class Sight:
     # --- looking --------------------------------------------------------------------------------
 
     def _look_on(self) -> None:
+        self._asked_s = SYSTEM_CLOCK.monotonic_s()
         while not self._closing.is_set():
+            if self._is_alone():
+                self._rest()
+                continue
             try:
                 changed = self._look()
             except FLBaseError as error:
@@ -147,10 +128,30 @@ class Sight:
             except Exception as error:  # a page shows why; the next look may succeed
                 log.exception("a look at %s failed", self._target.name)
                 changed = self._offline(error)
-            if changed:
+            self._untold |= changed
+            if self._untold and SYSTEM_CLOCK.monotonic_s() - self._told_s >= TELL_S:
                 self._tell()
             self._wake.wait(LOOK_S if self._live else STORE_S)
             self._wake.clear()
+
+    def _is_alone(self) -> bool:
+        """Whether nobody has looked for a while."""
+        with self._lock:
+            alone = not self._wanted
+        now_s = SYSTEM_CLOCK.monotonic_s()
+        if not alone:
+            self._asked_s = now_s
+        return alone and now_s - self._asked_s >= REST_S
+
+    def _rest(self) -> None:
+        """Let everything go, and wait for somebody who comes; he sees nothing old then."""
+        source, self._source = self._source, None
+        self._frames, self.now = {}, Snapshot()
+        if source is not None:
+            source.close()
+        self._wake.wait()
+        self._wake.clear()
+        self._asked_s = SYSTEM_CLOCK.monotonic_s()
 
     @property
     def _live(self) -> bool:
@@ -233,7 +234,7 @@ class Sight:
         return before.kind != "offline" or before.why != why
 
     def _tell(self) -> None:
-        self._told_s = SYSTEM_CLOCK.monotonic_s()
+        self._told_s, self._untold = SYSTEM_CLOCK.monotonic_s(), False
         with self._lock:
             callbacks = list(self._wanted)
         for callback in callbacks:

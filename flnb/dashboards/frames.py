@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from datetime import datetime
 
 import pandas as pd
 
 from flnb.core.ids import RunId
 from flnb.core.view import RunView
 from flnb.dashboards import queries
+from flnb.dashboards.shared import Made
 from flnb.dashboards.sources import Source
-
-T = TypeVar("T")
 
 EVENTS = 200
 """The newest ones are kept."""
@@ -38,19 +36,17 @@ class Frames:
     """The newest ones, oldest first."""
     unused: pd.DataFrame
     """Who could not be used in the newest round; empty for viewers."""
-    _made: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
+    made: Made = field(default_factory=Made, init=False, repr=False)
+    """What is drawn of these frames."""
 
-    def once(self, what: object, make: Callable[[], T]) -> T:
-        """Something that is made of these frames, once for all sessions that show it.
+    @property
+    def closed_at(self) -> datetime | None:
+        """When the newest round was closed."""
+        return self.made.once("closed_at", self._closed_at)
 
-        Args:
-            what: Names it, with everything else that it depends on.
-            make: Makes it.
-        """
-        if what not in self._made:
-            self._made[what] = make()
-        made: T = self._made[what]
-        return made
+    def _closed_at(self) -> datetime | None:
+        moments = self.rounds["closed_at"]
+        return moments.iloc[-1].to_pydatetime() if len(moments) else None
 
     @classmethod
     def after(

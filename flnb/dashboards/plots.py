@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -13,8 +16,19 @@ from flnb.dashboards.queries import OUTCOMES
 from flnb.dashboards.theme import OKABE_ITO
 
 _OUTCOME_COLOURS = ("#0072B2", "#E69F00", "#8a9099", "#D55E00", "#CC79A7")
-_OF_BAND = ("round", "low", "mid", "high")
 _MARGIN = 36
+BARS = 30
+"""So many rounds are shown as bars."""
+
+Columns = Mapping[str, list[Any]]
+"""What a chart is drawn of, as it travels; made once for all sessions that show it."""
+LINE, BAND = ("round", "value"), ("round", "low", "mid", "high")
+NO_BAND: Columns = MappingProxyType({name: list[Any]() for name in BAND})
+
+
+def columns(frame: pd.DataFrame, names: Sequence[str]) -> Columns:
+    """Some columns of a frame, for a chart."""
+    return {name: frame[name].to_list() for name in names}
 
 
 def plain_figure(x_label: str, y_label: str, height: int = 280, **options: Any) -> Any:
@@ -46,7 +60,7 @@ class Curve:
 
     def __init__(self, y_label: str) -> None:
         self._line = ColumnDataSource({"round": [], "value": []})
-        self._band = ColumnDataSource({name: [] for name in _OF_BAND})
+        self._band = ColumnDataSource(dict(NO_BAND))
         self._shown: tuple[object, ...] = ()
         self.figure = plain_figure("round", y_label)
         accent, second = OKABE_ITO[0], OKABE_ITO[1]
@@ -64,7 +78,7 @@ class Curve:
         self.figure.add_tools(HoverTool(renderers=[self._middle], tooltips=band, mode="vline"))
         self._line_renderer = line
 
-    def show(self, kind: tuple[object, ...], line: pd.DataFrame, band: pd.DataFrame) -> None:
+    def show(self, kind: tuple[object, ...], line: Columns, band: Columns = NO_BAND) -> None:
         """Bring it up to date; only what is new travels.
 
         Args:
@@ -74,8 +88,7 @@ class Curve:
         """
         if kind != self._shown:
             self._shown = kind
-            self._line.data = {name: line[name].to_list() for name in ("round", "value")}
-            self._band.data = {name: band[name].to_list() for name in _OF_BAND}
+            self._line.data, self._band.data = dict(line), dict(band)
             return
         _stream(self._line, line)
         _stream(self._band, band)
@@ -86,12 +99,44 @@ class Curve:
             self.figure.yaxis[0].axis_label = label
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Bars:
+    """What became of the clients of some rounds, as `Outcomes` draws it."""
+
+    line: Hashable
+    """Of which run; rounds of another line of it are others, though their numbers are the same."""
+    columns: dict[str, list[Any]]
+
+    @classmethod
+    def of(cls, line: Hashable, rounds: pd.DataFrame, most: int = BARS) -> Bars:
+        """Those of the last rounds."""
+        last = rounds.tail(most)
+        return cls(
+            line,
+            {
+                "round": last["round"].to_list(),
+                "seconds": [f"{value:.3g} s" for value in last["seconds_s"]],
+                "closed_by": last["closed_by"].to_list(),
+                "saved": [(one or "not")[:8] for one in last["snapshot"].fillna("")],
+                **{name: last[name].to_list() for name in OUTCOMES},
+            },
+        )
+
+    def after(self, shown: Bars) -> dict[str, Any] | None:
+        """The bars that others lack; None if these do not follow them."""
+        rounds, before = self.columns["round"], shown.columns["round"]
+        if self.line != shown.line or not before or before[-1] not in rounds:
+            return None
+        first = rounds.index(before[-1]) + 1
+        return {name: values[first:] for name, values in self.columns.items()}
+
+
 class Outcomes:
     """What became of the clients of the last rounds, a stacked bar a round."""
 
-    def __init__(self, most: int = 30) -> None:
+    def __init__(self, most: int = BARS) -> None:
         self._most = most
-        self._shown: pd.DataFrame | None = None
+        self._shown: Bars | None = None
         names = ("round", "seconds", "closed_by", "saved", *OUTCOMES)
         self._source = ColumnDataSource({name: [] for name in names})
         self.figure = plain_figure("round", "clients", height=220)
@@ -109,18 +154,16 @@ class Outcomes:
         told += [("took", "@seconds"), ("closed by", "@closed_by"), ("saved", "@saved")]
         self.figure.add_tools(HoverTool(tooltips=told, mode="vline"))
 
-    def show(self, rounds: pd.DataFrame) -> None:
-        """Show the last of these rounds."""
-        if rounds is self._shown:  # what grew, or is of another run, is another frame
+    def show(self, bars: Bars) -> None:
+        """Show bars; of the run that is shown already only the new ones travel."""
+        before, self._shown = self._shown, bars
+        if before is bars:
             return
-        self._shown, last = rounds, rounds.tail(self._most)
-        self._source.data = {
-            "round": last["round"].to_list(),
-            "seconds": [f"{value:.3g} s" for value in last["seconds_s"]],
-            "closed_by": last["closed_by"].to_list(),
-            "saved": [(one or "not")[:8] for one in last["snapshot"].fillna("")],
-            **{name: last[name].to_list() for name in OUTCOMES},
-        }
+        new = bars.after(before) if before is not None else None
+        if new is None:
+            self._source.data = dict(bars.columns)
+        elif len(new["round"]):
+            self._source.stream(new, rollover=self._most)
 
 
 def legend(entries: Mapping[str, str]) -> str:
@@ -138,9 +181,10 @@ def outcome_legend() -> str:
     return legend(dict(zip(OUTCOMES, _OUTCOME_COLOURS, strict=True)))
 
 
-def _stream(source: ColumnDataSource, now: pd.DataFrame) -> None:
+def _stream(source: ColumnDataSource, now: Columns) -> None:
     """Append the rows that are not there yet."""
-    known, rounds = source.data["round"], now["round"].to_numpy()
-    first = int(rounds.searchsorted(known[-1], "right")) if len(known) else 0
+    known, rounds = source.data["round"], now["round"]
+    first = bisect_right(rounds, known[-1]) if len(known) else 0
     if first < len(rounds):
-        source.stream({str(name): now[str(name)].iloc[first:].to_list() for name in source.data})
+        new: dict[str, Any] = {name: values[first:] for name, values in now.items()}
+        source.stream(new)

@@ -1,4 +1,4 @@
-"""Answers that all sessions of a server share: asked for once a round, however many look."""
+"""What all sessions of a server share: answers and drawings, made once however many look."""
 
 from __future__ import annotations
 
@@ -18,6 +18,27 @@ class _Place:
     lock: threading.Lock = field(default_factory=threading.Lock)
     stamp: Hashable = None
     answer: Any = None
+
+
+class Made:
+    """What is made of something that does not change any more, once for all who show it.
+
+    For the loop of the pages alone: nobody waits for another who makes the same.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[Hashable, Any] = {}
+
+    def once(self, what: Hashable, make: Callable[[], T]) -> T:
+        """Give what was made, or make it.
+
+        Args:
+            what: Names it, with everything else that it depends on.
+            make: Makes it; must not block.
+        """
+        if what not in self._made:
+            self._made[what] = make()
+        return cast("T", self._made[what])
 
 
 class Shared:

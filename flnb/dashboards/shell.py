@@ -217,8 +217,9 @@ class Shell:
             said = banner(self._sight.now.standing) or self._stale()
             self._set(self._banner, said)
             self._banner.visible = bool(said)
-            self._set(self._head, self._head_markup())
-            self._set(self._menu, self._menu_markup())
+            menu = self._menu_markup()
+            self._set(self._head, self._head_markup(menu))
+            self._set(self._menu, menu)
             if self._page is not None:
                 self._page.fill()
                 self._offer_runs(self._page)
@@ -227,7 +228,7 @@ class Shell:
         page = self._page
         if page is None or not page.of_a_run or page.frames is None:
             return ""
-        return stale(page.view, page.frames.rounds, SYSTEM_CLOCK.now())
+        return stale(page.view, page.frames.closed_at, SYSTEM_CLOCK.now())
 
     def _offer_runs(self, page: Page) -> None:
         """The run picker, on pages that show one run."""
@@ -263,7 +264,7 @@ class Shell:
 
     # --- words ----------------------------------------------------------------------------------
 
-    def _head_markup(self) -> Html:
+    def _head_markup(self, menu: Html) -> Html:
         lab = escape(self._feed.target.name)
         where = f'<span class="lab quiet">{lab}</span>'
         of = '<span class="branch quiet" aria-hidden="true"> / </span>'
@@ -280,7 +281,7 @@ class Shell:
             )
         who = f'{escape(self._person.role)}<span class="name">: {escape(self._person.name)}</span>'
         return Html(
-            f'<div class="head"><a class="brand" href="./">flnb</a>{self._menu_markup()}<span class="where">{where}</span>'
+            f'<div class="head"><a class="brand" href="./">flnb</a>{menu}<span class="where">{where}</span>'
             f'<span class="who"><span class="chip">{who}</span> <form class="out" method="post" action="sign-out"><button>Sign out</button></form></span></div>'
         )
 

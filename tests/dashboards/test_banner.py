@@ -2,15 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pandas as pd
 import pytest
 
 from flnb.core.view import RunView, Status
 from flnb.dashboards.components.banner import banner, stale
-from flnb.dashboards.feed import Standing
+from flnb.dashboards.standing import Standing
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-ROUNDS = pd.DataFrame({"closed_at": pd.to_datetime([NOON])})
 
 
 def view(status=Status.RUNNING, seconds_a_round=2.0):
@@ -19,17 +17,17 @@ def view(status=Status.RUNNING, seconds_a_round=2.0):
 
 @pytest.mark.parametrize(("usual_s", "passed_s"), [(0.1, 7), (4.0, 13)])
 def test_a_run_without_news_for_three_rounds_is_called_stale(usual_s, passed_s):
-    said = stale(view(seconds_a_round=usual_s), ROUNDS, NOON + timedelta(seconds=passed_s))
+    said = stale(view(seconds_a_round=usual_s), NOON, NOON + timedelta(seconds=passed_s))
     assert "No news of otter" in said
 
 
 @pytest.mark.parametrize(("usual_s", "passed_s"), [(0.1, 5), (4.0, 11)])
 def test_a_run_that_takes_its_time_is_not(usual_s, passed_s):
-    assert stale(view(seconds_a_round=usual_s), ROUNDS, NOON + timedelta(seconds=passed_s)) == ""
+    assert stale(view(seconds_a_round=usual_s), NOON, NOON + timedelta(seconds=passed_s)) == ""
 
 
 def test_a_run_that_rests_is_never_stale():
-    assert stale(view(Status.PAUSED), ROUNDS, NOON + timedelta(days=1)) == ""
+    assert stale(view(Status.PAUSED), NOON, NOON + timedelta(days=1)) == ""
 
 
 def test_the_store_and_a_lost_coordinator_are_said_and_a_live_one_is_not():

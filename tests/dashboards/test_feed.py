@@ -58,6 +58,25 @@ def test_pages_are_told_now_and_then_also_when_all_runs_are_over(sight, monkeypa
     assert told[0] == told[-1]
 
 
+def test_what_happens_between_two_times_is_told_together(sight, monkeypatch):
+    monkeypatch.setattr(feed, "STALE_S", 0.0)
+    monkeypatch.setattr(feed, "TELL_S", 3600.0)
+    until(lambda: sight.now.standing.kind == "store", "the store is read")
+    told, before = [], sight.now
+    sight.on_change(lambda: told.append(1))
+    until(lambda: sight.now is not before, "it is looked again")
+    assert (told, sight._untold) == ([], True)
+
+
+def test_nothing_is_asked_while_nobody_looks_and_whoever_comes_sees_nothing_old(sight, monkeypatch):
+    until(lambda: sight.now.standing.kind == "store", "the store is read")
+    monkeypatch.setattr(feed, "REST_S", 0.0)
+    until(lambda: sight.now.standing.kind == "loading", "it rests")
+    assert sight._source is None
+    sight.on_change(lambda: None)
+    until(lambda: sight.now.standing.kind == "store", "the store is read again")
+
+
 def test_frames_grow_by_what_was_closed_since(target, lab):
     source, run = target.stored("operator"), lab.run("finished")
     line = queries.line(source, run.id)

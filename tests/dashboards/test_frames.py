@@ -13,12 +13,12 @@ def frames(last):
 def test_what_is_made_of_frames_is_made_once_for_all_who_show_it():
     made, shared = [], frames(3)
     for _ in range(2):
-        assert shared.once("events", lambda: made.append("events") or "a table") == "a table"
-    assert shared.once(("series", "loss"), lambda: "a line") == "a line"
+        assert shared.made.once("events", lambda: made.append("events") or "a table") == "a table"
+    assert shared.made.once(("series", "loss"), lambda: "a line") == "a line"
     assert made == ["events"]
 
 
 def test_frames_that_grew_make_it_again():
     before = frames(3)
-    before.once("events", lambda: "three rounds")
-    assert before.grown(frames(4)).once("events", lambda: "four rounds") == "four rounds"
+    before.made.once("events", lambda: "three rounds")
+    assert before.grown(frames(4)).made.once("events", lambda: "four rounds") == "four rounds"

@@ -11,10 +11,11 @@ import pytest
 from flnb.core.errors import UnreachableError
 from flnb.dashboards import plots, queries
 from flnb.dashboards.access import Person
-from flnb.dashboards.feed import Sight, Snapshot, Standing
+from flnb.dashboards.feed import Sight
 from flnb.dashboards.orders import Orders
 from flnb.dashboards.pages import of_run
 from flnb.dashboards.pages.checkpoints import Checkpoints
+from flnb.dashboards.standing import Snapshot, Standing
 
 pytestmark = pytest.mark.filterwarnings(  # of panel-material-ui, about its own class
     "ignore:Both 'variant' and 'button_style':PendingDeprecationWarning"
@@ -98,5 +99,5 @@ def test_bars_of_another_run_with_the_same_rounds_are_drawn(target, lab):
     one = queries.rounds(source, queries.line(source, run.id))
     bars = plots.Outcomes()
     for accepted in (4, 3):
-        bars.show(one.assign(accepted=accepted))
+        bars.show(plots.Bars.of(accepted, one.assign(accepted=accepted)))
         assert list(bars._source.data["accepted"]) == [accepted] * len(one)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import pandas as pd
-
 from flnb.core import glance
 from flnb.core.view import RunView, Status
 from flnb.dashboards import words
 from flnb.dashboards.components import states
-from flnb.dashboards.feed import STALE_S, Standing
+from flnb.dashboards.standing import STALE_S, Standing
 
 
-def stale(view: RunView | None, rounds: pd.DataFrame, now: datetime) -> str:
+def stale(view: RunView | None, closed_at: datetime | None, now: datetime) -> str:
     """That a run which goes on closes no rounds, once it takes three times as long as usual."""
-    if view is None or view.status is not Status.RUNNING or not len(rounds):
+    if view is None or view.status is not Status.RUNNING or closed_at is None:
         return ""
-    passed_s = (now - rounds["closed_at"].iloc[-1]).total_seconds()
+    passed_s = (now - closed_at).total_seconds()
     if passed_s <= max(STALE_S, 3 * view.seconds_a_round):
         return ""
     usual = glance.seconds(view.seconds_a_round)

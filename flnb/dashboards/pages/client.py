@@ -135,7 +135,9 @@ class Client(OfRun):
         mine = known.story[["round", "norm"]].dropna().rename(columns={"norm": "value"})
         view = self.view
         kind = (self.run, known.name, view.generation if view else 0)
-        self._norms.show(kind, mine, known.cohort)
+        self._norms.show(
+            kind, plots.columns(mine, plots.LINE), plots.columns(known.cohort, plots.BAND)
+        )
 
     def _fill_rows(self) -> None:
         known = self._known

@@ -22,6 +22,7 @@ from flnb.dashboards.theme import OKABE_ITO
 T = TypeVar("T")
 
 _EVENTS = 40
+_BARS_TITLE = f"What became of the clients that were invited, last {plots.BARS} rounds"
 _PROMISE = "The rounds of a run will be shown here. Start one:"
 
 
@@ -64,15 +65,7 @@ class Rounds(Page):
         parts = (
             (self._chart, wide),
             (self.pane("Events, newest first", self._events, self._fill_events), narrow),
-            (
-                self.pane(
-                    "What became of the clients that were invited, last 30 rounds",
-                    bars,
-                    lambda: self._bars.show(self._closed("rounds")),
-                    height=300,
-                ),
-                wide,
-            ),
+            (self.pane(_BARS_TITLE, bars, self._fill_bars, height=300), wide),
             (self.pane("The open round", self._open, self._fill_open), narrow),
         )
         grid = pmui.Grid(
@@ -108,11 +101,20 @@ class Rounds(Page):
     def _once(self, what: object, make: Callable[[], T]) -> T:
         """What is made of the closed rounds, by the first session that shows it."""
         frames = self.frames
-        return make() if frames is None else frames.once((type(self), what), make)
+        return make() if frames is None else frames.made.once((type(self), what), make)
+
+    def _once_now(self, what: object, make: Callable[[], T]) -> T:
+        """What is made of the picture and the closed rounds, by the first session that shows it."""
+        frames = self.frames
+        closed = frames and (frames.generation, frames.round)
+        return self.now.made.once((type(self), self.run_id, closed, what), make)
 
     # --- key figures ----------------------------------------------------------------------------
 
     def _fill_figures(self) -> None:
+        self._figures.object = self._once_now("figures", self._figures_now)
+
+    def _figures_now(self) -> str:
         view = self.view
         assert view is not None, "filled only where there is a run"
         markup = kpi.kpis(
@@ -129,7 +131,7 @@ class Rounds(Page):
             ]
         )
         said = _why(view.error, view.noted) + _ended(view, self._closed("rounds"))
-        self._figures.object = markup + said
+        return markup + said
 
     def _metric_figures(self) -> list[kpi.Figure]:
         view = self.view
@@ -149,25 +151,35 @@ class Rounds(Page):
         drawn = frames, self.metric
         if frames is not None and drawn == self._drawn:
             return
-        metrics, band = self._closed("metrics"), self._closed("band")
-        names = self._once("names", lambda: queries.names(metrics))
+        names = self._once("names", lambda: queries.names(self._closed("metrics")))
         if names and list(self._choice.options) != names:
             self._choice.options = names
         name = self.metric if self.metric in names else next(iter(names), "")
         if name and self._choice.value != name:
             self._choice.value = name
-        shown = band if name == "train_loss" else queries.no_band()
-        line = self._once(("series", name), lambda: queries.series(metrics, name))
+        line, band = self._once(("series", name), lambda: self._series(name))
         self._curve.name_y(glance.words(name) or "value")
-        self._curve.show((self.run, view.generation, name), line, shown)
-        self._legend.object = _curve_legend(name, bool(len(shown)))
-        self.retitle(self._chart, _sentence(name, bool(len(shown))))
+        self._curve.show((self.run, view.generation, name), line, band)
+        self._legend.object = _curve_legend(name, bool(band["round"]))
+        self.retitle(self._chart, _sentence(name, bool(band["round"])))
         self._drawn = frames, self.metric
+
+    def _series(self, name: str) -> tuple[plots.Columns, plots.Columns]:
+        line = plots.columns(queries.series(self._closed("metrics"), name), plots.LINE)
+        if name != "train_loss":
+            return line, plots.NO_BAND
+        return line, plots.columns(self._closed("band"), plots.BAND)
 
     def _chosen(self, event: Any) -> None:
         if event.new and event.new != self.metric and (self.metric or event.old):
             self.metric = event.new
             self._fill_curve()
+
+    def _fill_bars(self) -> None:
+        frames = self.frames
+        line = frames and (frames.run, frames.branch, frames.generation)
+        bars = self._once("bars", lambda: plots.Bars.of(line, self._closed("rounds")))
+        self._bars.show(bars)
 
     # --- words ----------------------------------------------------------------------------------
 
@@ -175,14 +187,16 @@ class Rounds(Page):
         self._events.object = self._once("events", lambda: _happened(self._closed("events")))
 
     def _fill_open(self) -> None:
+        self._open.object = self._once_now("open", self._open_now)
+
+    def _open_now(self) -> str:
         view = self.view
         assert view is not None, "filled only where there is a run"
         if view.status.over:
-            self._open.object = states.empty(f"No round is open: the run is {glance.state(view)}.")
-            return
+            return states.empty(f"No round is open: the run is {glance.state(view)}.")
         parts = glance.clients(view) or "between two rounds"
         told = f"<p><b>Round {view.round + 1}</b> {escape(parts)}</p>{_bar(view)}"
-        self._open.object = told + self._late()
+        return told + self._once("late", self._late)
 
     def _late(self) -> str:
         """Who could not be used in the last closed round; for those who may see single clients."""
