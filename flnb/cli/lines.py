@@ -17,7 +17,7 @@ class Lines:
     def __init__(self) -> None:
         self._written, self._generation = 0, 1
         self._rows: dict[int, object] = {}
-        """What was measured in the rounds that were written last."""
+        """What was measured in each round that was written: a head may be moved far back."""
         self._noted = self._ended = ""
 
     def show(self, view: RunView, *, final: bool = False) -> None:
@@ -31,7 +31,7 @@ class Lines:
         for row in new[len(inherited) :]:
             self._write(_line(row, view))
         self._written = max([self._written, *(row.round for row in new)])
-        self._rows = {row.round: _measured(row) for row in view.rows}
+        self._rows |= {row.round: _measured(row) for row in view.rows}
         if view.noted not in {"", self._noted}:
             self._noted = view.noted
             self._write(f"guard: {view.noted}")
@@ -46,6 +46,7 @@ class Lines:
         last = max(same, default=view.rows[-1].round - 1 if view.rows else 0)
         if last < self._written:
             self._written = last
+            self._rows = {number: row for number, row in self._rows.items() if number <= last}
             self._write(f"goes on after round {last}, as generation {view.generation}")
 
     def _write(self, line: str) -> None:

@@ -93,6 +93,18 @@ def test_a_round_that_is_done_again_is_written_again_after_what_a_guard_found(ca
     assert [line[:15] for line in said[4:]] == ["round   5/100  "]
 
 
+def test_a_head_that_goes_back_behind_all_that_is_shown_repeats_no_line(capsys):
+    rows = [replace(VIEW.rows[0], round=number, seconds=number / 8) for number in range(20, 0, -1)]
+    lines = Lines()
+    for at in (12, 4, 0):
+        lines.show(replace(VIEW, rows=tuple(rows[at : at + 8])))
+    lines.show(replace(VIEW, rows=tuple(rows[10:18]), generation=2))
+    lines.show(replace(VIEW, rows=tuple(rows[:8]), generation=3))
+    said = capsys.readouterr().err.splitlines()
+    assert said[20] == "goes on after round 10, as generation 2"
+    assert [line.split()[1] for line in said[21:]] == [f"{number}/100" for number in range(13, 21)]
+
+
 def test_unused_clients_are_on_the_line_of_their_round(capsys):
     row = replace(VIEW.rows[0], refused=2)
     Lines().show(replace(VIEW, rows=(row,)))
