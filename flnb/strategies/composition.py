@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from flnb.aggregation import PlainMean, WeightedMean
+from flnb.core.errors import PlanError
 from flnb.core.messages import ClientHalf
 from flnb.core.plan import Local, StrategyConfig
 from flnb.core.ports import Rule, ServerOptimiser
@@ -18,7 +19,11 @@ Weighting = Literal["examples", "equal"]
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """A federated algorithm, put together and ready to run."""
+    """A federated algorithm, put together and ready to run.
+
+    Raises:
+        PlanError: The rule weighs updates in a way that there is not.
+    """
 
     half: ClientHalf
     """What each client runs."""
@@ -28,6 +33,14 @@ class Strategy:
     """What the server does with it."""
     stages: tuple[str, ...] = ("train",)
     """Names of the steps that an assignment passes, in order."""
+
+    def __post_init__(self) -> None:
+        # Whoever adds up takes every other word for `equal`, and nobody would notice.
+        if self.rule.weighting not in get_args(Weighting):
+            raise PlanError(
+                f"the rule {type(self.rule).__name__} weighs by {self.rule.weighting!r}, "
+                f"expected {' or '.join(get_args(Weighting))}"
+            )
 
 
 class Averaging(StrategyConfig):

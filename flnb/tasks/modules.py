@@ -74,8 +74,8 @@ def layout_of(module: nn.Module) -> Layout:
     """Lay the tensors of a module out.
 
     Raises:
-        TaskError: Nothing to train, a lazy layer without a size, a tensor that is not on the CPU,
-            or a dtype that is not carried (float64, complex).
+        TaskError: Nothing to train, a lazy layer without a size, a tensor that is not on the CPU or
+            is sparse, or a dtype that is not carried (float64, complex).
     """
     tensors = list(named_tensors(module))
     if not any(tensor.requires_grad for _, tensor, _ in tensors):
@@ -94,6 +94,12 @@ def layout_of(module: nn.Module) -> Layout:
             raise TaskError(
                 f"tensor {name!r} is on {tensor.device}, models are built on the CPU",
                 hint="leave out .to(device) in model()",
+            )
+        if tensor.layout is not torch.strided:
+            raise TaskError(
+                f"tensor {name!r} is {str(tensor.layout).removeprefix('torch.')}, "
+                "which flnb does not carry",
+                hint="make it dense, or keep it as a plain attribute if it never changes",
             )
     return Layout.of(
         (name, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), kind)
@@ -199,7 +205,7 @@ def _metric_trial(
 
 def _repeats_itself(tensor: Tensor) -> bool:
     """Whether several values of a tensor lie at one place, as `expand` makes them."""
-    return any(
+    return tensor.layout is torch.strided and any(
         step == 0 and size > 1 for step, size in zip(tensor.stride(), tensor.shape, strict=True)
     )
 

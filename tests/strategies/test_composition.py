@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from flnb.aggregation import WeightedMean
 from flnb.core import Local, Plan, strategy_registry
 from flnb.core.errors import PlanError
 from flnb.strategies import FedAvg, FedAvgM, FedProx, FedSGD
@@ -34,6 +36,16 @@ def test_a_name_in_a_plan_is_enough():
 
 def test_weighting_chooses_the_rule():
     assert FedAvg(weighting="equal").compose().rule.weighting == "equal"
+
+
+def test_a_rule_that_weighs_in_a_way_that_there_is_not_is_refused():
+    class BySamples(WeightedMean):
+        weighting = "samples"
+
+    with pytest.raises(
+        PlanError, match="BySamples weighs by 'samples', expected examples or equal"
+    ):
+        replace(FedAvg().compose(), rule=BySamples())
 
 
 def test_fedavg_with_server_lr_1_is_the_mean_of_the_clients_models():

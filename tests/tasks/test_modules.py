@@ -13,6 +13,13 @@ class Tied(nn.Module):
         self.write.weight = self.read.weight
 
 
+class Neighbours(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.register_buffer("edges", torch.eye(4).to_sparse())
+
+
 def test_parameters_come_before_buffers_and_integers_are_kept_apart(make_task):
     layout = make_task(lambda: nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))).layout
     kinds = [(slot.name, slot.kind, slot.floating) for slot in layout.slots]
@@ -44,6 +51,7 @@ def test_batch_norm_works_and_is_explained(make_task):
         (lambda: nn.Linear(4, 3).double(), "float64"),
         (lambda: nn.Linear(4, 3, dtype=torch.complex64), "complex64"),
         (lambda: nn.Linear(4, 3, device="meta"), "on meta"),
+        (lambda: Neighbours(), "'edges' is sparse_coo"),
     ],
 )
 def test_a_model_that_cannot_be_trained_is_refused_with_the_reason(make_task, model, says):
