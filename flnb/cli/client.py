@@ -128,10 +128,12 @@ def invite(
 def list_clients(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
     """List the clients that have joined, and those that are invited."""
     from flnb.cli import labs
-    from flnb.coordinator import Lab, clients_of
+    from flnb.coordinator import ClientList, Lab, clients_of
 
     with labs.steered(lab, None) as there:
-        rows = clients_of(there) if isinstance(there, Lab) else list(there.clients)
+        rows = ClientList(clients_of(there), {}) if isinstance(there, Lab) else there.clients
+    for line in rows.not_listed:
+        output.say(line)
     if as_json:
         output.data([_facts(row) for row in rows])
     elif not rows:

@@ -59,10 +59,16 @@ class ClientRow:
 
 
 class ClientList(Sequence[ClientRow]):
-    """The remote clients of a lab; a snapshot."""
+    """The remote clients of a lab; a snapshot.
 
-    def __init__(self, rows: Sequence[ClientRow]) -> None:
-        self._rows = tuple(rows)
+    Args:
+        rows: One a client.
+        simulated: How many are simulated, by task. There may be a hundred thousand, whose names are
+            numbers: they are counted, and not listed.
+    """
+
+    def __init__(self, rows: Sequence[ClientRow], simulated: Mapping[str, int]) -> None:
+        self._rows, self.simulated = tuple(rows), simulated
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -72,6 +78,12 @@ class ClientList(Sequence[ClientRow]):
 
     def __iter__(self) -> Iterator[ClientRow]:
         return iter(self._rows)
+
+    @property
+    def not_listed(self) -> list[str]:
+        """A line for the simulated clients of each task."""
+        found = self.simulated.items()
+        return [f"not listed: {n:,} simulated clients of {task}" for task, n in found]
 
     def df(self) -> pd.DataFrame:
         """One row a client."""
@@ -83,7 +95,8 @@ class ClientList(Sequence[ClientRow]):
 
     def __repr__(self) -> str:
         """One line a client."""
-        return "\n".join(map(_line, self._rows)) or "no remote client has joined or is invited"
+        lines = [_line(row) for row in self._rows] or ["no remote client has joined or is invited"]
+        return "\n".join([*lines, *self.not_listed])
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
         heads = ("client", "state", "examples", "task", "last seen", "invite until", "new key")
@@ -99,6 +112,7 @@ class ClientList(Sequence[ClientRow]):
             )
             for row in self._rows
         ]
+        rows += [(line, "", "", "", "", "", "") for line in self.not_listed]
         return cards.bundle(repr(self), cards.framed(cards.table(heads, rows, left=2)))
 
 

@@ -204,6 +204,7 @@ class Coordinator(Launching, Granting):
             going=going(drive.picture.view for drive in self._drives.values()),
             note=self._note,
             http=self.http or "",
+            simulated=self._simulated(),
         )
 
     def panel(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,10 @@ class Hosting(Inviting, Quarantining):
         """The task with which a run was started, if clients here learn it."""
         found = (one.task for one in tuple(self._populations))
         return next((t for t in found if asdict(t.fingerprint()) == record.fingerprint), None)
+
+    def _simulated(self) -> Mapping[str, int]:
+        populations = tuple(self._populations)
+        return {one.task.name: one.n_simulated for one in populations if one.n_simulated}
 
     def _simulates(self, client: ClientId) -> bool:
         populations = tuple(self._populations)

@@ -42,6 +42,10 @@ class Inviting:
         """Whether every population has a simulated client of this name, so that no other is drawn."""
         raise NotImplementedError
 
+    def _simulated(self) -> Mapping[str, int]:
+        """How many clients are simulated, by the name of their task."""
+        raise NotImplementedError
+
     def _listening(self) -> None:
         """Called once clients can join: simulated populations take them in."""
 
@@ -187,7 +191,7 @@ class Inviting:
     @property
     def clients(self) -> ClientList:
         """The remote clients of this lab, what they are doing, and who is invited."""
-        return ClientList(clients_of(self.lab, self.present()))
+        return ClientList(clients_of(self.lab, self.present()), self._simulated())
 
     def present(self) -> Mapping[ClientId, str]:
         """What remote clients do that are here, as their own loop sees it."""

@@ -97,6 +97,11 @@ class Population:
         finally:
             turn.release()
 
+    @property
+    def n_simulated(self) -> int:
+        """How many simulated clients it has."""
+        return len(self._simulated)
+
     def simulates(self, client: ClientId) -> bool:
         """Whether a simulated client has this name."""
         return client in self._simulated

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flnb.core import cards, glance
 from flnb.core.view import RunView
@@ -27,6 +27,8 @@ class Standing:
     note: str = ""
     http: str = ""
     """Where people's programs find its REST."""
+    simulated: Mapping[str, int] = field(default_factory=dict)
+    """How many clients are simulated, by the name of their task; lists of clients leave them out."""
 
     @property
     def line(self) -> str:

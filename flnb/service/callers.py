@@ -35,7 +35,8 @@ async def checked(found: Credentials) -> str:
     if found is None or not found.credentials or not found.credentials.isascii():
         raise UnknownTokenError(
             "no token came with the request",
-            hint="send Authorization: Bearer PASS; an admin of the lab gives one: flnb token NAME",
+            hint='send it: curl -H "Authorization: Bearer PASS" …; where the lab lies, '
+            "flnb token NAME --role viewer --lab LAB prints one, elsewhere an admin of the lab gives it",
         )
     return token_of(found.credentials)
 

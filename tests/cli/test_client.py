@@ -8,7 +8,7 @@ import pytest
 
 import flnb as package
 from flnb.client import Client, ClientEvent
-from flnb.coordinator import ClientRow, clients_of
+from flnb.coordinator import ClientList, ClientRow, clients_of
 from flnb.coordinator.listening import Place
 from flnb.core.errors import AccessRefusedError, NameTakenError
 
@@ -31,9 +31,11 @@ def test_an_invite_that_was_not_used_is_listed_and_taken_back(flnb, tmp_path):
 
 def test_what_clients_do_is_asked_of_the_process_that_holds_the_lab(flnb, lab, monkeypatch):
     row = ClientRow("hospital-a", "training", 12, None, "digits", None)
-    there = SimpleNamespace(clients=[row])
+    there = SimpleNamespace(clients=ClientList([row], {"digits": 1200}))
     monkeypatch.setattr("flnb.cli.labs.steered", lambda path, at: nullcontext(there))
-    (told,) = json.loads(flnb("client", "list", "--json").out)
+    shown = flnb("client", "list", "--json")
+    (told,) = json.loads(shown.out)
+    assert "not listed: 1,200 simulated clients of digits" in shown.err
     assert (told["client"], told["state"]) == ("hospital-a", "training")
 
 

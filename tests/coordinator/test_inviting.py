@@ -83,4 +83,5 @@ def test_nobody_is_invited_under_the_name_of_a_simulated_client(coordinator):
     with pytest.raises(NameTakenError, match="'c001' is the name of a simulated client"):
         coordinator.invite("c001")
     assert (list(coordinator.clients), coordinator.address) == ([], None)
+    assert repr(coordinator.clients).endswith("not listed: 3 simulated clients of digits-softmax")
     coordinator.invite("hospital-a")

@@ -138,6 +138,7 @@ def test_a_client_rests_and_is_released(asks, coord):
     assert (told["quarantine_reason"], "c002" in coord.quarantines) == (REASON["reason"], True)
     listed = operator.get("/api/clients", params={"state": "quarantined"}).json()["items"]
     assert [one["client"] for one in listed] == ["c002"]
+    assert operator.get("/api/clients").json()["simulated"] == {"digits-softmax": 6}
     assert operator.post("/api/clients/c002/release", json=REASON).status_code == 200
     assert operator.post("/api/clients/c002/release", json=REASON).status_code == 409
     assert coord.quarantines == {}

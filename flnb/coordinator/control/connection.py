@@ -183,7 +183,8 @@ class Connection:
     def clients(self) -> ClientList:
         """The remote clients of the lab, and what they are doing."""
         told = json.loads(self._wire.ask("Clients", pb.ClientsRequest(), pb.ClientsReply).clients)
-        return ClientList([ClientRow(**known(ClientRow, _with_times(row))) for row in told])
+        rows = [ClientRow(**known(ClientRow, _with_times(row))) for row in told]
+        return ClientList(rows, self.standing.simulated)
 
     def invite(self, client: str, *, expires: str = "2h") -> Invitation:
         """Let a remote client join; see `Coordinator.invite`.

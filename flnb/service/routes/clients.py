@@ -13,7 +13,7 @@ from flnb.service.gateway import Gateway
 from flnb.service.naming import run_of
 from flnb.service.paging import Page, Part, part
 from flnb.service.reading import told
-from flnb.service.shapes.lab import Client, ClientRound, Invite, Invited, Rest
+from flnb.service.shapes.lab import Client, ClientRound, Clients, Invite, Invited, Rest
 from flnb.service.shapes.text import Name
 from flnb.transport.v1 import control_pb2 as pb
 
@@ -39,8 +39,11 @@ async def clients(
     page: Annotated[Part, Depends(part)],
     state: Annotated[Name | None, Query(description="Such as idle; or quarantined.")] = None,
     contains: Annotated[Name | None, Query(description="What the name contains.")] = None,
-) -> Page[Client]:
-    """The remote clients of the lab and whoever is invited, by name; for operators."""
+) -> Clients:
+    """The remote clients of the lab and whoever is invited, by name; for operators.
+
+    Simulated ones are counted, and not listed; each has a history under its name.
+    """
     if state is not None and state not in STATES:
         raise PlanError(f"no client can be {state!r}", hint=did_you_mean(state, STATES))
     rows = [
@@ -49,7 +52,8 @@ async def clients(
         if (contains or "") in row["client"]
         and (state in {None, row["state"]} or (state == "quarantined" and row["quarantined_at"]))
     ]
-    return Page[Client](**page.of(rows))
+    simulated = json.loads((await way.status(token)).state)["simulated"]
+    return Clients(**page.of(rows), simulated=simulated)
 
 
 @router.get("/clients/{client}")

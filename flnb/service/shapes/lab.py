@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from flnb.service.paging import Page
 from flnb.service.shapes.runs import Asked, Run
 from flnb.service.shapes.text import Name, Reason, Words
 
@@ -47,6 +48,15 @@ class Client(BaseModel):
     invite_ends_at: datetime | None
     quarantined_at: datetime | None = Field(description="Since when it is not drawn.")
     quarantine_reason: str = Field(examples=[""])
+
+
+class Clients(Page[Client]):
+    """Remote clients, by name."""
+
+    simulated: dict[str, int] = Field(
+        description="How many more are simulated, by task; they are not listed.",
+        examples=[{"digits-softmax": 50}],
+    )
 
 
 class ClientRound(BaseModel):
