@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
 from flnb.coordinator.history.walk import KnownRound, Walk
-from flnb.core.ids import RunId
-from flnb.core.view import RunView
-from flnb.store import RoundKey
 
 _MOST = 200
 _COLUMNS = ["round", "branch", "generation", "on_line", "commit", "names", "which"]
@@ -23,38 +22,32 @@ class Undo:
 
     to: str
     """Name of what it left behind; rolling back to it is the undo."""
-    round: int
-    """Where the head was moved to."""
+    head: tuple[int, int]
+    """Generation and round that the head was moved to; nothing is undone once it has gone on."""
     actor: str
     reason: str
     at: datetime
 
 
-def undo_of(walk: Walk, log: pd.DataFrame, view: RunView) -> Undo | None:
-    """What can be undone of the last roll back of a branch.
+def undo_of(given: Sequence[Mapping[str, Any]], log: pd.DataFrame) -> Undo | None:
+    """What could be undone of the last roll back of a branch; None without one that left something.
 
     Args:
-        walk: The history of the run.
-        log: `at actor reason details` of that roll back in the operations log, or no row.
-        view: The branch as it stands.
-
-    Returns:
-        None without one, where it left nothing, and once the branch has gone on.
+        given: All that names meant, see `queries.aliases`.
+        log: `at actor branch reason details` of that roll back in the operations log, or no row.
     """
     if not len(log):
         return None
     one = log.iloc[0]
     details = json.loads(one["details"])
-    run, generation, round_ = details["left"]
+    generation = details["left"][1]
+    branch = "" if one["branch"] == "main" else f"{one['branch']}-"
+    kept = f"before-rollback-{branch}{generation}"
+    if kept not in {known["name"] for known in given}:
+        return None
     after = details["base"][-1] if details["base"] else 0
-    if (view.generation, view.round) != (generation + 1, after):
-        return None
-    left = RoundKey(RunId(run), generation, round_)
-    names = next((known.names for known in walk.rounds if known.key == left), "")
-    kept = [name for name in names.split(", ") if name.startswith("before-rollback-")]
-    if not kept:
-        return None
-    return Undo(kept[0], after, one["actor"], one["reason"], one["at"].to_pydatetime())
+    head, at = (generation + 1, after), one["at"].to_pydatetime()
+    return Undo(kept, head, one["actor"], one["reason"], at)
 
 
 def commits(walk: Walk, measured: pd.DataFrame) -> pd.DataFrame:

@@ -81,10 +81,10 @@ def operations(source: Source, most: int = 200) -> pd.DataFrame:
 
 
 def last_roll_back(source: Source, name: str, branch: str) -> pd.DataFrame:
-    """The newest roll back of a branch in the operations log: `at actor reason details`, or no row."""
+    """The newest roll back of a branch in the log: `at actor branch reason details`, or no row."""
     run = quoted(name.partition("/")[0])
     query = (
-        "SELECT \"at\", actor, reason, details FROM operations WHERE verb = 'rollback' "  # noqa: S608  # quoted
+        "SELECT \"at\", actor, branch, reason, details FROM operations WHERE verb = 'rollback' "  # noqa: S608  # quoted
         f"AND run = {run} AND branch = {quoted(branch)} ORDER BY position DESC LIMIT 1"
     )
     return _asked(source, query)

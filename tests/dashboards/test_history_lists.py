@@ -1,7 +1,5 @@
 """Commits as a list and as choices; runs over seeds; texts in an address."""
 
-from dataclasses import replace
-
 import pandas as pd
 import param
 import pytest
@@ -23,7 +21,8 @@ def seeded(tmp_path_factory):
     """A lab with one plan under three seeds, and one that differs."""
     lab = flnb.open(tmp_path_factory.mktemp("seeded") / "lab")
     task = flnb.tasks.digits(split=flnb.IID(clients=4, seed=1))
-    plan = flnb.Plan(strategy=flnb.FedAvg(local=flnb.Local(lr=0.1)), rounds=2, invite=2)
+    local = flnb.Local(lr=0.1)
+    plan = flnb.Plan(strategy=flnb.FedAvg(local=local), rounds=2, invite=2, commit_every=1)
     with flnb.Coordinator(lab) as coordinator:
         coordinator.simulate(task, workers=0)
         for seed in range(3):
@@ -48,20 +47,25 @@ def test_every_choice_is_a_checkpoint(lab):
         assert walk.checkpoint(which_of(choice)).snapshot
 
 
-def test_the_last_roll_back_can_be_undone_until_the_branch_goes_on(seeded):
+def test_the_last_roll_back_of_a_branch_can_be_undone(seeded):
     source, run = LabTarget(seeded).stored("operator"), seeded.run("longer")
 
-    def offered(view):
-        return undo_of(run.history, queries.last_roll_back(source, "longer", "main"), view)
+    def offered(of):
+        log = queries.last_roll_back(source, of.name, of.view.branch)
+        return undo_of(queries.aliases(of, clients=True), log)
 
-    assert offered(run.view) is None
+    assert offered(run) is None
     run.rollback(1).apply("it diverged")
-    found = offered(run.view)
-    assert (found.to, found.round, found.reason) == ("before-rollback-1", 1, "it diverged")
-    assert offered(replace(run.view, round=2)) is None
+    found = offered(run)
+    assert (found.to, found.head, found.reason) == ("before-rollback-1", (2, 1), "it diverged")
     run.rollback(found.to).apply("after all")
     assert run.history.checkpoint("@head").round == 3
-    assert offered(run.view) is None  # the second one left no round behind
+    branch = run.branch("other", at=2)
+    assert offered(branch) is None
+    branch.rollback(1).apply("too far")
+    assert offered(branch).to == "before-rollback-other-1"
+    branch.rollback(offered(branch).to).apply("after all")
+    assert branch.history.checkpoint("@head").round == 2
 
 
 def test_what_the_address_names_is_a_choice_even_if_it_is_not_there(lab):

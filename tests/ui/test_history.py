@@ -52,11 +52,13 @@ def test_a_roll_back_goes_from_preview_to_undo(visit, held, branch):
     assert branch.history.checkpoint("@head").round == 6
     log = held.lab.sql("SELECT actor, reason FROM operations WHERE verb = 'rollback'").df()
     assert "it diverged" in set(log["reason"])
+    page.reload()
+    page.get_by_text("rests until it is resumed").wait_for()  # the log knows it
     page.get_by_role("button", name="Undo…").click()
     undo = page.get_by_role("button", name=re.compile("^Roll back .* to round 10$"))
     dialog.get_by_label("Reason, kept in the log").fill("after all")
     undo.click()
-    page.get_by_text("is at round 10").wait_for()
+    page.get_by_text("was rolled back to round 10").wait_for()
     assert branch.history.checkpoint("@head").round == 10
     assert page.complaints == []
 

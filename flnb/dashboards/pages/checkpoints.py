@@ -134,15 +134,14 @@ class Checkpoints(OfRun):
         except FLBaseError as error:
             chosen = error
         may, view = self.person.may("operator"), self.view
-        undo = None
+        given, undo = queries.aliases(held, clients=may), None
         if may and view is not None:
-            undo = undo_of(walk, queries.last_roll_back(self.source, view.name, view.branch), view)
-        return _Known(walk, queries.aliases(held, clients=may), undo, chosen)
+            undo = undo_of(given, queries.last_roll_back(self.source, view.name, view.branch))
+        return _Known(walk, given, undo, chosen)
 
     def told(self, found: _Known) -> None:
         """See `OfRun`."""
         self._known = found
-        self._rolling.offer(found.undo)
 
     def _choose(self, state: str, event: Any) -> None:
         chosen = "" if event.new == _NOTHING else event.new
@@ -210,6 +209,7 @@ class Checkpoints(OfRun):
         if self.against and not self._difference.object:
             self._compare()
         self._weigh()
+        self._rolling.offer(known.undo)
 
     def _weigh(self) -> None:
         assert self._known is not None, "filled only when it is known"

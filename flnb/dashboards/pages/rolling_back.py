@@ -66,13 +66,15 @@ class RollingBack:
         """What was rolled back last, and the way to undo it."""
 
     def offer(self, undo: Undo | None) -> None:
-        """Offer to undo what the log says was done last; None where there is nothing of the kind."""
-        self.view.visible = undo is not None
-        if undo is None:
+        """Offer to undo what the log says was done last, until the branch goes on from there."""
+        view = self._page.view
+        if undo is None or view is None or (view.generation, view.round) != undo.head:
+            self.view.visible = False
             return
+        self.view.visible = True
         self._undo_to, branch = undo.to, self._page.run
         self._after.object = (
-            f'<div class="note" role="status">{escape(branch)} was rolled back to round {undo.round} by '
+            f'<div class="note" role="status">{escape(branch)} was rolled back to round {undo.head[1]} by '
             f"{escape(undo.actor)}, {words.moment(undo.at, SYSTEM_CLOCK.now())}: {escape(undo.reason)}. "
             f"What it left is kept as {escape(undo.to)}; it rests until it is resumed.</div>"
         )
