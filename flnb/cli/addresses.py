@@ -1,6 +1,6 @@
 """Naming a lab in a terminal: a folder, or an address with a database for its state.
 
-Every command that has `--lab` gets `--state` here, in one place; few need to know of it.
+Every command that takes a lab gets `--state` here, in one place; few need to know of it.
 """
 
 from __future__ import annotations
@@ -95,5 +95,5 @@ def _add(command: Any, option: Any) -> None:
     for below in getattr(command, "commands", {}).values():
         _add(below, option)
     names = [one.name for one in command.params]
-    if "lab" in names:
-        command.params.insert(names.index("lab") + 1, option)
+    for name in {"lab", "target"}.intersection(names):  # a target may be a lab
+        command.params.insert(names.index(name) + 1, option)

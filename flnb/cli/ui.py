@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from flnb.cli import output
+from flnb.cli import addresses, output
 from flnb.cli.output import AsJson
 
 
@@ -39,6 +39,8 @@ def ui(
     """
     named, secret = _handed_over(target)
     environment = {**os.environ, "BOKEH_RESOURCES": "server"} | secret
+    if (state := addresses.state()) is not None:  # which may hold a password
+        environment["FLNB_STATE"] = state
     command = [sys.executable, "-m", "flnb.dashboards", named, "--host", host]
     command += ["--port", str(port), "--origin", origin, "--until-eof"]
     # The pages end with their standard input, whatever becomes of this process.

@@ -1,7 +1,9 @@
 """What is said about addresses that lead nowhere, or somewhere else; and how a terminal names a lab."""
 
+import subprocess
 import sys
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -164,6 +166,16 @@ def test_every_command_finds_a_lab_in_s3(address, state_url, monkeypatch, capsys
         said = capsys.readouterr()
         assert says in said.out + said.err
         monkeypatch.setenv("DATABASE_URL", state_url)
+
+
+def test_the_pages_find_a_lab_and_its_state(state_url, tmp_path):
+    flnb.open(tmp_path / "lab", state_url)
+    program = Path(sys.executable).with_name("flnb")
+    command = [program, "ui", tmp_path / "lab", "--state", state_url, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pages:
+        assert "sign-in?ticket=" in pages.stdout.readline()
+        pages.terminate()
+        pages.communicate()
 
 
 @pytest.mark.parametrize("place", ["folder", "s3"])
