@@ -90,7 +90,7 @@ def looks(path: Path, commits: int, times: int) -> Iterator[Row]:
     for what, listing in listings.items():
         yield Row.of(f"{name}: {what}", [seconds(listing) for _ in range(times)], "s", bar="<= 0.3")
     preview = [seconds(lambda: run.rollback(commits // 2)) for _ in range(times)]
-    yield Row.of(f"{name}: preview of a roll back", preview, "s")
+    yield Row.of(f"{name}: preview of a roll back", preview, "s", bar="<= 0.1")
 
 
 def loads(history: Path, snapshots: Sequence[str], times: int) -> Iterator[Row]:
