@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from flnb.core.errors import RoundStateError
+from flnb.processes import share_heaps
 
 T = TypeVar("T")
 
@@ -21,6 +22,7 @@ class LoopThread:
     """Owns a daemon thread that runs one event loop until `stop`."""
 
     def __init__(self, name: str) -> None:
+        share_heaps()  # before the threads that work for the loop
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)

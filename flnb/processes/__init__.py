@@ -10,6 +10,7 @@ worker. This is the only room that pickles, and only over private pipes to its o
 from flnb.processes.block import SharedBlock, padded
 from flnb.processes.channel import Channel
 from flnb.processes.forkserver import ForkServer, Worker
+from flnb.processes.heaps import share_heaps
 from flnb.processes.parcel import Parcel
 
-__all__ = ["Channel", "ForkServer", "Parcel", "SharedBlock", "Worker", "padded"]
+__all__ = ["Channel", "ForkServer", "Parcel", "SharedBlock", "Worker", "padded", "share_heaps"]

@@ -15,7 +15,8 @@ from flnb.transport.convert import SERVICE, Call, Notes, check_protocol
 from flnb.transport.hub import ChunkSink, Hub
 from flnb.transport.limits import Allowance
 from flnb.transport.listening import Listening
-from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES, bundles, check_places
+from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES, check_places
+from flnb.transport.pace import TURNS, Pace
 from flnb.transport.tokens import Claims, Role
 from flnb.transport.uploading import Uploading
 from flnb.transport.v1 import federation_pb2 as pb
@@ -39,6 +40,7 @@ class Federation:
         self._listening = Listening(limits.sign_ins)
         self._sign_ins = asyncio.Semaphore(limits.sign_ins)
         self._uploads = Uploading(limits.uploads, limits.still_upload_s)
+        self._turns_up, self._turns_down = asyncio.Semaphore(TURNS), asyncio.Semaphore(TURNS)
         per_minute = limits.failed_joins_per_minute
         self._failed_joins = Allowance(per_minute / 60, per_minute, limits.clients)
 
@@ -122,9 +124,14 @@ class Federation:
             request = await call.first(pb.FetchRequest)
             package = await self._hub.package(claims, request.digest)
             places = check_places(request.chunks, package.manifest.chunk_count)
+            pace, sent = Pace(self._turns_down), 0
             async with Watchdog(self._hub.claims, call) as watch:
-                for some in bundles(places):
-                    await call.context.write(package.chunks(some))
+                while sent < len(places):
+                    async with pace.message() as turn:
+                        some = places[sent : sent + pace.chunks]
+                        await call.context.write(package.chunks(some))
+                        turn.over_the_line(len(some))
+                    sent += len(some)
                     watch.moved()
 
     async def _send(self, call: Call) -> None:
@@ -145,19 +152,21 @@ class Federation:
 
     async def _take(self, call: Call, places: list[int], sink: ChunkSink, watch: Watchdog) -> None:
         last = max(places, default=-1)  # only the last chunk of a vector may be shorter
-        taken = 0
+        pace, taken = Pace(self._turns_up), 0
         while taken < len(places):
-            async with self._uploads.chunk():
-                data = await call.read()
-            if data is None:
-                raise IntegrityError(f"the upload ended after {taken} of {len(places)} chunks")
-            here = places[taken : taken - (-len(data) // CHUNK_BYTES)]
-            if not data or len(here) > BUNDLE_CHUNKS or not _fits(data, here, last):
-                raise IntegrityError(
-                    f"the message for chunk {places[taken]} has {len(data)} bytes; it holds 1 to "
-                    f"{BUNDLE_CHUNKS} whole chunks of {CHUNK_BYTES}"
-                )
-            await sink.write(here, data)
+            async with pace.message() as turn:
+                async with self._uploads.chunk():
+                    data = await call.read()
+                if data is None:
+                    raise IntegrityError(f"the upload ended after {taken} of {len(places)} chunks")
+                here = places[taken : taken - (-len(data) // CHUNK_BYTES)]
+                if not data or len(here) > BUNDLE_CHUNKS or not _fits(data, here, last):
+                    raise IntegrityError(
+                        f"the message for chunk {places[taken]} has {len(data)} bytes; it holds 1 "
+                        f"to {BUNDLE_CHUNKS} whole chunks of {CHUNK_BYTES}"
+                    )
+                turn.over_the_line(len(here))
+                await sink.write(here, data)
             taken += len(here)
             watch.moved()
         async with self._uploads.chunk():

@@ -22,7 +22,8 @@ from flnb.transport.convert import PROTOCOL, SERVICE, decoded
 from flnb.transport.ending import Ending, bearer, open_channel
 from flnb.transport.identity import Identity
 from flnb.transport.limits import Limits
-from flnb.transport.manifest import CHUNK_BYTES, bundles
+from flnb.transport.manifest import CHUNK_BYTES
+from flnb.transport.pace import Pace
 from flnb.transport.v1 import federation_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
@@ -208,11 +209,16 @@ class Link:
         """
         request = pb.SendRequest(assignment=assignment, chunks=chunks)
         call: Upload = self._channel.stream_unary(_method("Send"))(metadata=bearer(token))
+        pace, sent = Pace(), 0
         try:
             async with Ending(call, self.address).in_our_words():
                 await call.write(request.SerializeToString())
-                for some in bundles(chunks):
-                    await call.write(data(some))
+                while sent < len(chunks):
+                    some = chunks[sent : sent + pace.chunks]
+                    async with pace.message() as turn:
+                        await call.write(data(some))
+                        turn.over_the_line(len(some))
+                    sent += len(some)
                 await call.done_writing()
                 return decoded(pb.SendReply, await call).chunks
         finally:

@@ -170,17 +170,6 @@ class Package:
         return b"".join(flat[self.manifest.stretch(some)] for some in in_a_row(places))
 
 
-def bundles(places: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Cut places into those of one message each.
-
-    Examples:
-        >>> list(bundles([7, 8, 9, 10, 12]))
-        [[7, 8, 9, 10], [12]]
-    """
-    starts = range(0, len(places), BUNDLE_CHUNKS)
-    return (places[start : start + BUNDLE_CHUNKS] for start in starts)
-
-
 def chunks_in(message: Buffer) -> Iterator[memoryview]:
     """Cut a message of a transfer into its chunks; only the last of them may be shorter.
 

@@ -239,12 +239,17 @@ async def test_notes_go_both_ways_in_order_until_the_coordinator_ends_the_sessio
 
 async def test_both_sides_may_say_many_things_at_once(wire, hello):
     async with wire() as it:
-        session = it.link.session(it.hub.token())
+        session, answers = it.link.session(it.hub.token()), []
+
+        async def hear():
+            answers.extend([answer async for answer in session])
+
         await session.write(hello)
+        hearing = asyncio.create_task(hear())
         await asyncio.gather(*(session.write(note("y" * 100_000)) for _ in range(50)))
         await session.write(note("many"))
         await session.write(note("end"))
-        answers = [answer async for answer in session]
+        await hearing
     assert sum(answer.goodbye.reason == "x" * 100_000 for answer in answers) == 50
     assert sum(answer.verdict.reason == "y" * 100_000 for answer in answers) == 50
 

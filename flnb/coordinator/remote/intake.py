@@ -19,6 +19,8 @@ from flnb.transport import Manifest, chunks_in, in_a_row
 
 log = logging.getLogger(__name__)
 
+_WRITING = 2
+"""Threads that hash and write. No more messages are handed to them: others wait on the line."""
 _PAUSE_S = 0.1
 _FULL_S = 2.0
 """How long to wait before a full disk is tried again."""
@@ -32,9 +34,11 @@ class Hands:
 
     def __init__(self) -> None:
         self.writing = ThreadPoolExecutor(
-            2, thread_name_prefix="flnb-intake", initializer=_step_back
+            _WRITING, thread_name_prefix="flnb-intake", initializer=_step_back
         )
         """Hash and write."""
+        self.free = asyncio.Semaphore(_WRITING)
+        """Those that have no message."""
         self.syncing = ThreadPoolExecutor(2, thread_name_prefix="flnb-sync", initializer=_step_back)
         """Wait until it is on the disk."""
 
@@ -58,7 +62,8 @@ class Intake:
         complete: Callable[[SpoolFile], None],
     ) -> None:
         self.manifest = manifest
-        self._staging, self._hands, self._complete = staging, hands, complete
+        self.hands = hands
+        self._staging, self._complete = staging, complete
         self._missing = set(range(manifest.chunk_count))
         self._ended = False
         self._committing: asyncio.Task[None] | None = None
@@ -141,7 +146,7 @@ class Intake:
             StorageFullError: The disk is full.
         """
         loop = asyncio.get_running_loop()
-        written = await loop.run_in_executor(self._hands.writing, self._write, places, data)
+        written = await loop.run_in_executor(self.hands.writing, self._write, places, data)
         self._missing.difference_update(written)
         if len(written) < len(places):
             raise IntegrityError(f"chunk {places[len(written)]} is not the one that was signed")
@@ -159,7 +164,7 @@ class Intake:
         reach("body-whole")
         loop = asyncio.get_running_loop()
         try:
-            file = await loop.run_in_executor(self._hands.syncing, self._staging.commit)
+            file = await loop.run_in_executor(self.hands.syncing, self._staging.commit)
         except BaseException:
             self.broken = True
             raise
@@ -171,7 +176,7 @@ class Intake:
         if not self._ended:
             self._ended = True
             await asyncio.get_running_loop().run_in_executor(
-                self._hands.writing, self._staging.abandon
+                self.hands.writing, self._staging.abandon
             )
 
     def _write(self, places: Sequence[int], data: bytes) -> list[int]:
@@ -229,14 +234,17 @@ class Inflow:
         await self._intake.finish()
 
     async def _hand_on(self) -> None:
-        """Wait for the chunks before, then let those that wait be written."""
+        """Wait for the chunks before and for a thread, then let those that wait be written."""
         if self._taking is not None:
             # Whoever is cancelled here has it done all the same, and `close` hears how it ended.
             await asyncio.shield(self._taking)
             self._taking = None
         if self._waiting is not None:
+            free = self._intake.hands.free
+            await free.acquire()
             taking, self._waiting = self._intake.take(*self._waiting), None
             self._taking = asyncio.create_task(taking, name="flnb-chunks")
+            self._taking.add_done_callback(lambda _taken: free.release())
 
 
 async def _room(

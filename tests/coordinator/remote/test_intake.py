@@ -89,6 +89,21 @@ def test_a_transfer_that_is_cancelled_while_it_writes_keeps_what_it_wrote(tmp_pa
     with_intake(tmp_path, scene)
 
 
+def test_no_more_messages_are_handed_to_the_threads_than_they_can_write(tmp_path):
+    async def scene(intake, _whole):
+        go_on = threading.Event()
+        for _ in range(intake.hands.free._value):
+            intake.hands.writing.submit(go_on.wait)
+            await sent(intake.transfer(), [0])
+        waiting = asyncio.create_task(sent(intake.transfer(), [1]))
+        await asyncio.wait([waiting], timeout=0.1)
+        assert not waiting.done()
+        go_on.set()
+        await asyncio.wait_for(waiting, 5)
+
+    with_intake(tmp_path, scene)
+
+
 def test_an_update_that_nobody_wants_any_more_is_not_taken(tmp_path):
     async def scene(intake, whole):
         await intake.abandon()
