@@ -15,7 +15,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iflnb/transport/v1=proto/flnb/v1
 MESSAGES := flnb/transport/v1/federation.proto flnb/transport/v1/control.proto
 
-.PHONY: help demo test test-long test-s3 test-ui screenshots chromium check bench bench-papers proto
+.PHONY: help demo test test-long test-s3 test-ui soak screenshots chromium check bench bench-papers proto
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
@@ -36,6 +36,9 @@ test-s3: .venv/.installed-dev  ## labs in S3 against a Ceph of their own; instal
 	$(PYTEST) tests/s3 -m "s3 and not long"
 
 UI ?= tests/ui
+soak: .venv/.installed-dev chromium  ## fifty pages open for half an hour: memory, threads, processor, lateness
+	$(PYTEST) tests/ui/test_soak.py -s -k 50-1800 -m long --timeout=3600
+
 test-ui: .venv/.installed-dev chromium  ## pages in a real browser; UI=… for some of them; installs Debian's chromium
 	$(PYTEST) $(UI) -m "ui and not long"
 

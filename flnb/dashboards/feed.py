@@ -31,7 +31,7 @@ STORE_S = 1.0
 FIND_S = 2.0
 """Between two tries to find a coordinator."""
 TELL_S = 0.5
-"""Between two times that pages are told; what happens meanwhile they are told together."""
+"""Between two times that pages are told how an open round goes; one that closed does not wait."""
 REST_S = 30.0
 """Once nobody has looked for so long, nothing is asked any more until somebody comes."""
 
@@ -57,7 +57,7 @@ class Sight:
         self._lock = threading.Lock()
         self._wake, self._closing = threading.Event(), threading.Event()
         self._found_s = self._told_s = -FIND_S
-        self._untold, self._asked_s = False, 0.0
+        self._untold, self._closed, self._asked_s = False, False, 0.0
         self._thread = threading.Thread(target=self._look_on, name=f"flnb-feed-{role}", daemon=True)
 
     def start(self) -> None:
@@ -88,7 +88,7 @@ class Sight:
         """Be told of changes, on the feed's thread; returns what ends that.
 
         Args:
-            callback: Called without arguments, at most twice a second.
+            callback: Called without arguments, at most four times a second, twice if no round closes.
             run: Name of the run whose closed rounds are wanted, too.
         """
         with self._lock:
@@ -129,7 +129,8 @@ class Sight:
                 log.exception("a look at %s failed", self._target.name)
                 changed = self._offline(error)
             self._untold |= changed
-            if self._untold and SYSTEM_CLOCK.monotonic_s() - self._told_s >= TELL_S:
+            waited = SYSTEM_CLOCK.monotonic_s() - self._told_s >= TELL_S
+            if self._untold and (waited or self._closed):
                 self._tell()
             self._wake.wait(LOOK_S if self._live else STORE_S)
             self._wake.clear()
@@ -164,6 +165,7 @@ class Sight:
         views = source.views()
         wanted = self._wanted_runs(views)
         grown = [self._grow(source, run, views[run]) for run in wanted]
+        self._closed |= any(grown)
         for run in set(self._frames) - wanted:
             del self._frames[run]
         kind = "live" if source.live else "store"
@@ -234,7 +236,8 @@ class Sight:
         return before.kind != "offline" or before.why != why
 
     def _tell(self) -> None:
-        self._told_s, self._untold = SYSTEM_CLOCK.monotonic_s(), False
+        self._told_s = SYSTEM_CLOCK.monotonic_s()
+        self._untold = self._closed = False
         with self._lock:
             callbacks = list(self._wanted)
         for callback in callbacks:

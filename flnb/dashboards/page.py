@@ -3,7 +3,7 @@
 A page is usable alone, also in a notebook. To write one: give it `title`, `path`, `needs` and
 `of_a_run`, keep its state in `param`s named in `address`, make its panes in `build`, and bring
 them up to date in the functions that the panes were given. `fill` is called in the session when
-what the page shows has changed, at most twice a second; it reads `self.sight.now` and
+what the page shows has changed, at most four times a second; it reads `self.sight.now` and
 `self.frames`, which are in memory, and must not block. What blocks goes through `self.later`.
 """
 

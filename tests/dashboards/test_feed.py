@@ -66,6 +66,8 @@ def test_what_happens_between_two_times_is_told_together(sight, monkeypatch):
     sight.on_change(lambda: told.append(1))
     until(lambda: sight.now is not before, "it is looked again")
     assert (told, sight._untold) == ([], True)
+    sight.on_change(lambda: None, "finished")
+    until(lambda: told, "rounds that closed are told at once")
 
 
 def test_nothing_is_asked_while_nobody_looks_and_whoever_comes_sees_nothing_old(sight, monkeypatch):
