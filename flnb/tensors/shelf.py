@@ -32,8 +32,9 @@ log = logging.getLogger(__name__)
 
 _KEPT = 2
 """Files that wait to be written over: a new one would have its pages cleared."""
-_PLENTY = 4
-"""So many versions must fit into memory for one to be kept there: a round holds three at most."""
+_PLENTY = 3
+"""So many versions must fit into memory for one to be kept there: a round holds three, and this
+one among them."""
 
 
 class Lent(NamedTuple):

@@ -62,13 +62,13 @@ def test_a_version_that_is_read_back_is_in_memory_while_there_is_plenty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf = Shelf(tmp_path)
-    monkeypatch.setattr("flnb.tensors.shelf.available_bytes", lambda: 4 * 4 * N)
+    monkeypatch.setattr("flnb.tensors.shelf.available_bytes", lambda: 3 * 4 * N)
     values = shelf.vector_to_read(N, np.float32)
     model = Model(LAYOUT, values, np.zeros(0, np.int64))
     assert lent(values) is None
     assert shelf.put(model) is model, "nothing is copied"
     assert lent(beside(model.values)) is not None, "the next one is on the shelf"
-    monkeypatch.setattr("flnb.tensors.shelf.available_bytes", lambda: 4 * 4 * N - 1)
+    monkeypatch.setattr("flnb.tensors.shelf.available_bytes", lambda: 3 * 4 * N - 1)
     assert lent(shelf.vector_to_read(N, np.float32)) is not None
 
 
