@@ -179,7 +179,7 @@ class RollbackPreview(Preview):
         facts = {"to": f"round {target}" if target else "before the first round"}
         if leaving:
             facts["leaves"] = (
-                f"rounds {leaving[0].round}–{leaving[-1].round} ({len(leaving)}), kept as "
+                f"{_rounds([one.round for one in leaving])} ({len(leaving)}), kept as "
                 f"{self._record.kept_name(seen[0])}"
             )
         if isinstance(self._to, str):  # its numbers are another line's
@@ -194,7 +194,7 @@ class RollbackPreview(Preview):
         )
         if again := _again(base, target):
             start = f"the commit of round {base.round}" if base else "the beginning"
-            facts["run again"] = f"rounds {again[0]}–{again[-1]}, from {start}"
+            facts["run again"] = f"{_rounds(again)}, from {start}"
         return facts
 
     def _obstacles(self, blocked_by: Sequence[str]) -> dict[str, str]:
@@ -225,6 +225,10 @@ class RollbackPreview(Preview):
         coordinator = self._lab.coordinator
         live = coordinator.picture(self._record.id) if coordinator is not None else None
         return live.view.invited if live is not None else 0
+
+
+def _rounds(numbers: Sequence[int]) -> str:
+    return f"{'rounds' if len(numbers) > 1 else 'round'} {glance.spans(numbers)}"
 
 
 def _again(base: RoundKey | None, target: int) -> list[int]:

@@ -93,7 +93,9 @@ class Timeline(Walk):
             return self._best()
         if (named := self._known.names.get(name)) is not None:
             return self._newest_commit(named.key)
-        raise NotFoundError("name of a round", which, [HEAD, BEST, *self._known.names])
+        sign = which[: which.startswith("@")]
+        known = [sign + one for one in (HEAD, BEST, *self._known.names)]
+        raise NotFoundError("name of a round", which, known)
 
     @property
     def _trunk(self) -> RunRecord:

@@ -70,7 +70,7 @@ def test_a_preview_says_what_would_happen_and_does_nothing(run):
     for words in (
         "nothing has happened",
         "kept as before-rollback-1",
-        "from the commit of round 2",
+        "run again: round 3, from the commit of round 2",
     ):
         assert words in repr(preview)
     assert run.view.round == 6
