@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
 from typing import Any
 
-from flnb.core.errors import IntegrityError, StorageFullError, StoreError
+from flnb.core.errors import IntegrityError, StorageFullError, StoreError, UnreachableError
 from flnb.core.failpoints import reach
 from flnb.tensors import Layout, Spool, SpoolFile, Staging
 from flnb.transport import Manifest, chunks_in, in_a_row
@@ -41,9 +41,20 @@ class Hands:
         """Those that have no message."""
         self.syncing = ThreadPoolExecutor(2, thread_name_prefix="flnb-sync", initializer=_step_back)
         """Wait until it is on the disk."""
+        self._closed = False
+
+    def check_open(self) -> None:
+        """See that there are threads.
+
+        Raises:
+            UnreachableError: There are none any more.
+        """
+        if self._closed:
+            raise UnreachableError("the coordinator stops", hint="offer the update again")
 
     def close(self) -> None:
         """Let go of the threads."""
+        self._closed = True
         self.writing.shutdown(wait=True)
         self.syncing.shutdown(wait=True)
 
@@ -144,7 +155,9 @@ class Intake:
         Raises:
             IntegrityError: One is not what was signed; those before it are taken.
             StorageFullError: The disk is full.
+            UnreachableError: The coordinator stops.
         """
+        self.hands.check_open()
         loop = asyncio.get_running_loop()
         written = await loop.run_in_executor(self.hands.writing, self._write, places, data)
         self._missing.difference_update(written)
@@ -152,9 +165,14 @@ class Intake:
             raise IntegrityError(f"chunk {places[len(written)]} is not the one that was signed")
 
     async def finish(self) -> None:
-        """A transfer ended; the update is done if nothing is missing now."""
+        """A transfer ended; the update is done if nothing is missing now.
+
+        Raises:
+            UnreachableError: It is, and the coordinator stops.
+        """
         if self._missing or self._ended:
             return
+        self.hands.check_open()
         self._ended = True
         # A client that goes this moment cancels its transfer, not what it has sent.
         self._committing = asyncio.create_task(self._commit(), name="flnb-commit")
@@ -212,6 +230,7 @@ class Inflow:
         Raises:
             IntegrityError: They are not wanted, or one before them is not what was signed.
             StorageFullError: The disk is full.
+            UnreachableError: The coordinator stops.
         """
         if not self._intake.expects(places):
             return  # they came before the connection broke
@@ -224,11 +243,12 @@ class Inflow:
         Raises:
             IntegrityError: A chunk is not what was signed.
             StorageFullError: The disk is full.
+            UnreachableError: The coordinator stops.
         """
         try:
             await self._hand_on()
             await self._hand_on()
-        except (IntegrityError, StoreError):
+        except (IntegrityError, StoreError, UnreachableError):
             if complete:
                 raise
         await self._intake.finish()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flnb.coordinator.remote.intake import Hands, Intake
-from flnb.core.errors import IntegrityError
+from flnb.core.errors import IntegrityError, UnreachableError
 from flnb.tensors import Layout, Spool
 from flnb.transport import CHUNK_BYTES, Manifest
 
@@ -102,6 +102,22 @@ def test_no_more_messages_are_handed_to_the_threads_than_they_can_write(tmp_path
         await asyncio.wait_for(waiting, 5)
 
     with_intake(tmp_path, scene)
+
+
+def test_a_transfer_is_refused_in_words_while_the_coordinator_stops(tmp_path):
+    async def scene():
+        hands, spool = Hands(), Spool(tmp_path, 2**30)
+        intake = await Intake.open(spool, "u", LAYOUT, {}, MANIFEST, hands, print)
+        transfer = intake.transfer()
+        await sent(transfer, range(N_CHUNKS - 1))
+        hands.close()
+        with pytest.raises(UnreachableError, match="the coordinator stops"):
+            await transfer.write([N_CHUNKS - 1], chunk(N_CHUNKS - 1))
+            await transfer.close(True)
+        await transfer.close(False)  # a client that goes hears nothing, and nothing is logged
+        intake._staging.abandon()
+
+    asyncio.run(scene())
 
 
 def test_an_update_that_nobody_wants_any_more_is_not_taken(tmp_path):
