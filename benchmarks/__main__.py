@@ -41,6 +41,7 @@ PARTS = (
     "remote_rounds",
     "remote_transfers",
     "service_events",
+    "service_kernel",
     "service_rest",
     "sums",
     "workloads",

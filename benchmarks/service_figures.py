@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks import service_events, service_rest
+from benchmarks import service_events, service_kernel, service_rest
 from benchmarks.rows import Row
 
 
 def rows() -> Iterator[Row]:
     """Measure every figure of this group."""
-    for part in (service_rest, service_events):
+    for part in (service_rest, service_events, service_kernel):
         yield from part.rows()

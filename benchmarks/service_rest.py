@@ -1,14 +1,20 @@
-"""REST beside a running federation: fifty requests a second, each sent when it is due."""
+"""REST beside a running federation: fifty requests a second, each sent when it is due.
+
+Somebody else's federation: `python -m benchmarks.service_rest URL TOKEN RUN SECONDS`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import numpy as np
 
+from benchmarks.processes import tell
 from benchmarks.rows import Row
 from benchmarks.service_federation import Federation, federation
 
@@ -20,7 +26,7 @@ _WARM_UP = 100
 def rows() -> Iterator[Row]:
     """Measure from when a request was due to the last byte of its answer."""
     with federation(EPOCHS) as busy:
-        took_s, failed = asyncio.run(_asked(busy))
+        took_s, failed = asyncio.run(_asked(busy, SECONDS))
     p50, p95, p99 = np.percentile(np.array(took_s) * 1000, (50, 95, 99))
     name = f"REST, {A_SECOND} requests a second beside a federation"
     yield Row.of(f"{name}: p95", [p95], "ms", bar="<= 25")
@@ -29,7 +35,7 @@ def rows() -> Iterator[Row]:
     yield Row.of(f"{name}: not answered by 200", [failed], "", bar="<= 0")
 
 
-async def _asked(busy: Federation) -> tuple[list[float], int]:
+async def _asked(busy: Federation, seconds: int) -> tuple[list[float], int]:
     paths = (
         "/api/runs",
         f"/api/runs/{busy.run}",
@@ -50,8 +56,18 @@ async def _asked(busy: Federation) -> tuple[list[float], int]:
 
         began_s = time.perf_counter()
         async with asyncio.TaskGroup() as group:
-            for number in range(_WARM_UP + A_SECOND * SECONDS):
+            for number in range(_WARM_UP + A_SECOND * seconds):
                 due_s = began_s + number / A_SECOND
                 await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
                 group.create_task(ask(number, due_s))
     return took_s, failed
+
+
+def main(url: str, token: str, run: str, seconds: str) -> None:
+    """Ask, then say how long each answer took."""
+    took_s, failed = asyncio.run(_asked(Federation(url, token, run, Path()), int(seconds)))
+    tell(took_s=took_s, failed=failed)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
