@@ -93,9 +93,12 @@ def give_back(lab: Lab, run: RunId, name: str, reason: str) -> None:
     """
     name, state = name.removeprefix("@"), lab.store.state
     given = state.names_over_time(run, name)
-    if len(given) < 2:
-        known = state.names(run)
-        raise NotFoundError("earlier meaning of alias" if given else "alias", name, known)
+    if not given:
+        raise NotFoundError("alias", name, state.names(run))
+    if len(given) == 1:
+        error = NotFoundError("earlier meaning of alias", name)
+        error.hint = f"it was given once, to round {given[0].key.round}"
+        raise error
     name_round(lab, name, given[-2].key, request(reason))
 
 

@@ -123,6 +123,11 @@ def test_reprs_tell_round_and_commit(run):
 def test_a_name_moves_under_a_condition_and_back(run):
     first = run.alias("serving", 2, reason="first")
     with pytest.raises(
+        NotFoundError,
+        match="no earlier meaning of alias 'serving'\n→ it was given once, to round 2",
+    ):
+        run.revert_alias("serving")
+    with pytest.raises(
         RoundStateError, match=r"^accuracy > 0\.999 does not hold in round [246]: accuracy = 0\.\d"
     ):
         run.alias("serving", "@best", if_="accuracy > 0.999")
