@@ -7,7 +7,7 @@ import pytest
 from bokeh.document import Document
 from panel.io.state import set_curdoc
 
-from flnb.dashboards.components.panes import html
+from flnb.dashboards.components.panes import Pane, html
 
 
 @pytest.fixture
@@ -37,3 +37,15 @@ def test_styles_travel_once_for_all_panes_of_a_page(session):
 def test_styles_outside_of_a_page_stay_with_their_pane():
     sheets = html("<p>one</p>", css=".one {}").get_root(Document()).stylesheets
     assert ".one {}" in sheets
+
+
+def test_a_pane_that_breaks_says_so_once_and_is_as_before_when_it_works(caplog):
+    broken = [True]
+    pane = Pane("Chart", html("<p>fine</p>"), lambda: 1 / 0 if broken[0] else None)
+    for _ in range(2):
+        pane.fill()
+    assert "ZeroDivisionError" in pane.view[-1][0].object
+    assert (len(pane.view), pane.view[1].visible, len(caplog.records)) == (3, False, 1)
+    broken[0] = False
+    pane.fill()
+    assert (len(pane.view), pane.view[1].visible) == (2, True)

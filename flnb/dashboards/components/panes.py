@@ -75,22 +75,16 @@ class Pane:
         height: int | None = None,
     ) -> None:
         self.title, self._content, self._fill = title, content, fill
-        self._error = html(visible=False)
-        self._retry = pmui.Button(
-            label="Retry", variant="outlined", size="small", visible=False, margin=(8, 0, 0, 0)
-        )
-        self._retry.on_click(lambda _: self.fill())
-        self._heading = html(f"<h2>{escape(title)}</h2>", visible=bool(title))
+        self._heading = html(f"<h2>{escape(title)}</h2>")
+        self._broken: pn.Column | None = None
+        """Its error card; made when there is one, for most panes never have any."""
         self.view = pn.Column(
-            self._heading,
+            *([self._heading] if title else []),
             content,
-            self._error,
-            self._retry,
             sizing_mode="stretch_width",
             min_height=height,
             margin=0,
             css_classes=["flnb-pane"],
-            styles=theme.CARD if title else {},
         )
 
     def retitle(self, title: str) -> None:
@@ -105,17 +99,21 @@ class Pane:
         except Exception as error:  # the boundary: its neighbours live on
             self._show(error)
         else:
-            if self._error.visible:
-                self._error.visible = self._retry.visible = False
-                self._content.visible = True
+            if self._broken is not None:
+                self.view.remove(self._broken)
+                self._broken, self._content.visible = None, True
 
     def _show(self, error: Exception) -> None:
+        if self._broken is not None:  # once, not with every round
+            return
         number = secrets.token_hex(4)
-        if not self._error.visible:  # once, not with every round
-            log.error("error %s in %r", number, self.title, exc_info=error)
-            self._error.object = error_card(self.title, error, number)
+        log.error("error %s in %r", number, self.title, exc_info=error)
+        retry = pmui.Button(label="Retry", variant="outlined", size="small", margin=(8, 0, 0, 0))
+        retry.on_click(lambda _: self.fill())
+        card = html(error_card(self.title, error, number))
+        self._broken = pn.Column(card, retry, sizing_mode="stretch_width", margin=0)
         self._content.visible = False
-        self._error.visible = self._retry.visible = True
+        self.view.append(self._broken)
 
 
 def error_card(title: str, error: Exception, number: str) -> Html:
