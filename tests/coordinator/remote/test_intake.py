@@ -112,8 +112,7 @@ def test_a_transfer_is_refused_in_words_while_the_coordinator_stops(tmp_path):
         await sent(transfer, range(N_CHUNKS - 1))
         hands.close()
         with pytest.raises(UnreachableError, match="the coordinator stops"):
-            await transfer.write([N_CHUNKS - 1], chunk(N_CHUNKS - 1))
-            await transfer.close(True)
+            await sent(transfer, [N_CHUNKS - 1, 0])
         await transfer.close(False)  # a client that goes hears nothing, and nothing is logged
         intake._staging.abandon()
 
