@@ -53,6 +53,7 @@ class Session:
             compression=None,
             open_timeout=_PATIENCE_S,
             max_size=None,
+            ping_interval=None,  # browsers send none, and wait for a server that is busy
             proxy=None,
         )
         await self._read_one()  # that the socket was taken
