@@ -270,15 +270,10 @@ class Shell:
         of = '<span class="branch quiet" aria-hidden="true"> / </span>'
         view = self._page.view if self._page is not None and self._page.of_a_run else None
         if view is not None:
-            branch = (
-                ""
-                if "/" in view.name
-                else f'{of}<span class="branch quiet">{escape(view.branch)}</span>'
-            )
-            where += (
-                f"{of}<b>{escape(view.name)}</b>{branch} "
-                f'<span class="state">{words.status(view)} {view.round}/{view.rounds}</span>'
-            )
+            where += f"{of}<b>{escape(view.name)}</b>"
+            if "/" not in view.name:  # else the name says the branch
+                where += f'{of}<span class="branch quiet">{escape(view.branch)}</span>'
+            where += f' <span class="state">{words.status(view)} {view.round}/{view.rounds}</span>'
         who = f'{escape(self._person.role)}<span class="name">: {escape(self._person.name)}</span>'
         return Html(
             f'<div class="head"><a class="brand" href="./">flnb</a>{menu}<span class="where">{where}</span>'
