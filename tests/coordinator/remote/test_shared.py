@@ -1,6 +1,7 @@
 """Two tasks whose models lie alike share their remote clients, and not their updates."""
 
 import asyncio
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -65,11 +66,13 @@ def test_populations_that_share_remote_clients_have_one_turn(tmp_path):
 def test_a_client_with_the_name_of_a_simulated_one_is_turned_away_in_words(tmp_path):
     learning = digits(0)
     with flnb.Coordinator(tmp_path / "lab") as coordinator:
-        coordinator.simulate(learning, workers=0)
         coordinator.listen()
+        invited = door(coordinator).invite("c000")  # before anybody could know
+        coordinator.simulate(learning, workers=0)
 
         async def come():
-            async with honest(door(coordinator), "c000", layout=learning.layout.hash) as client:
+            where = SimpleNamespace(invite=lambda _name: invited)
+            async with honest(where, "c000", layout=learning.layout.hash) as client:
                 await hear(client, "assignment")
 
         with pytest.raises(AccessRefusedError, match="'c000' is the name of a simulated client"):
