@@ -172,12 +172,12 @@ def trial(
     """Compute a loss, its gradient and the metrics once.
 
     Evaluation mode, because batch norm could not train on a single example; torch's generator is
-    left as it was.
+    left as it was, and nobody else who wants it seeded has it meanwhile.
 
     Returns:
         What went wrong with the loss, or "", and with metrics, a sentence each.
     """
-    with torch.random.fork_rng(devices=[]):
+    with seeded(0):
         # Anything may be raised by code that is not ours; it is what the caller wants to know.
         try:
             torch.autograd.backward(one_number(loss(module.eval()(inputs), targets)))
