@@ -1,8 +1,9 @@
 """Transfers take turns with their messages: what is under way does not grow with their number.
 
 A message lies in memory two to three times while it goes over the line. Were all to move at once,
-a crowd would fill the memory with them, and no byte would arrive sooner. A transfer over a slow line
-must keep nobody waiting: it loses its turn, and from then on it moves by itself, in small messages.
+a crowd on quick lines would fill the memory with them, and nothing would arrive sooner. A transfer
+over a slow line, or a long one, must keep nobody waiting: it loses its turn, and from then on it
+moves by itself, in small messages.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from flnb.transport.manifest import BUNDLE_CHUNKS
 TURNS = 4
 """Messages under way each way, those of slow lines not counted."""
 _CHUNK_S = 0.0125
-"""A line is slow if a chunk takes longer: below 20 MB/s."""
+"""A line is slow if a chunk takes longer: below 20 MB/s, or an upload whose round trip takes so long."""
 _FORGET = 0.8
 """What is left of a slow message after a quick one; a buffer takes one in quickly on any line."""
 
