@@ -38,6 +38,8 @@ async def obey(coordinator: Coordinator, in_io: Callable[..., Awaitable[Any]]) -
         await asyncio.sleep(INTERVAL_S)
         try:
             for command in await in_io(pending) or ():
+                if not await in_io(state.begin_command, command.id):
+                    continue  # taken back since the look, such as while another one was done
                 result = await _answer(coordinator, command)
                 await in_io(state.finish_command, command.id, result)
             coordinator.rest(await in_io(state.quarantines))

@@ -152,7 +152,8 @@ class Lab:
         holder = self.store.holder if self.coordinator is None else None
         if holder is not None and not holder.is_here:  # ours is just starting
             if task is not None or changes:
-                raise LabHeldError(self.address, str(holder), f"{holder.since:%Y-%m-%d %H:%M:%S}")
+                since = f"{holder.since:%Y-%m-%d %H:%M:%S} UTC"
+                raise LabHeldError(self.address, str(holder), since)
             if self._holder_resumed(run):
                 return self.run(run.id)
         coordinator = self.coordinator or Coordinator(self).start()

@@ -221,6 +221,8 @@ class Command:
     result: str | None = None
     """What became of it; None while it waits."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    begun_at: datetime | None = None
+    """Since when it is carried out; from then on nobody takes it back."""
 
 
 @dataclass(frozen=True, slots=True)

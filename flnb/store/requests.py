@@ -95,19 +95,34 @@ class Requests:
         return Command(key[0], run, verb, asked_at, arguments=arguments)
 
     def withdraw_command(self, number: int, result: str) -> bool:
-        """Take a command back, from any process; returns whether nobody had answered it.
+        """Take a command back, from any process; returns whether nobody had begun it.
 
         Args:
             number: Which.
             result: What is written where the answer would be.
         """
         table = schema.commands.c
-        change = update(schema.commands).where(table.id == number, table.result.is_(None))
+        waits = (table.result.is_(None), table.begun_at.is_(None))
+        change = update(schema.commands).where(table.id == number, *waits)
         with self._database.writing(fenced=False) as connection:
             return bool(connection.execute(change.values(result=result)).rowcount)
 
+    def begin_command(self, number: int) -> bool:
+        """Claim a command before it is carried out; returns whether it is still wanted.
+
+        Whoever began it already, and could not write what became of it, may do so again.
+
+        Args:
+            number: Which.
+        """
+        table = schema.commands.c
+        change = update(schema.commands).where(table.id == number, table.result.is_(None))
+        with self._database.writing() as connection:
+            begun = connection.execute(change.values(begun_at=self._clock.now()))
+            return bool(begun.rowcount)
+
     def pending_commands(self) -> list[Command]:
-        """What nobody has answered yet, oldest first."""
+        """What nobody has answered yet, begun or not, oldest first."""
         table = schema.commands
         query = select(table).where(table.c.result.is_(None)).order_by(table.c.id)
         with self._database.reading() as connection:
@@ -138,8 +153,10 @@ class Requests:
             return connection.execute(change).rowcount
 
     def finish_command(self, number: int, result: str) -> None:
-        """Write what became of a command."""
-        change = update(schema.commands).where(schema.commands.c.id == number)
+        """Write what became of a command that was begun; another one stays as it is."""
+        table = schema.commands.c
+        begun = (table.result.is_(None), table.begun_at.is_not(None))
+        change = update(schema.commands).where(table.id == number, *begun)
         with self._database.writing() as connection:
             connection.execute(change.values(result=result))
 

@@ -212,7 +212,9 @@ commands = Table(
     _moment("asked_at"),
     Column("result", Words),
     _json("arguments"),
+    Column("begun_at", Moment),
 )
+"""What begun has nobody takes back any more: `begun_at` says since when."""
 
 clients = Table(
     "clients",

@@ -210,6 +210,7 @@ class StoreSuite:
     def test_commands_wait_until_they_are_answered(self, store: Any, run: RunRecord) -> None:
         asked = store.state.enqueue_command(run.id, "pause")
         assert store.state.pending_commands() == [asked]
+        assert store.state.begin_command(asked.id)
         store.state.finish_command(asked.id, "passed on")
         assert store.state.pending_commands() == []
         assert store.state.command(asked.id).result == "passed on"

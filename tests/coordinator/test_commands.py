@@ -1,12 +1,17 @@
 """Commands that come at a bad moment: none is lost, none harms a run or the loop that hears them."""
 
+import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 
 import flnb
+from flnb.coordinator.commands import obey
 from flnb.core.errors import RoundStateError
 from flnb.core.view import Status
+from flnb.store import StateStore
+from flnb.testing.stores import sample_run
 
 
 def test_clients_are_not_made_anew_under_a_run_that_trains_with_them(coord, plan, task):
@@ -87,3 +92,26 @@ def test_a_command_whose_answer_could_not_be_written_is_carried_out_again(coord,
     while state.command(asked.id).result is None and time.monotonic() < deadline_s:
         time.sleep(0.02)
     assert refused == [state.command(asked.id).result]
+
+
+def test_a_command_that_is_taken_back_while_one_before_it_is_carried_out_is_not_done(tmp_path):
+    state, told = StateStore(tmp_path / "state.db"), []
+    state.create_run(sample_run())
+    first, second = (state.enqueue_command("run001", "pause") for _ in range(2))
+
+    def tell(run, _):
+        told.append(run)
+        assert state.withdraw_command(second.id, "withdrawn")
+
+    async def obey_once():
+        looked = asyncio.Event()
+        lab = SimpleNamespace(store=SimpleNamespace(state=state))
+        who = SimpleNamespace(lab=lab, tell=tell, rest=lambda _: looked.set())
+        obeying = asyncio.create_task(obey(who, asyncio.to_thread))
+        await asyncio.wait_for(looked.wait(), 20)
+        obeying.cancel()
+
+    asyncio.run(obey_once())
+    results = [state.command(one.id).result for one in (first, second)]
+    assert (told, results) == (["run001"], ["done", "withdrawn"])
+    state.close()

@@ -280,11 +280,25 @@ def test_summaries_are_closings_without_their_rows_of_clients(state):
 
 def test_commands_from_before_a_start_are_dropped_with_a_word(state):
     done, waiting = (state.enqueue_command("run001", verb) for verb in ("pause", "stop"))
+    assert state.begin_command(done.id)
     state.finish_command(done.id, "done")
     assert state.drop_commands("the coordinator has ended") == 1
     assert state.pending_commands() == []
     assert state.command(done.id).result == "done"
     assert state.command(waiting.id).result == "the coordinator has ended"
+
+
+def test_a_command_is_taken_back_or_begun_and_never_both(state):
+    begun, taken_back = (state.enqueue_command("run001", "stop") for _ in range(2))
+    assert state.begin_command(begun.id)
+    assert state.begin_command(begun.id), "its answer could not be written"
+    assert not state.withdraw_command(begun.id, "withdrawn")
+    assert state.withdraw_command(taken_back.id, "withdrawn")
+    assert not state.begin_command(taken_back.id)
+    for command in (begun, taken_back):
+        state.finish_command(command.id, "done")
+    assert state.command(begun.id).result == "done"
+    assert state.command(taken_back.id).result == "withdrawn"
 
 
 def test_what_is_read_at_one_moment_is_of_that_moment(state, tmp_path):

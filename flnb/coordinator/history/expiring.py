@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.acting import request
-from flnb.coordinator.history.holding import ask
+from flnb.coordinator.history.holding import LONG_S, ask
 from flnb.coordinator.history.timeline import score
 from flnb.core import RunId, cards, glance
 from flnb.core.errors import PlanError, did_you_mean
@@ -74,7 +74,7 @@ class ExpiryPreview:
         Raises:
             PlanError: No reason.
             RoundStateError: A commit that would go was named, or stood on, since this was made.
-            LabHeldError: Somebody took the lab in this moment.
+            LabHeldError: Somebody took the lab in this moment, or holds it and does not answer.
         """
         if not reason.strip():
             raise PlanError("letting commits go needs a reason", hint='apply(reason="…")')
@@ -172,7 +172,8 @@ class LabExpiry(ExpiryPreview):
             let_go(lab.coordinator.lab.store, runs[0], self.goes, self.before, asked)
         elif lab.store.holder is not None:
             arguments = {"goes": self.goes, "before": self.before.isoformat()}
-            ask(lab, runs[0], "expire", arguments | {"request": asdict(asked)})
+            arguments |= {"request": asdict(asked)}
+            ask(lab, runs[0], "expire", arguments, longer_s=LONG_S)
         else:
             with lab.store.lease("expire"):
                 let_go(lab.store, runs[0], self.goes, self.before, asked)

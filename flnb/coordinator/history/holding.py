@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ASK_INTERVAL_S = 0.05
 MOVED = "head moved: "
 """Begins the answer of a coordinator elsewhere that found another head."""
+LONG_S = 600.0
+"""How much longer is waited for what may take long once it has begun: a roll back gives a round up
+first, and letting commits go walks all objects. Whoever stands still then is not waited for without end."""
 _PATIENCE_S = 10.0
 _WITHDRAWN = "withdrawn: nobody answered"
 
@@ -54,16 +57,11 @@ def carry_out(
     else:
         return
     if not alone(lab.store, verb, write):
-        ask(lab, run, verb, arguments, patience_s=_PATIENCE_S)
+        ask(lab, run, verb, arguments)
 
 
 def ask(
-    lab: Lab,
-    run: RunId,
-    verb: str,
-    arguments: Mapping[str, Any],
-    *,
-    patience_s: float | None = None,
+    lab: Lab, run: RunId, verb: str, arguments: Mapping[str, Any], *, longer_s: float = 0.0
 ) -> str:
     """Ask the coordinator that holds the lab, in another process; returns what it answers.
 
@@ -72,31 +70,47 @@ def ask(
         run: What it is about.
         verb: What is wanted.
         arguments: More about it, as JSON.
-        patience_s: Take it back after so long; None waits for as long as somebody holds the lab.
+        longer_s: How much longer is waited for what has begun.
 
     Raises:
-        LabHeldError: Nobody answered for so long.
+        LabHeldError: It does not answer; says whether what was asked is taken back, or goes on.
         RoundStateError: It cannot, or ends meanwhile; says why.
     """
-    state = lab.store.state
-    asked, began_s = state.enqueue_command(run, verb, arguments), SYSTEM_CLOCK.monotonic_s()
-    while (answer := state.command(asked.id).result) is None:
-        if (holder := lab.store.holder) is None:
-            raise RoundStateError(
-                "the coordinator that holds the lab ended before it answered", hint="try again"
-            )
-        silent_s = SYSTEM_CLOCK.monotonic_s() - began_s
-        if patience_s is not None and silent_s > patience_s:
-            if state.withdraw_command(asked.id, _WITHDRAWN):
-                since = f"{holder.since:%Y-%m-%d %H:%M:%S}"
-                error = LabHeldError(lab.address, f"{holder}, silent for {silent_s:.0f} s", since)
-                error.hint = f"{verb} was taken back; see what that process does, then try again"
-                raise error
-            continue
-        time.sleep(ASK_INTERVAL_S)
+    state, began_s = lab.store.state, SYSTEM_CLOCK.monotonic_s()
+    asked = state.enqueue_command(run, verb, arguments)
+    answer = _awaited(lab, asked.id, _PATIENCE_S)
+    if answer is None and state.withdraw_command(asked.id, _WITHDRAWN):
+        raise _unanswered(lab, began_s, f"{verb} was taken back; see what it does, then try again")
+    if answer is None:
+        answer = _awaited(lab, asked.id, longer_s)
+    if answer is None:
+        goes_on = f"{verb} has begun there and goes on; look what came of it before you try again"
+        raise _unanswered(lab, began_s, goes_on)
     if answer == "done" or answer.startswith(MOVED):
         return answer
     raise RoundStateError(f"the coordinator that holds the lab says: {answer}")
+
+
+def _awaited(lab: Lab, number: int, patience_s: float) -> str | None:
+    """The answer to a command; None if there is none for so long."""
+    give_up_s = SYSTEM_CLOCK.monotonic_s() + patience_s
+    while (answer := lab.store.state.command(number).result) is None:
+        if lab.store.holder is None:
+            raise RoundStateError(
+                "the coordinator that holds the lab ended before it answered", hint="try again"
+            )
+        if SYSTEM_CLOCK.monotonic_s() > give_up_s:
+            break
+        time.sleep(ASK_INTERVAL_S)
+    return answer
+
+
+def _unanswered(lab: Lab, began_s: float, what_now: str) -> LabHeldError:
+    holder, waited_s = lab.store.holder, SYSTEM_CLOCK.monotonic_s() - began_s
+    since = f"{holder.since:%Y-%m-%d %H:%M:%S} UTC" if holder else "just now"
+    error = LabHeldError(lab.address, str(holder or "another process"), since)
+    error.hint = f"it has not answered for {waited_s:.0f} s: {what_now}"
+    return error
 
 
 def alone(store: LabStore, why: str, write: Callable[[LabStore], object]) -> bool:

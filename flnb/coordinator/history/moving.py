@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from flnb.coordinator.history.holding import MOVED, alone, ask, carry_out
+from flnb.coordinator.history.holding import LONG_S, MOVED, alone, ask, carry_out
 from flnb.coordinator.jobs import check_guards
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import HeadMovedError, NameTakenError, PlanError
@@ -36,13 +36,14 @@ def roll_back(
     Raises:
         HeadMovedError: The head is elsewhere; nothing was done.
         RoundStateError: The branch is protected, or an alias is in the way.
+        LabHeldError: Whoever holds the lab, in another process, does not answer.
     """
     coordinator, store = lab.coordinator, lab.store
     if coordinator is not None:
         roll_back_here(coordinator, run, seen, base, request)
     elif not alone(store, "roll back", lambda store: move(store, run, seen, base, request)):
         arguments = {"seen": seen, "base": base, "request": asdict(request)}
-        answer = ask(lab, run, "rollback", arguments)
+        answer = ask(lab, run, "rollback", arguments, longer_s=LONG_S)
         if answer.startswith(MOVED):
             now = json.loads(answer.removeprefix(MOVED))
             raise HeadMovedError(store.state.run(run).name, seen, (now[0], now[1]))
