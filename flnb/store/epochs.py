@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -87,7 +87,7 @@ class Epochs:
             row = asdict(holder) | {"epoch": number, "until": until, "since": now}
             connection.execute(insert(_epochs), row)
             connection.execute(update(_lab).values(epoch=number))
-        mine = Epoch(number, Holder(holder.who, holder.pid, holder.host, now), until, None)
+        mine = Epoch(number, replace(holder, since=now), until, None)
         if self._database.shared:
             self._database.lost, self._database.on_lost = None, on_lost
             self._database.fence = number
@@ -170,5 +170,5 @@ def _held(lab: str, epoch: Epoch, now: datetime) -> LabHeldError:
 
 
 def _epoch(row: Row[Any]) -> Epoch:
-    holder = Holder(row.who, row.pid, row.host, row.since)
+    holder = Holder(row.who, row.pid, row.host, row.since, row.word or "")
     return Epoch(row.epoch, holder, row.until, row.ended_at)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import socket
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,8 @@ from flnb.core.errors import LabHeldError
 
 LOCK = "lab.lock"
 """Name of the lock file in the folder of a lab."""
+_WORD = secrets.token_hex(8)
+"""Of this process: a number of a process is had again, in containers always, and hosts are renamed."""
 _TRIES = 5
 _PAUSE_S = 0.02
 """Somebody who only looks holds the lock for microseconds; that must not refuse a coordinator."""
@@ -35,16 +38,20 @@ class Holder:
     pid: int
     host: str
     since: datetime
+    word: str = ""
+    """Any that no other process has; empty of who was written down by an older flnb."""
 
     @classmethod
     def here(cls, who: str, clock: Clock = SYSTEM_CLOCK) -> Self:
         """This process, as it holds a lab from now on."""
-        return cls(who, os.getpid(), socket.gethostname(), clock.now())
+        return cls(who, os.getpid(), socket.gethostname(), clock.now(), _WORD)
 
     @property
     def is_here(self) -> bool:
-        """Whether it is this very process."""
-        return (self.pid, self.host) == (os.getpid(), socket.gethostname())
+        """Whether it is this very process; the host is for people, and may be renamed meanwhile."""
+        if not self.word:
+            return (self.pid, self.host) == (os.getpid(), socket.gethostname())
+        return (self.pid, self.word) == (os.getpid(), _WORD)  # a fork has the word of its parent
 
     def __str__(self) -> str:
         """Such as `coordinator (process 4711 on box)`."""
@@ -156,6 +163,7 @@ def _locked(fd: int, kind: int, *, tries: int) -> bool:
 def _read(path: Path) -> Holder | None:
     try:
         facts = json.loads(path.read_text())
-        return Holder(**{**facts, "since": datetime.fromisoformat(facts["since"])})
+        known = {one.name: facts[one.name] for one in fields(Holder) if one.name in facts}
+        return Holder(**known | {"since": datetime.fromisoformat(facts["since"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None  # its holder is writing it this moment

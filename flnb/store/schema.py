@@ -71,8 +71,10 @@ epochs = Table(
     _moment("since"),
     Column("until", Moment),
     Column("ended_at", Moment),
+    Column("word", Words),
 )
-"""Who took the lab when. `until` is the end of a lease that must be renewed, by the database's clock."""
+"""Who took the lab when. `until` is the end of a lease that must be renewed, by the database's clock;
+`word` tells processes apart that have the same number and host."""
 
 runs = Table(
     "runs",

@@ -1,7 +1,9 @@
 """Who holds a lab: one process, by name, and only as long as it lives."""
 
 import errno
+import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +12,8 @@ import pytest
 
 from flnb.core.errors import LabHeldError
 from flnb.store import LabStore, Lease
-from flnb.store.lease import holder
+from flnb.store.lease import held_elsewhere, holder
+from flnb.testing.stores import sample_run
 
 HOLD = (
     "import sys, time; from pathlib import Path; from flnb.store import Lease;"
@@ -80,3 +83,24 @@ def test_a_folder_remembers_who_took_it_when(tmp_path):
     assert [(one.epoch, one.holder.who) for one in epochs] == [(1, "coordinator"), (2, "roll back")]
     assert epochs[-1].holder.pid == holder_now.pid
     store.close()
+
+
+def test_a_host_that_is_renamed_does_not_keep_a_process_from_its_own_lab(tmp_path, monkeypatch):
+    store = LabStore.open(tmp_path)
+    with store.lease("coordinator"):
+        monkeypatch.setattr(socket, "gethostname", lambda: "renamed")
+        store.state.create_run(sample_run())
+        assert store.holder.is_here
+        assert store.state.epochs()[-1].holder.is_here
+    store.close()
+
+
+@pytest.mark.parametrize(("word", "here"), [("another", False), (None, True)])
+def test_a_process_of_the_same_number_and_host_is_told_by_its_word(tmp_path, word, here):
+    path = tmp_path / "lab.lock"
+    with Lease(path, "coordinator"):
+        facts = json.loads(path.read_text())
+        del facts["word"]  # as an older flnb wrote it
+        path.write_text(json.dumps(facts | ({"word": word} if word else {})))
+        assert holder(path).is_here is here
+        assert (held_elsewhere(path) is None) is here
