@@ -50,7 +50,8 @@ class SqliteDatabase(Database):
     Raises:
         NotFoundError: There is no database and none may be created.
         LabVersionError: It was written by a newer flnb.
-        StoreError: The file is not a lab's database.
+        StorageFullError: The disk is full, and tables are lacking.
+        StoreError: The file is not a lab's database, or another process has locked it for too long.
     """
 
     def __init__(self, path: Path, clock: Clock, *, create: bool = True) -> None:
@@ -131,7 +132,8 @@ class SqliteDatabase(Database):
             driver = connection.connection.dbapi_connection
             assert driver is not None
             driver.cursor().execute("PRAGMA journal_mode=WAL")  # refused inside a transaction
-        with self.writing() as connection:
+        # Also while another process holds the lab: what is lacking is in nobody's way.
+        with self.writing(beside=True) as connection:
             yield connection
 
     def _check_format(self) -> str:

@@ -4,9 +4,11 @@ import errno
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
@@ -104,3 +106,16 @@ def test_a_process_of_the_same_number_and_host_is_told_by_its_word(tmp_path, wor
         path.write_text(json.dumps(facts | ({"word": word} if word else {})))
         assert holder(path).is_here is here
         assert (held_elsewhere(path) is None) is here
+
+
+def test_a_lab_that_lacks_tables_is_opened_while_another_process_holds_it(tmp_path, monkeypatch):
+    LabStore.open(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as database:
+        database.execute("DROP TABLE tokens")
+        database.execute("ALTER TABLE commands DROP COLUMN begun_at")
+    with Lease(tmp_path / "lab.lock", "coordinator"):
+        monkeypatch.setattr("flnb.store.lease._WORD", "another")
+        store = LabStore.open(tmp_path)
+        assert not store.holder.is_here
+        assert (store.state.pending_commands(), store.state.tokens()) == ([], [])
+        store.close()
