@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from numpy.typing import DTypeLike
 
+from flnb.tensors.memory import available_bytes
 from flnb.tensors.model import Model
 from flnb.tensors.reuse import LARGE_BYTES, unfilled
 
@@ -167,16 +168,6 @@ def beside(array: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
     if place is None:
         return unfilled(array.size, array.dtype)
     return place.shelf.vector(array.size, array.dtype)
-
-
-def available_bytes() -> int:
-    """Memory that can be had without taking any from others; 0 where nobody says so."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0
-    (found,) = (line for line in lines if line.startswith("MemAvailable:"))
-    return 1024 * int(found.split()[1])
 
 
 def _place_of(array: np.ndarray) -> _Place | None:
