@@ -57,17 +57,20 @@ async def test_who_does_not_read_a_version_keeps_nobody_from_fetching_it(wire):
         for number in range(TURNS + 1):
             link, token = it.other_link(), it.hub.token(f"stuck-{number}")
             others.push_async_callback(link.close)
-            await anext(link.fetch(token, digest, range(100)))
+            unread = link.fetch(token, digest, range(100))
+            others.push_async_callback(unread.aclose)  # which keeps it open until then
+            await anext(unread)
         fetched = it.link.fetch(it.hub.token(), digest, range(100))
         assert b"".join([some async for some in fetched]) == data
 
 
 async def test_who_sends_nothing_keeps_nobody_from_sending(wire, work):
     async with wire() as it, asyncio.timeout(20):
-        link = it.other_link()
+        link, silent = it.other_link(), []
         for number in range(TURNS + 1):
             metadata = (("authorization", f"Bearer {it.hub.token(f'silent-{number}')}"),)
             call = link._channel.stream_stream("/flnb.v1.Federation/Send")(metadata=metadata)
+            silent.append(call)  # one that nobody holds is cancelled
             await call.write(pb.SendRequest(chunks=[0]).SerializeToString())
         while len(it.hub.sinks) < TURNS + 1:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
