@@ -132,6 +132,17 @@ class Epochs:
             with self._database.writing():
                 pass
 
+    def check_free(self) -> None:
+        """Find out now whether rows of this process would be refused, before it does what they say.
+
+        Raises:
+            LabHeldError: Another process holds the lab.
+            LabLostError: Another process took it from this one.
+            StorageUnreachableError: The database does not answer.
+        """
+        with self._database.writing():
+            pass
+
     def tell_nobody(self) -> None:
         """Call nobody any more when it is found out that the lab was lost."""
         self._database.on_lost = None

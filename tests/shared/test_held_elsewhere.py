@@ -106,6 +106,17 @@ def test_rows_are_refused_while_another_process_holds_the_lab(where, hold):
     state.protect(RUN.id, request(""))
 
 
+def test_updates_that_this_machine_kept_are_in_the_row_that_the_holder_writes(where, hold):
+    lab = flnb.open(*where)
+    for number in (1, 2):  # it drove them before
+        lab.store.kept.begin(RoundKey(RUN.id, 1, number)).finish()
+    hold(where)
+    assert lab.run(RUN.name).forget_updates(reason="over") == 2
+    assert lab.store.kept.rounds(RUN.id) == []
+    last = lab.store.state.operations(RUN.id)[-1]
+    assert (last.verb, last.details["rounds"]) == ("forget-updates", [1, 2])
+
+
 def test_what_a_holder_that_stands_still_was_asked_is_taken_back(where, hold, monkeypatch):
     lab, holder = flnb.open(*where), hold(where)
     run, state = lab.run(RUN.name), lab.store.state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +54,12 @@ def forget_updates(lab: Lab, run: RunId, request: Request) -> int:
     Raises:
         LabHeldError: Whoever holds the lab, in another process, does not answer.
     """
-    carry_out(
-        lab, run, FORGET, lambda store: _forget(store, run, request), {"request": asdict(request)}
-    )
+    # Each machine has the updates of the rounds that it drove: whoever writes the row knows its own.
+    here = lab.store.kept.rounds(run)
+    arguments = {"request": asdict(request), "rounds": [list(key[1:]) for key in here]}
+    carry_out(lab, run, FORGET, lambda store: _forget(store, run, request, here), arguments)
     if lab.store.state.shared:
-        lab.store.kept.expire(run, keep=0)  # each machine has those of the rounds that it drove
+        lab.store.kept.expire(run, keep=0)
     noted = [one.details for one in lab.store.state.operations(run) if one.verb == FORGET]
     return sum(len(one["rounds"]) for one in noted if one.get("request") == request.id)
 
@@ -71,12 +72,21 @@ def answer(coordinator: Coordinator, run: RunId, verb: str, arguments: Mapping[s
     elif verb == "protect":
         store.state.protect(run, request, protected=arguments["protected"])
     else:
-        _forget(store, run, request)
+        there = [RoundKey(run, *key) for key in arguments.get("rounds", ())]
+        _forget(store, run, request, there)
 
 
-def _forget(store: LabStore, run: RunId, request: Request) -> None:
-    """The row comes first: it is refused where another process holds the lab."""
-    details = {"rounds": [key.round for key in store.kept.rounds(run)], "request": request.id}
+def _forget(store: LabStore, run: RunId, request: Request, there: Collection[RoundKey]) -> None:
+    """Delete first, then note what went: what this machine could not delete is in no row.
+
+    Args:
+        store: The lab's store.
+        run: Whose updates.
+        request: Who wants it, and why.
+        there: Rounds whose updates whoever asked had: on another machine it deletes them right afterwards.
+    """
+    store.state.check_free()  # who may not write the row deletes nothing
+    gone = sorted({*store.kept.expire(run, keep=0), *there})
+    details = {"rounds": [key.round for key in gone], "request": request.id}
     at = SYSTEM_CLOCK.now()
     store.state.append_operation(Operation(at, request.actor, FORGET, run, request.reason, details))
-    store.kept.expire(run, keep=0)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import ANY
 
 import psutil
 import pytest
@@ -15,8 +16,9 @@ import pytest
 import flnb
 from flnb.coordinator.folding import Folding
 from flnb.coordinator.replaying import Replay
-from flnb.core.errors import NotFoundError, PlanError, RoundStateError
+from flnb.core.errors import NotFoundError, PlanError, RoundStateError, StoreError
 from flnb.core.view import Status
+from flnb.store import KeptUpdates
 from flnb.tensors import CohortSum, Update
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -193,11 +195,23 @@ def test_kept_updates_are_forgotten_when_somebody_says_so(run, lab_of_otter):
     assert list(folder.iterdir()) == []
     assert branch.replay(4).missing == [5, 6]
     last = lab_of_otter.lab.store.state.operations(branch.id)[-1]
-    assert (last.verb, last.reason, last.details) == (
-        "forget-updates",
-        "the study is over",
-        {"rounds": [5, 6]},
-    )
+    assert (last.verb, last.reason) == ("forget-updates", "the study is over")
+    assert last.details == {"rounds": [5, 6], "request": ANY}, "by which what went is counted"
+
+
+def test_the_log_does_not_say_that_updates_went_which_are_there(run, lab_of_otter, monkeypatch):
+    branch = run.branch("full", at=4).resume().wait(60)
+    state, kept = lab_of_otter.lab.store.state, lab_of_otter.lab.store.kept
+
+    def refuse(*_, **__):
+        raise StoreError("the disk is worn out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptUpdates, "expire", refuse)
+        with pytest.raises(StoreError):
+            branch.forget_updates()
+    assert [one.verb for one in state.operations(branch.id)][-1] != "forget-updates"
+    assert [key.round for key in kept.rounds(branch.id)] == [5, 6]
 
 
 DRIVEN = """
