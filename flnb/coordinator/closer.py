@@ -170,7 +170,7 @@ def _say_closed(closing: Closing) -> None:
 
 def commit_facts(record: RunRecord) -> dict[str, Any]:
     """What every commit of a run says of the run: enough to know what made it."""
-    plan = Plan.from_yaml(record.plan_yaml)
+    plan = Plan.from_stored(record.plan_yaml)
     return {
         "run": record.trunk_name,
         "plan_hash": record.plan_hash,

@@ -147,7 +147,7 @@ def changed_plan(record: RunRecord, task: Task, changes: Mapping[str, Any]) -> P
     Raises:
         PlanError: A setting that is settled at the start, or values that cannot work.
     """
-    plan = Plan.from_yaml(record.plan_yaml)
+    plan = Plan.from_stored(record.plan_yaml)
     if not changes:
         check_guards(plan, task)  # a branch may have others than the run that it left
         return plan
@@ -206,7 +206,7 @@ def _restored(
 ) -> Version:
     """A committed version, with the server optimiser's state where it is of the same optimiser."""
     model = whole_model(store, closing, layout, shelf.vector_to_read)
-    optimiser = Plan.from_yaml(record.plan_yaml).strategy.compose().server.init(layout)
+    optimiser = Plan.from_stored(record.plan_yaml).strategy.compose().server.init(layout)
     if _same_server(store, record, closing):
         optimiser = unpack(optimiser, whole_optimiser(store, closing))
     return Version(closing.round, model, optimiser)
@@ -217,7 +217,7 @@ def _same_server(store: LabStore, record: RunRecord, closing: Closing) -> bool:
     if closing.run == record.id:
         return True
     plans = (record.plan_yaml, store.state.run(closing.run).plan_yaml)
-    servers = [Plan.from_yaml(text).strategy.compose().server for text in plans]
+    servers = [Plan.from_stored(text).strategy.compose().server for text in plans]
     return type(servers[0]) is type(servers[1])
 
 

@@ -267,7 +267,7 @@ class Lab:
             branch=record.branch,
             generation=record.generation,
             status=status,
-            rounds=Plan.from_yaml(record.plan_yaml).rounds,
+            rounds=Plan.from_stored(record.plan_yaml).rounds,
             started_at=record.created_at,
             error=record.error or "",
             lab=self.address,

@@ -194,7 +194,7 @@ class LocalRun:
                 base = timeline.commit_before(state.head(self.id).round)
             else:
                 base = None if at == 0 else timeline.key(at)
-        plan = Plan.from_yaml(record.plan_yaml).replace(**changes)
+        plan = Plan.from_stored(record.plan_yaml).replace(**changes)
         wanted = Branching(name=name, plan=plan, base=base, request=asked)
         made = fork(self._lab, record, wanted)
         return LocalRun(self._lab, made, self._lab.picture(made))

@@ -55,7 +55,7 @@ class Run(Rewinding):
     @property
     def plan(self) -> Plan:
         """The plan it follows."""
-        return Plan.from_yaml(self.source.plan_yaml)
+        return Plan.from_stored(self.source.plan_yaml)
 
     @property
     def view(self) -> RunView:

@@ -253,3 +253,30 @@ class Plan(Frozen):
         if not isinstance(data, dict):
             raise PlanError(f"a plan is a mapping of settings, got {type(data).__name__}")
         return cls(**{str(key): value for key, value in data.items()})
+
+    @classmethod
+    def from_stored(cls, text: str) -> Plan:
+        """Read the plan of a run again, as its row holds it, also one of before.
+
+        Bounds could be infinite once, and count as none: their digest was the same.
+
+        Raises:
+            PlanError: It is no plan of this flnb.
+        """
+        try:
+            return cls.from_yaml(text)
+        except PlanError:
+            if ".inf" not in text:
+                raise
+            return cls.from_yaml(yaml.safe_dump(_bounded(yaml.safe_load(text)), sort_keys=False))
+
+
+def _bounded(setting: Any) -> Any:
+    match setting:
+        case dict():
+            return {key: _bounded(value) for key, value in setting.items()}
+        case list():
+            return [_bounded(value) for value in setting]
+        case float() if math.isinf(setting):
+            return None
+    return setting

@@ -3,12 +3,15 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 import flnb
 from flnb.core.errors import FingerprintError, LabHeldError, NotFoundError, StoreError, TaskError
 from flnb.core.view import Status
+from flnb.store import LabStore
+from flnb.testing.stores import sample_run
 
 
 def test_a_second_coordinator_of_this_process_is_the_first(coord):
@@ -126,3 +129,14 @@ def test_nothing_is_left_running_after_stop(tmp_path, plan, task, no_leaks):
     with flnb.Coordinator(tmp_path / "lab") as coord:
         coord.simulate(task, workers=0)
         coord.run(plan, task).wait(60)
+
+
+def test_a_run_of_before_with_an_infinite_bound_is_listed_and_opened(tmp_path):
+    store, plan = LabStore.open(tmp_path / "lab"), flnb.Plan(rounds=9)
+    infinite = plan.to_yaml().replace("deadline_s: null", "deadline_s: .inf")
+    store.state.create_run(replace(sample_run(), plan_yaml=infinite))
+    store.close()
+    lab = flnb.open(tmp_path / "lab")
+    (run,) = lab.runs()
+    assert run.plan == plan
+    assert (run.view.rounds, len(lab.runs().df())) == (9, 1)

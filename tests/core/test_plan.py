@@ -118,6 +118,21 @@ def test_a_plan_is_read_from_a_file(tmp_path):
     assert Plan.from_yaml(file) == Plan(rounds=7)
 
 
+def test_a_stored_plan_of_before_with_an_infinite_bound_is_read_as_one_without():
+    plan = Plan(rounds=7, strategy={"kind": "fedavg", "local": {"clip_grad_norm": 2.0}})
+    text = plan.to_yaml().replace("deadline_s: null", "deadline_s: .inf")
+    stored = text.replace("clip_grad_norm: 2.0", "clip_grad_norm: .inf")
+    assert stored.count(".inf") == 2
+    again = Plan.from_stored(stored)
+    assert again == Plan(rounds=7)
+    assert again.hash == Plan(rounds=7).hash
+    for infinite in (stored, "strategy: {kind: fedavg, local: {lr: .inf}}"):
+        with pytest.raises(PlanError, match=r"finite"):
+            Plan.from_yaml(infinite)
+    with pytest.raises(PlanError, match=r"lr: .*got None"):
+        Plan.from_stored(infinite)
+
+
 plans = st.builds(
     dict,
     rounds=st.integers(1, 10_000),

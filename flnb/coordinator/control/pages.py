@@ -221,7 +221,7 @@ class Pages:
 @functools.lru_cache(4096)
 def _planned(plan_yaml: str) -> int:
     """How many rounds a plan has; to read YAML takes milliseconds, and a list has many plans."""
-    return Plan.from_yaml(plan_yaml).rounds
+    return Plan.from_stored(plan_yaml).rounds
 
 
 def _page(asked: pb.PageRequest) -> Page:

@@ -205,7 +205,7 @@ class StoredReplay(ReplayPreview):
             )
         keys = [timeline.line.key(number) for number in range(after + 1, last + 1)]
         self._check_strategies(keys)
-        plan = Plan.from_yaml(record.plan_yaml)
+        plan = Plan.from_stored(record.plan_yaml)
         left_out = sorted({*plan.exclude, *map(ClientId, exclude)})
         super().__init__(record.name, (base, keys[-1]), left_out, train=train)
         self.rounds, self.branch = [key.round for key in keys], _free_name(lab, record, after)
@@ -228,10 +228,10 @@ class StoredReplay(ReplayPreview):
         self.taken_out = sum(len(used[number] - left[number]) for number in self.rounds)
 
     def _check_strategies(self, keys: list[RoundKey]) -> None:
-        strategy = Plan.from_yaml(self._record.plan_yaml).strategy
+        strategy = Plan.from_stored(self._record.plan_yaml).strategy
         for key in {key.run: key for key in keys}.values():
             other = self._lab.store.state.run(key.run)
-            if Plan.from_yaml(other.plan_yaml).strategy != strategy:
+            if Plan.from_stored(other.plan_yaml).strategy != strategy:
                 raise PlanError(
                     f"rounds up to {key.round} are of {other.name}, which has another strategy than "
                     f"{self._record.name}",
@@ -241,7 +241,7 @@ class StoredReplay(ReplayPreview):
     def _make(self, asked: Request) -> Run:
         until = None if self.train else self.until
         changes = {"exclude": self.exclude}
-        plan = Plan.from_yaml(self._record.plan_yaml).replace(**changes)
+        plan = Plan.from_stored(self._record.plan_yaml).replace(**changes)
         wanted = Branching(
             name=self.branch, plan=plan, base=self.base, request=asked, replays=until
         )
