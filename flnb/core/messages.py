@@ -169,4 +169,4 @@ def _added(values: Collection[float]) -> float:
     try:
         return math.fsum(values)
     except (ValueError, OverflowError):  # infinities of both signs; a sum beyond float64
-        return float(sum(values))
+        return sum(map(float, values))

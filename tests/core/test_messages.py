@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from flnb.core import MetricSum, Outcome
@@ -40,4 +41,6 @@ def test_a_segment_that_ends_before_its_first_round_holds_none():
 def test_metrics_are_added_exactly_and_infinities_of_both_signs_are_no_number():
     assert MetricSum.added([1e16, 1.0, -1e16], [1.0, 1.0, 2.0]) == MetricSum(1.0, 4.0)
     assert math.isnan(MetricSum.added([math.inf, -math.inf], [1.0, 1.0]).value)
-    assert MetricSum.added([1e308, 1e308], [1.0, 1.0]).value == math.inf
+    for huge in ([1e308, 1e308], np.array([1e308, 1e308])):
+        assert MetricSum.added(huge, [1.0, 1.0]).value == math.inf
+    assert math.isnan(MetricSum.added(np.array([math.inf, -math.inf]), [1.0, 1.0]).value)
