@@ -56,7 +56,7 @@ def is_shared(path: Path) -> bool:
 
 
 def commands(app: typer.Typer) -> Any:
-    """The command line of an app, with `--state` wherever there is `--lab`."""
+    """The command line of an app, with `--state` wherever a lab is named."""
     _LAB.set(None)
     whole = get_command(app)
     template = typer.Typer()
