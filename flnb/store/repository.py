@@ -41,6 +41,7 @@ _PARTS = 2
 """In which Icechunk reads a chunk from a folder, each with a file opened for it: five by default,
 which take a quarter of the processor time of a version more. One whole is read 8 KiB at a time."""
 _LEAST_PART_BYTES = 4096
+"""No part is shorter; what Icechunk takes for a folder by itself."""
 
 
 def open_repository(
@@ -194,7 +195,9 @@ def _config_for_folders() -> RepositoryConfig:
     import icechunk
 
     config = icechunk.RepositoryConfig.default()
-    parts = icechunk.StorageConcurrencySettings(_PARTS, _LEAST_PART_BYTES)
+    parts = icechunk.StorageConcurrencySettings(
+        max_concurrent_requests_for_object=_PARTS, ideal_concurrent_request_size=_LEAST_PART_BYTES
+    )
     config.storage = icechunk.StorageSettings(concurrency=parts)
     return config
 
