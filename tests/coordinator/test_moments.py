@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 import flnb
-from flnb.coordinator import coordinator as coordinating
+from flnb.coordinator import launching
 from flnb.coordinator.picture import Picture
 from flnb.core.errors import InsufficientClientsError, StorageFullError, WorkerDiedError
 from flnb.core.view import RunView, Status
@@ -246,8 +246,8 @@ def test_a_run_that_two_resume_at_once_is_driven_once(coord, plan, task, monkeyp
     begin = engine.begin
     monkeypatch.setattr(engine, "begin", lambda *do: begun.append(do[0].round) or begin(*do))
     coord.run(plan.replace(rounds=FAR), task, name=NAME).pause().wait(60)
-    prepare, slow = coordinating.resumed_job, threading.Event()  # never set
-    monkeypatch.setattr(coordinating, "resumed_job", lambda *job: slow.wait(0.1) or prepare(*job))
+    prepare, slow = launching.resumed_job, threading.Event()  # never set
+    monkeypatch.setattr(launching, "resumed_job", lambda *job: slow.wait(0.1) or prepare(*job))
     with ThreadPoolExecutor(2) as pool:
         labs = (coord.lab, flnb.open(coord.lab.path))
         first, second = pool.map(lambda lab: lab.resume(NAME), labs)
