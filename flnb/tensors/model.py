@@ -79,6 +79,8 @@ class Update:
     def between(cls, base: Model, trained: Mapping[str, np.ndarray]) -> Update:
         """Make an update of tensors that were trained; those that are not named stay as they were.
 
+        What is infinite before and after, such as a mask of attention, did not change.
+
         Args:
             base: The version that was trained.
             trained: New values, by name, in the shape of `base.tensor(name)`.
@@ -92,8 +94,10 @@ class Update:
             slot, old = base.layout.slot(name), base.tensor(name)
             if np.shape(new) != old.shape:
                 raise IntegrityError(f"{name} has shape {np.shape(new)}, the model's {old.shape}")
-            place, what = (values, new - old) if slot.floating else (integers, new)
-            slot.view(place)[...] = what
+            if slot.floating:
+                slot.view(values)[...] = _change(old, new)
+            else:
+                slot.view(integers)[...] = new
         return cls(base.layout, values, integers)
 
     def __post_init__(self) -> None:
@@ -127,6 +131,12 @@ class Update:
         }
         first = next((name for name, count in counts.items() if count), "padding")
         return f"{sum(counts.values())} values are NaN or infinite, the first in {first!r}"
+
+
+def _change(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        change = np.subtract(new, old)
+    return np.where(np.isinf(old) & (new == old), 0.0, change)
 
 
 def _settle(owner: Model | Update) -> None:

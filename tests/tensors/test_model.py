@@ -84,6 +84,15 @@ def test_an_update_that_is_not_finite_says_where(bad):
     assert reason == "2 values are NaN or infinite, the first in 'w'"
 
 
+def test_an_update_of_what_was_infinite_and_is_has_no_change_there():
+    values = made().values.copy()
+    values[:3] = [-np.inf, np.inf, np.inf]
+    trained = values[:12].reshape(4, 3) + 2
+    trained[0, 2] = -np.inf
+    update = Update.between(Model(LAYOUT, values, made().integers), {"w": trained})
+    assert update.values[:12].tolist() == [0.0, 0.0, -np.inf, *[2.0] * 9]
+
+
 def test_an_update_between_a_version_and_what_was_trained_leaves_the_rest():
     base = made()
     assert not Update.between(base, {}).values.any()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from flnb.coordinator.closer import Version, commit_facts
 from flnb.coordinator.history.checkpoint import Checkpoint
@@ -211,9 +212,17 @@ def _model_of(tensors: Mapping[str, Any], layout: Layout, source: str) -> Model:
     for slot in layout.slots:
         wide = given[slot.name].detach().to(torch.float32 if slot.floating else torch.int64)
         slot.view(values if slot.floating else integers)[...] = wide.cpu().numpy()
-    if not np.isfinite(values).all():
-        raise TaskError(f"{source} holds values that are not finite")
+    _check_numbers(layout, values, source)
     return Model(layout, values, integers)
+
+
+def _check_numbers(layout: Layout, values: Float32[np.ndarray, " n"], source: str) -> None:
+    """Refuse what nothing can be learned from; a buffer may be infinite, such as a mask of attention."""
+    for slot in layout.slots:
+        if not slot.floating or np.isfinite(numbers := slot.view(values)).all():
+            continue
+        if slot.kind == "parameter" or np.isnan(numbers).any():
+            raise TaskError(f"{source} holds values that are not finite: in {slot.name}")
 
 
 def _tensor(name: str, value: object, source: str) -> Tensor:

@@ -12,6 +12,7 @@ from flnb.coordinator.control.plain_history import checkpoint_from_json, checkpo
 from flnb.coordinator.history.starting import begin_from
 from flnb.coordinator.history.verifying import verify
 from flnb.core.errors import DamagedError, DataError, NotFoundError, PlanError, TaskError
+from flnb.tensors import Layout
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +100,21 @@ def test_every_tensor_that_does_not_fit_is_named(lab, task):
 
 def test_values_that_are_not_finite_and_things_that_are_no_tensors_are_refused(lab, task):
     state = {"1.weight": np.zeros((10, 64), np.float32), "1.bias": np.full(10, np.nan, np.float32)}
-    with pytest.raises(TaskError, match="not finite"):
-        begin_from(lab, state, task.layout)
+    for bad in (np.nan, -np.inf):
+        state["1.bias"][:] = bad
+        with pytest.raises(TaskError, match=r"not finite: in 1\.bias"):
+            begin_from(lab, state, task.layout)
     with pytest.raises(TaskError, match="'epoch' is a int"):
         begin_from(lab, {"epoch": 3}, task.layout)
+
+
+def test_a_model_with_an_infinite_mask_is_started_from_and_one_that_is_no_number_is_not(lab):
+    layout = Layout.of([("w", (2,), "float32", "parameter"), ("mask", (2,), "float32", "buffer")])
+    state = {"w": np.ones(2, np.float32), "mask": np.array([0.0, -np.inf], np.float32)}
+    assert begin_from(lab, state, layout).model.tensor("mask").tolist() == [0.0, -np.inf]
+    state["mask"][0] = np.nan
+    with pytest.raises(TaskError, match="not finite: in mask"):
+        begin_from(lab, state, layout)
 
 
 class Bomb:
