@@ -181,9 +181,11 @@ def _check_name(lab: Lab, record: RunRecord, name: str) -> None:
     if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
         raise PlanError(f"a branch's name has letters, digits, '-', '_' and '.', got {name!r}")
     # The first branch has its name in no run's: rows of another one could not be told from its own.
-    if name == lab.store.state.run(record.trunk_name).branch:
+    trunk_name = record.trunk_name
+    trunk = record if record.name == trunk_name else lab.store.state.run(trunk_name)
+    if name == trunk.branch:
         raise NameTakenError(
-            f"{name!r} is the first branch of {record.trunk_name} already",
+            f"{name!r} is the first branch of {trunk_name} already",
             hint="choose another name",
         )
 
