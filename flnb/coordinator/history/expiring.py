@@ -171,8 +171,8 @@ class LabExpiry(ExpiryPreview):
         if lab.coordinator is not None:
             let_go(lab.coordinator.lab.store, runs[0], self.goes, self.before, asked)
         elif lab.store.holder is not None:
-            arguments = {"goes": self.goes, "before": self.before.isoformat()}
-            arguments |= {"request": asdict(asked)}
+            said = {"goes": self.goes, "before": self.before.isoformat()}
+            arguments = said | {"request": asdict(asked)}
             ask(lab, runs[0], "expire", arguments, longer_s=LONG_S)
         else:
             with lab.store.lease("expire"):
