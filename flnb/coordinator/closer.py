@@ -73,6 +73,8 @@ class Closer:
         self._history = ThreadPoolExecutor(1, thread_name_prefix="flnb-history")
         self._next_at_s = 0.0
         self._error: Exception | None = None
+        self._newest: Closing | None = None
+        """As it is durable."""
         self._task = asyncio.create_task(self._work(), name="flnb-closer")
 
     async def put(self, closing: Closing, version: Version, *, must_commit: bool) -> None:
@@ -97,6 +99,21 @@ class Closer:
         await asyncio.wait({joined, self._task}, return_when=asyncio.FIRST_COMPLETED)
         joined.cancel()
         self._raise()
+
+    async def save(self, version: Version) -> None:
+        """Wait until everything handed over is durable, and the newest round a commit.
+
+        Args:
+            version: What the newest round made.
+
+        Raises:
+            Exception: Whatever went wrong with it.
+        """
+        await self.drain()
+        if self._newest is not None and self._newest.snapshot is None:
+            # Its closing is durable already; this adds the name of its snapshot.
+            await self.put(self._newest, version, must_commit=True)
+            await self.drain()
 
     @property
     def broken(self) -> bool:
@@ -128,6 +145,7 @@ class Closer:
                         self._history, self._commit, closing, version
                     )
                 await loop.run_in_executor(self._io, self._store.close_round, closing)
+                self._newest = closing
                 _say_closed(closing)
                 self._on_closed(closing)
             except Exception as error:

@@ -64,8 +64,6 @@ class Runner:
         self._version = job.start.take()
         self._shelf = job.start.shelf
         self._open: OpenRound | None = None
-        self._last: Closing | None = None
-        self._saved_round = job.start.round
         self._turn: asyncio.Lock | None = None
         """Held while a round is open."""
         self._report: CohortReport | None = None
@@ -131,7 +129,7 @@ class Runner:
                     self._ending = Status.PAUSED  # nobody knows when enough clients will be here
         except FLBaseError:
             if not self._closer.broken:
-                await self._save()
+                await self._closer.save(self._version)
             raise
         finally:
             await self._leave()
@@ -228,8 +226,8 @@ class Runner:
         await self._journal.durable()
         self._version, self._open = version, None
         closing = self._closing(open_round, order.reason, central)
-        self._last, self.fired = self._monitor.look(closing)
-        closing, must = self._last, last or state.status is Status.PAUSING
+        closing, self.fired = self._monitor.look(closing)
+        must = last or state.status is Status.PAUSING
         if self.fired is not None:
             self._ending = Status.PAUSED  # nothing more is begun from this version
             if state.status is Status.PAUSING:  # before what was told since, such as a resume
@@ -266,20 +264,10 @@ class Runner:
         """Save everything and say why the run rests."""
         assert self._ending is not None, "a run rests for a reason"
         await self._news.stop_collecting()
-        await self._save()
+        await self._closer.save(self._version)
         return self._ending, self._error
 
-    async def _save(self) -> None:
-        """Make everything durable, and the head a commit."""
-        await self._closer.drain()
-        if self._last is not None and self._saved_round < self._last.round:
-            # The closing of the head is durable already; this adds the name of its snapshot.
-            await self._closer.put(self._last, self._version, must_commit=True)
-            await self._closer.drain()
-
     def _durable(self, closing: Closing) -> None:
-        if closing.snapshot is not None:
-            self._saved_round = closing.round
         self._job.population.settle(closing)
         if keep := self._job.plan.keep_updates:
             self._io.submit(let_go, self._store.kept, closing.run, keep)
