@@ -15,8 +15,13 @@ import sys
 import threading
 
 
+_NICE = 5
+"""Behind whatever trains on this machine: who looks must not slow what is looked at."""
+
+
 def main() -> int:
     """Serve until SIGINT or SIGTERM."""
+    os.nice(_NICE)
     os.environ.setdefault("BOKEH_RESOURCES", "server")  # nothing from outside; read at import
     parser = argparse.ArgumentParser(prog="python -m flnb.dashboards")
     parser.add_argument("target", help="a lab, a pass or its file; - is FLNB_PASS or FLNB_LAB")

@@ -9,6 +9,7 @@ looked for every few seconds.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Mapping
 
@@ -31,7 +32,8 @@ STORE_S = 1.0
 FIND_S = 2.0
 """Between two tries to find a coordinator."""
 TELL_S = 0.5
-"""Between two times that pages are told how an open round goes; one that closed does not wait."""
+"""Between two times that pages are told how an open round goes. One that closed does not wait for that,
+only for another one that closed: where rounds are quick, pages are not what slows them."""
 REST_S = 30.0
 """Once nobody has looked for so long, nothing is asked any more until somebody comes."""
 
@@ -57,6 +59,7 @@ class Sight:
         self._lock = threading.Lock()
         self._wake, self._closing = threading.Event(), threading.Event()
         self._found_s = self._told_s = -FIND_S
+        self._told_closed_s = -math.inf
         self._untold, self._closed, self._asked_s = False, False, 0.0
         self._thread = threading.Thread(target=self._look_on, name=f"flnb-feed-{role}", daemon=True)
 
@@ -88,7 +91,7 @@ class Sight:
         """Be told of changes, on the feed's thread; returns what ends that.
 
         Args:
-            callback: Called without arguments, at most four times a second, twice if no round closes.
+            callback: Called without arguments, at most four times a second, twice if rounds are quick.
             run: Name of the run whose closed rounds are wanted, too.
         """
         with self._lock:
@@ -129,8 +132,8 @@ class Sight:
                 log.exception("a look at %s failed", self._target.name)
                 changed = self._offline(error)
             self._untold |= changed
-            waited = SYSTEM_CLOCK.monotonic_s() - self._told_s >= TELL_S
-            if self._untold and (waited or self._closed):
+            last_s = self._told_closed_s if self._closed else self._told_s
+            if self._untold and SYSTEM_CLOCK.monotonic_s() - last_s >= TELL_S:
                 self._tell()
             self._wake.wait(LOOK_S if self._live else STORE_S)
             self._wake.clear()
@@ -237,6 +240,8 @@ class Sight:
 
     def _tell(self) -> None:
         self._told_s = SYSTEM_CLOCK.monotonic_s()
+        if self._closed:
+            self._told_closed_s = self._told_s
         self._untold = self._closed = False
         with self._lock:
             callbacks = list(self._wanted)

@@ -68,6 +68,11 @@ def test_what_happens_between_two_times_is_told_together(sight, monkeypatch):
     assert (told, sight._untold) == ([], True)
     sight.on_change(lambda: None, "finished")
     until(lambda: told, "rounds that closed are told at once")
+    n_told, before = len(told), sight.now
+    sight._frames.clear()  # as if more had closed since
+    until(lambda: sight._closed, "they are seen")
+    until(lambda: sight.now is not before, "it is looked again")
+    assert len(told) == n_told
 
 
 def test_nothing_is_asked_while_nobody_looks_and_whoever_comes_sees_nothing_old(sight, monkeypatch):
