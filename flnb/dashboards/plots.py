@@ -60,7 +60,7 @@ class Curve:
 
     def __init__(self, y_label: str) -> None:
         self._line = ColumnDataSource({"round": [], "value": []})
-        self._band = ColumnDataSource(dict(NO_BAND))
+        self._band = ColumnDataSource(_copied(NO_BAND))
         self._shown: tuple[object, ...] = ()
         self.figure = plain_figure("round", y_label)
         accent, second = OKABE_ITO[0], OKABE_ITO[1]
@@ -88,7 +88,7 @@ class Curve:
         """
         if kind != self._shown:
             self._shown = kind
-            self._line.data, self._band.data = dict(line), dict(band)
+            self._line.data, self._band.data = _copied(line), _copied(band)
             return
         _stream(self._line, line)
         _stream(self._band, band)
@@ -161,7 +161,7 @@ class Outcomes:
             return
         new = bars.after(before) if before is not None else None
         if new is None:
-            self._source.data = dict(bars.columns)
+            self._source.data = _copied(bars.columns)
         elif len(new["round"]):
             self._source.stream(new, rollover=self._most)
 
@@ -179,6 +179,11 @@ def legend(entries: Mapping[str, str]) -> str:
 def outcome_legend() -> str:
     """The colours of `Outcomes`."""
     return legend(dict(zip(OUTCOMES, _OUTCOME_COLOURS, strict=True)))
+
+
+def _copied(shared: Columns) -> dict[str, Any]:
+    """A chart's own lists: what is streamed to a source is put at the end of the very lists it was given."""
+    return {name: list(values) for name, values in shared.items()}
 
 
 def _stream(source: ColumnDataSource, now: Columns) -> None:

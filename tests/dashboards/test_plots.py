@@ -44,3 +44,36 @@ def test_a_curve_gets_the_rounds_that_it_lacks(monkeypatch):
     assert streamed == [[3]]
     curve.show(("another",), {"round": [1], "value": [0.1]})
     assert list(curve._line.data["round"]) == [1]
+
+
+def test_what_is_made_once_is_shown_to_all_and_changed_by_none():
+    made = [{"round": list(range(1, n)), "value": [0.5] * (n - 1)} for n in (3, 4)]
+    bands = [{name: [1.0] * (n - 1) for name in plots.BAND} for n in (3, 4)]
+    curves = [plots.Curve("loss"), plots.Curve("loss")]
+    for line, band in zip(made, bands, strict=True):
+        for curve in curves:
+            curve.show(("a run",), line, band | {"round": line["round"]})
+    assert [list(curve._line.data["round"]) for curve in curves] == [[1, 2, 3]] * 2
+    assert [list(curve._band.data["round"]) for curve in curves] == [[1, 2, 3]] * 2
+    assert [line["round"] for line in made] == [[1, 2], [1, 2, 3]]
+    assert dict(plots.NO_BAND) == {name: [] for name in plots.BAND}
+
+
+def test_bars_that_are_made_once_reach_every_chart():
+    made = [plots.Bars.of("a run", ROUNDS.head(rows)) for rows in (3, 4)]
+    charts = [plots.Outcomes(), plots.Outcomes()]
+    for bars in made:
+        for chart in charts:
+            chart.show(bars)
+    shown = [[int(number) for number in chart._source.data["round"]] for chart in charts]
+    assert shown == [[1, 2, 3, 4]] * 2
+    assert made[0].columns["round"] == [1, 2, 3]
+
+
+def test_a_band_that_comes_later_is_streamed_to_one_chart_alone():
+    curves = [plots.Curve("loss"), plots.Curve("loss")]
+    for curve in curves:
+        curve.show(("a run",), {"round": [1], "value": [0.5]})
+    band = {name: [1.0] for name in plots.BAND} | {"round": [1]}
+    curves[0].show(("a run",), {"round": [1], "value": [0.5]}, band)
+    assert [len(curve._band.data["round"]) for curve in curves] == [1, 0]
