@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flnb import __version__
 from flnb.coordinator.loop import LoopThread
-from flnb.core.errors import TooManyCallsError, UnreachableError
+from flnb.core.errors import TokenExpiredError, TooManyCallsError, UnreachableError
 from flnb.transport import PROTOCOL
 from flnb.transport.v1 import control_pb2 as pb
 
@@ -63,6 +63,11 @@ def heard_over(wire: Wire, after: str) -> Iterator[LabEvent]:
                 yield event
         except TooManyCallsError:
             raise
+        except TokenExpiredError:
+            if not wire.renews:
+                raise
+            # With the next token; if that is no good either, the wire ends.
+            time.sleep(_AGAIN_S)
         except UnreachableError:
             time.sleep(_AGAIN_S)
     raise wire.ended

@@ -54,7 +54,7 @@ class Wire:
     def __init__(
         self, make_link: Callable[[], ControlLink], *, renews: bool, on_close: Callable[[], None]
     ) -> None:
-        self._renews, self._on_close = renews, on_close
+        self.renews, self._on_close = renews, on_close
         self._held: dict[RunId, Held] = {}
         self.thread = LoopThread("flnb-connection")
         self.thread.start()
@@ -175,7 +175,7 @@ class Wire:
             except FLBaseError as error:
                 self.connected = False
                 failures += not isinstance(error, UnreachableError)
-                renewed = self._renews and isinstance(error, TokenExpiredError)
+                renewed = self.renews and isinstance(error, TokenExpiredError)
                 refused = isinstance(error, AccessRefusedError) and not renewed
                 if refused or failures >= _FAILURES:
                     self._lose(error)

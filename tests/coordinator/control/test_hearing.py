@@ -2,10 +2,12 @@
 
 import itertools
 import threading
+from datetime import datetime, timedelta
 
 import pytest
 
 import flnb
+from flnb.coordinator import granting
 from flnb.core.errors import UnreachableError
 
 
@@ -61,3 +63,14 @@ def test_a_loop_over_events_elsewhere_says_why_it_ends(coord):
     connection.close()
     with pytest.raises(UnreachableError, match="closed"):
         list(events)
+
+
+def test_who_holds_the_lab_hears_on_with_the_next_token_when_one_expires(coord, monkeypatch):
+    coord.listen()
+    monkeypatch.setattr(granting, "_OWN_LIFETIME", timedelta(seconds=2))
+    with flnb.connect(coord.lab.path) as connection:
+        events = connection.events()
+        assert next(events).type == "snapshot"
+        again = first(events, "heartbeat", 2)  # comes first to who comes back, else each 15 s
+        took = again[1].data["at"], again[0].data["at"]
+    assert datetime.fromisoformat(took[0]) - datetime.fromisoformat(took[1]) < timedelta(seconds=10)
