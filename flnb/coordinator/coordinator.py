@@ -223,7 +223,7 @@ class Coordinator(Launching, Granting):
             Each event, as it happens.
 
         Raises:
-            RoundStateError: Not started.
+            RoundStateError: Not started, or called in a callback of the coordinator.
         """
         from flnb.coordinator.control.hearing import heard
 

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from flnb import __version__
 from flnb.coordinator.loop import LoopThread
-from flnb.core.errors import TokenExpiredError, TooManyCallsError, UnreachableError
+from flnb.core.errors import (
+    RoundStateError,
+    TokenExpiredError,
+    TooManyCallsError,
+    UnreachableError,
+)
 from flnb.transport import PROTOCOL
 from flnb.transport.v1 import control_pb2 as pb
 
@@ -48,6 +53,7 @@ def heard_over(wire: Wire, after: str) -> Iterator[LabEvent]:
 
     Raises:
         FLBaseError: Why nothing more is told.
+        RoundStateError: Called from the thread of that loop, which would wait for itself.
     """
 
     async def listen() -> Notes:
@@ -85,6 +91,7 @@ def heard(thread: LoopThread, notes: Notes) -> Iterator[LabEvent]:
 
     Raises:
         FLBaseError: Why nothing more is told.
+        RoundStateError: Called from the thread of that loop, which would wait for itself.
     """
     with contextlib.closing(_each(thread, notes)) as told:
         for note in told:
@@ -100,6 +107,11 @@ def _each(thread: LoopThread, stream: Notes) -> Generator[pb.EventNote, None, No
 
     try:
         while thread.loop.is_running():
+            if thread.here:
+                raise RoundStateError(
+                    "a callback of the coordinator must not wait for the next event",
+                    hint="hear events in a thread of your own",
+                )
             asked = thread.submit(following())
             try:
                 note = asked.result()

@@ -8,7 +8,7 @@ import pytest
 
 import flnb
 from flnb.coordinator import granting
-from flnb.core.errors import UnreachableError
+from flnb.core.errors import RoundStateError, UnreachableError
 
 
 def first(events, kind, number):
@@ -74,3 +74,20 @@ def test_who_holds_the_lab_hears_on_with_the_next_token_when_one_expires(coord, 
         again = first(events, "heartbeat", 2)  # comes first to who comes back, else each 15 s
         took = again[1].data["at"], again[0].data["at"]
     assert datetime.fromisoformat(took[0]) - datetime.fromisoformat(took[1]) < timedelta(seconds=10)
+
+
+def test_a_callback_that_asks_for_the_next_event_is_refused_and_the_run_goes_on(coord, plan, task):
+    coord.listen()
+    events, refused = coord.events(), []
+    next(events)
+
+    def ask(_):
+        try:
+            next(events)
+        except (RoundStateError, StopIteration) as error:
+            refused.append(error)
+
+    run = coord.run(plan, task, name="first")
+    run.on_change(ask)
+    assert run.wait(60).view.round == 4
+    assert "must not wait" in str(refused[0])
