@@ -36,6 +36,8 @@ TELL_S = 0.5
 only for another one that closed: where rounds are quick, pages are not what slows them."""
 REST_S = 30.0
 """Once nobody has looked for so long, nothing is asked any more until somebody comes."""
+FIRST_S = 10.0
+"""So long whoever comes first waits for the first look."""
 
 
 Callback = Callable[[], None]
@@ -58,6 +60,7 @@ class Sight:
         self._wanted: dict[Callback, str | None] = {}
         self._lock = threading.Lock()
         self._wake, self._closing = threading.Event(), threading.Event()
+        self._looked = threading.Event()
         self._found_s = self._told_s = -FIND_S
         self._told_closed_s = -math.inf
         self._untold, self._closed, self._asked_s = False, False, 0.0
@@ -70,6 +73,7 @@ class Sight:
     def close(self) -> None:
         """Look no more."""
         self._closing.set()
+        self._looked.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(10)
@@ -106,11 +110,13 @@ class Sight:
 
     @property
     def source(self) -> Source:
-        """Whom to ask now.
+        """Whom to ask now; blocks until the first look is over, for whoever comes first after a rest.
 
         Raises:
             FLBaseError: Nobody answers.
         """
+        if self._source is None and self._thread.is_alive():
+            self._looked.wait(FIRST_S)
         source = self._source
         if source is None:
             raise NotFoundError("coordinator", self._target.name)
@@ -131,6 +137,7 @@ class Sight:
             except Exception as error:  # a page shows why; the next look may succeed
                 log.exception("a look at %s failed", self._target.name)
                 changed = self._offline(error)
+            self._looked.set()
             self._untold |= changed
             last_s = self._told_closed_s if self._closed else self._told_s
             if self._untold and SYSTEM_CLOCK.monotonic_s() - last_s >= TELL_S:
@@ -149,6 +156,7 @@ class Sight:
 
     def _rest(self) -> None:
         """Let everything go, and wait for somebody who comes; he sees nothing old then."""
+        self._looked.clear()
         source, self._source = self._source, None
         self._frames, self.now = {}, Snapshot()
         if source is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flnb.coordinator import Lab
-from flnb.core.errors import QueryRefusedError
+from flnb.core.errors import NotFoundError, QueryRefusedError, UnreachableError
 from flnb.core.view import Status
 from flnb.dashboards import feed, queries
 from flnb.dashboards.access import Person
@@ -82,6 +82,32 @@ def test_nothing_is_asked_while_nobody_looks_and_whoever_comes_sees_nothing_old(
     assert sight._source is None
     sight.on_change(lambda: None)
     until(lambda: sight.now.standing.kind == "store", "the store is read again")
+
+
+def test_whoever_comes_first_after_a_rest_may_ask_at_once(sight, monkeypatch):
+    until(lambda: sight.now.standing.kind == "store", "the store is read")
+    with monkeypatch.context() as resting:
+        resting.setattr(feed, "REST_S", 0.0)
+        until(lambda: sight.now.standing.kind == "loading", "it rests")
+    sight.on_change(lambda: None)
+    assert sight.source.views()
+
+
+def test_while_nobody_answers_whoever_asks_is_told_at_once(target, monkeypatch):
+    def nobody():
+        raise UnreachableError("nobody answers")
+
+    sight = Sight(target, "operator")
+    monkeypatch.setattr(sight, "_look", nobody)
+    sight.start()
+    try:
+        until(lambda: sight.now.standing.kind == "offline", "it was looked")
+        began_s = time.monotonic()
+        with pytest.raises(NotFoundError):
+            _ = sight.source
+        assert time.monotonic() - began_s < feed.FIRST_S / 2
+    finally:
+        sight.close()
 
 
 def test_frames_grow_by_what_was_closed_since(target, lab):
