@@ -26,8 +26,8 @@ _PACKAGES = ("panel", "bokeh", "duckdb", "icechunk", "torch", "grpcio")
 def look(sight: Sight, target: Target, person: Person) -> Mapping[str, Any]:
     """Everything that the page System shows to a person: title to facts, or to HTML."""
     known: dict[str, Any] = {"Versions": versions()}
+    known["lag_s"] = lag_s(sight)  # waits for the first look, which says how the coordinator stands
     known["Coordinator"] = coordinator(sight)
-    known["lag_s"] = lag_s(sight)
     known["Store"] = (
         target.facts()
         if person.may("operator")
