@@ -72,8 +72,8 @@ class Entrance:
                 out["X-Request-Id"] = named
                 out["X-Content-Type-Options"] = "nosniff"
                 self._cors.allow(headers, out)
-                if scope["state"].get("unknown_token") and token_shown(headers):
-                    self._strangers.count(scope)
+                if scope["state"].get("unknown_token") and (shown := token_shown(headers)):
+                    self._strangers.count(scope, shown)
             await send(message)
 
         if scope["type"] == "websocket":

@@ -8,6 +8,9 @@ import pytest
 import websockets
 from websockets.sync.client import connect
 
+from flnb.service import strangers
+from flnb.service.gateway import Gateway
+from flnb.service.strangers import Strangers
 from tests.service.conftest import caller, token_in
 from tests.service.listening import Ears
 from tests.service.test_entrance import EVIL, alone
@@ -55,6 +58,37 @@ def test_a_token_that_was_known_and_is_revoked_is_counted_like_any_other(coord):
         coord.revoke_token("fleeting")
         codes = [fleeting.get("/api/runs").status_code for _ in range(80)]
     assert (codes[0], codes[-1]) == (401, 429)
+
+
+class Nobody(Gateway):
+    """A gateway that knows no token."""
+
+    def __init__(self):
+        pass
+
+    def knows(self, token):
+        return False
+
+
+def test_whoever_goes_on_with_a_revoked_pass_keeps_no_new_one_out():
+    counting, scope = Strangers(Nobody()), {"client": ("10.0.0.9", 5)}
+    for _ in range(40):
+        counting.count(scope, "revoked")
+    assert counting.early_s(scope, "revoked") > 0
+    assert counting.early_s(scope, "new") == 0
+    for number in range(40):
+        counting.count(scope, f"made-up-{number}")
+    assert counting.early_s(scope, "new") > 0
+    assert counting.early_s(scope | {"client": ("10.0.0.8", 5)}, "new") == 0
+
+
+def test_refused_tokens_fill_no_memory(monkeypatch):
+    monkeypatch.setattr(strangers, "_REMEMBERED", 3)
+    counting, scope = Strangers(Nobody()), {"client": ("10.0.0.9", 5)}
+    for number in range(40):
+        counting.count(scope, f"made-up-{number}")
+    counting.count(scope, "\ud800")  # JSON can say this
+    assert len(counting._refused) == 3
 
 
 def until_heard(somebody):

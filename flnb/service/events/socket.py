@@ -157,7 +157,7 @@ class EventSocket:
             return (await self._gateway.ask(token, "Status", request, pb.StatusReply)).role
         except (UnknownTokenError, TokenExpiredError) as error:
             if isinstance(error, UnknownTokenError):
-                self._strangers.count(scope)
+                self._strangers.count(scope, token)
             raise _Refusal(TOKEN, error.message) from None
         except AccessRefusedError as error:
             raise _Refusal(FORBIDDEN, error.message) from None
