@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from flnb.coordinator.history.comparing import Comparison
 from flnb.core.errors import UnreachableError
 from flnb.dashboards.access import Person
 from flnb.dashboards.orders import Orders
@@ -31,7 +32,7 @@ def page(target, monkeypatch):
 
 
 def refuse(page):
-    def look():
+    def look(_):
         page.asked.append(page._stamp)
         raise UnreachableError("nobody answers")
 
@@ -49,7 +50,52 @@ def test_a_comparison_that_failed_is_said_and_asked_for_again(page, monkeypatch)
     assert len(page.asked) == 2
 
 
-def test_a_choice_is_shown_once_there_is_something_to_choose(page):
+def answer(page, lab):
+    """Compare from now on, and count that."""
+
+    def look(stamp):
+        page.asked.append(stamp)
+        return Comparison([lab.run("finished")] * 2)
+
+    page._look = look
+
+
+def test_a_choice_is_shown_once_there_is_something_to_choose(page, lab, monkeypatch):
     refuse(page)
     page.fill()
     assert not page._metric.visible
+    monkeypatch.setattr(compare, "_AGAIN_S", 0.0)
+    answer(page, lab)
+    page.fill()
+    assert (page._metric.visible, page._hint.visible) == (True, False)
+
+
+def test_the_same_runs_in_another_order_are_compared_again(page, lab):
+    answer(page, lab)
+    page.fill()
+    assert len(page.asked) == 1
+    page.runs = "finished-too,finished"
+    assert (len(page.asked), page._comparison is not None) == (2, True)
+
+
+def test_why_nothing_was_compared_leaves_when_something_is(page, lab, monkeypatch):
+    answer(page, lab)
+    page.fill()
+    with monkeypatch.context() as fewer:
+        fewer.setattr(Compare, "chosen", ["finished"])
+        page.fill()
+        assert "two runs or more" in page._hint.object
+    page.fill()
+    assert not page._hint.visible
+
+
+def test_an_answer_about_runs_that_are_chosen_no_more_is_left_out(page, lab, monkeypatch):
+    held = []
+    monkeypatch.setattr(compare.pn.state, "execute", held.append)
+    answer(page, lab)
+    page.fill()
+    page.runs = "finished-too,finished"
+    asyncio.run(held.pop()())
+    assert (page._comparison, len(held)) == (None, 1)
+    asyncio.run(held.pop()())
+    assert page._comparison is not None

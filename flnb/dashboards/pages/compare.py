@@ -112,6 +112,8 @@ class Compare(Page):
         if not enough:
             self._say(self._why())
             return
+        if self._stamp is not None:  # else what stands there may be why the last look failed
+            self._say("")
         super().fill()
         self._ask()
 
@@ -132,23 +134,34 @@ class Compare(Page):
         if self._asking or early or stamp == self._stamp:
             return
         self._stamp, self._asking = stamp, True
-        pn.state.execute(self.later(self._look_or_say, self._told, also=self._done, pool=QUESTIONS))
+        pn.state.execute(
+            self.later(
+                lambda: self._look_or_say(stamp),
+                lambda found: self._told(stamp, found),
+                also=self._done,
+                pool=QUESTIONS,
+            )
+        )
 
-    def _look_or_say(self) -> Comparison | FLBaseError:
+    def _look_or_say(self, stamp: object) -> Comparison | FLBaseError:
         try:
-            return self._look()
+            return self._look(stamp)
         except FLBaseError as error:
             return error
 
-    def _look(self) -> Comparison:
+    def _look(self, stamp: object) -> Comparison:
         source, now = self.sight.source, self.now
         ids = [run for name in self.chosen if (run := now.run_named(name)) is not None]
         key = ("compare", tuple(ids))
         return self.sight.shared.get(
-            key, self._stamp, lambda: Comparison([source.run(run) for run in ids])
+            key, stamp, lambda: Comparison([source.run(one) for one in ids])
         )
 
-    def _told(self, found: Comparison | FLBaseError) -> None:
+    def _told(self, stamp: object, found: Comparison | FLBaseError) -> None:
+        if stamp != self._stamp:  # others were chosen meanwhile
+            self._asking = False
+            self.fill()
+            return
         if isinstance(found, FLBaseError):
             self._stamp, self._failed_s = None, SYSTEM_CLOCK.monotonic_s()
             self._say(refusal(found))
@@ -165,7 +178,7 @@ class Compare(Page):
         self._asking = False
 
     def _again(self) -> None:
-        self._comparison = None
+        self._comparison = self._stamp = None
         self.fill()
 
     def _chosen(self, event: Any) -> None:
