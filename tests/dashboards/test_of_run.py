@@ -101,3 +101,15 @@ def test_bars_of_another_run_with_the_same_rounds_are_drawn(target, lab):
     for accepted in (4, 3):
         bars.show(plots.Bars.of(accepted, one.assign(accepted=accepted)))
         assert list(bars._source.data["accepted"]) == [accepted] * len(one)
+
+
+def test_a_difference_is_of_the_checkpoints_that_are_chosen_now(page, monkeypatch):
+    asked = []
+    monkeypatch.setattr(of_run.pn.state, "execute", asked.append)
+    page.against = "2"
+    page.at = "3"
+    first, second = asked
+    asyncio.run(first())
+    assert "skeleton" in page._difference.object
+    asyncio.run(second())
+    assert "From round 2 to round 3." in page._difference.object

@@ -67,7 +67,7 @@ class Checkpoints(OfRun):
         self._choice.param.watch(lambda event: self._choose("at", event), "value")
         self._other.param.watch(lambda event: self._choose("against", event), "value")
         self.param.watch(lambda *_: self.ask_again(), "at")
-        self.param.watch(lambda *_: self._compare(), "against")
+        self.param.watch(lambda *_: self._compare(), ["at", "against"])
         self.param.watch(lambda *_: self.fill(), "page")
         self._rolling, self._branching = RollingBack(self), Branching(self)
         self._naming, self._exporting = Naming(self), Exporting(self)
@@ -153,18 +153,23 @@ class Checkpoints(OfRun):
             self._difference.object = ""
             return
         self._difference.object = states.loading("the comparison", 160)
-        at, against = which_of(self.at), which_of(self.against)
+        chosen = self.at, self.against
 
         def work() -> Difference | FLBaseError:
+            at, against = (which_of(one) for one in chosen)
             try:
                 walk = self.held().history
                 return walk.checkpoint(against).diff(walk.checkpoint(at))
             except FLBaseError as error:
                 return error
 
-        pn.state.execute(self.later(work, self._compared, pool=QUESTIONS))
+        pn.state.execute(
+            self.later(work, lambda found: self._compared(chosen, found), pool=QUESTIONS)
+        )
 
-    def _compared(self, found: Difference | FLBaseError) -> None:
+    def _compared(self, chosen: tuple[str, str], found: Difference | FLBaseError) -> None:
+        if chosen != (self.at, self.against):
+            return  # others were chosen meanwhile, and are asked for
         if isinstance(found, FLBaseError):
             self._difference.object = refusal(found)
             return
