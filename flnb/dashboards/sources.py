@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from flnb.coordinator import Lab
 from flnb.coordinator.control.connection import Connection
+from flnb.coordinator.control.telling import QUOTING
 from flnb.coordinator.run import Run
 from flnb.core.clock import SYSTEM_CLOCK, Clock
 from flnb.core.errors import FLBaseError, UnreachableError
@@ -150,7 +151,10 @@ class Stored:
         return known[1]
 
     def _shown(self, view: RunView) -> RunView:
-        return replace(view, error=HIDDEN) if view.error and not sees_clients(self._role) else view
+        if sees_clients(self._role):
+            return view
+        hidden: dict[str, Any] = {name: HIDDEN for name in QUOTING if getattr(view, name)}
+        return replace(view, **hidden)
 
     def run(self, run: RunId) -> Run:
         """See `Source`."""

@@ -1,5 +1,6 @@
 """What a source tells: how often it asks for it, and to whom it tells which words."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 from flnb.coordinator.control.connection import Connection
@@ -7,7 +8,7 @@ from flnb.coordinator.run import Run
 from flnb.core.ids import RunId
 from flnb.core.view import RunView, Status
 from flnb.dashboards import queries
-from flnb.dashboards.sources import Live
+from flnb.dashboards.sources import Live, Stored
 from flnb.store import HIDDEN
 from tests.dashboards.test_access import Clock
 
@@ -42,3 +43,11 @@ def test_a_viewer_is_not_told_who_gave_a_name_and_why():
     assert queries.aliases(run, clients=True) == run.aliases
     (row,) = queries.aliases(run, clients=False)
     assert row == {"name": "best", "actor": HIDDEN, "reason": HIDDEN}
+
+
+def test_a_viewer_of_the_store_is_told_no_words_that_may_quote_a_client(target, monkeypatch):
+    view = replace(VIEW, error="mia says no", noted="mia is odd")
+    monkeypatch.setattr(Stored, "_stored", lambda *_: view)
+    assert list(target.stored("operator").views().values()) == [view]
+    hidden = replace(view, error=HIDDEN, noted=HIDDEN)
+    assert list(target.stored("viewer").views().values()) == [hidden]
