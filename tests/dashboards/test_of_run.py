@@ -3,14 +3,18 @@
 import asyncio
 import logging
 import tempfile
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
+from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import UnreachableError
+from flnb.core.view import Status
 from flnb.dashboards import plots, queries
 from flnb.dashboards.access import Person
+from flnb.dashboards.commits import Undo
 from flnb.dashboards.feed import Sight
 from flnb.dashboards.orders import Orders
 from flnb.dashboards.pages import of_run
@@ -113,3 +117,13 @@ def test_a_difference_is_of_the_checkpoints_that_are_chosen_now(page, monkeypatc
     assert "skeleton" in page._difference.object
     asyncio.run(second())
     assert "From round 2 to round 3." in page._difference.object
+
+
+def test_a_branch_that_was_rolled_back_is_said_to_rest_only_while_it_does(page):
+    head = page.view.generation, page.view.round
+    undo = Undo("before-rollback-1", head, "ole", "it diverged", SYSTEM_CLOCK.now())
+    page._rolling.offer(undo)
+    assert "rests until it is resumed" in page._rolling._after.object
+    page.now.views[page.run_id] = replace(page.view, status=Status.RUNNING)
+    page._rolling.offer(undo)
+    assert "rests" not in page._rolling._after.object

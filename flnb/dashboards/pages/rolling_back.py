@@ -73,10 +73,11 @@ class RollingBack:
             return
         self.view.visible = True
         self._undo_to, branch = undo.to, self._page.run
+        rests = "; it rests until it is resumed" if view.status.over else ""
         self._after.object = (
             f'<div class="note" role="status">{escape(branch)} was rolled back to round {undo.head[1]} by '
             f"{escape(undo.actor)}, {words.moment(undo.at, SYSTEM_CLOCK.now())}: {escape(undo.reason)}. "
-            f"What it left is kept as {escape(undo.to)}; it rests until it is resumed.</div>"
+            f"What it left is kept as {escape(undo.to)}{rests}.</div>"
         )
         self._undo.disabled = bool(self._page.refusal())
 
