@@ -13,6 +13,7 @@ from tornado.web import Application, RequestHandler
 
 from flnb.core.errors import AccessRefusedError, PlanError
 from flnb.dashboards.access import Doorman, Person
+from flnb.dashboards.components import states
 from flnb.dashboards.doors import Gate
 from flnb.dashboards.serving import Settings, prepare
 
@@ -74,6 +75,10 @@ def test_a_token_in_the_form_signs_in_and_out(doors):
     assert doors.get("/").text == "vera"
     assert doors.post("/sign-out").headers["location"] == "/sign-in"
     assert doors.get("/").text == "None"
+
+
+def test_who_signed_out_is_not_told_that_a_token_is_to_blame():
+    assert "You signed out in this browser," in states.signed_out()
 
 
 def test_a_link_from_elsewhere_or_a_form_of_another_site_signs_nobody_out(doors):

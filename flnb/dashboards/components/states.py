@@ -36,8 +36,9 @@ def note(text: str, kind: str = "") -> Html:
 
 
 def signed_out() -> Html:
-    """That somebody's token is no good any more."""
+    """That somebody is signed in no more, by his own will or not."""
     return Html(
-        '<div class="empty"><p><b>You are signed out.</b> Your token expired or was revoked.</p>'
+        '<div class="empty"><p><b>You are signed out.</b> You signed out in this browser, twelve hours are '
+        "over, or your token expired or was revoked.</p>"
         '<p><a href="sign-in">Sign in again</a></p></div>'
     )
