@@ -122,6 +122,8 @@ def take_dialogs(camera, browser, pages):
         page.wait_for_timeout(_SETTLED_MS)
         camera.turn(page, "dialog-roll-back")
         page.goto(f"{pages.address}sign-out")
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("button", name="Sign in").wait_for()
         camera.turn(page, "signed-out")
 
 
