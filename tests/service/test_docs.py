@@ -3,8 +3,11 @@
 import asyncio
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import websockets
+from websockets.asyncio.server import serve
 
 from tests.service.conftest import token_in
 
@@ -51,3 +54,27 @@ def test_the_listener_of_the_page_hears_rounds_and_goes_on_after_a_cursor(
 def test_the_listener_of_the_page_does_not_come_back_with_a_bad_token(listen, url):
     with pytest.raises(PermissionError, match="refused"):
         asyncio.run(listen(url, "nonsense", print))
+
+
+def meet(listen, hear=None, refuse=None):
+    """Let the listener of the page come to a server that is not ours."""
+
+    async def meet_there():
+        async with serve(hear, "127.0.0.1", 0, process_request=refuse) as server:
+            port = server.sockets[0].getsockname()[1]
+            await listen(f"ws://127.0.0.1:{port}", "token", print)
+
+    asyncio.run(meet_there())
+
+
+def test_the_listener_of_the_page_comes_back_when_it_came_too_often(listen, monkeypatch):
+    monkeypatch.setitem(listen.__globals__, "random", SimpleNamespace(random=lambda: -0.45))
+    left = [403, 503, 429]
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        meet(listen, refuse=lambda there, _: there.respond(left.pop(), "no\n"))
+    assert (refused.value.response.status_code, left) == (403, [])
+
+
+def test_the_listener_of_the_page_does_not_say_again_what_nobody_understood(listen):
+    with pytest.raises(PermissionError, match="what is that"):
+        meet(listen, hear=lambda there: there.close(1008, "what is that"))
