@@ -5,8 +5,9 @@ import json
 
 import pytest
 
+from flnb.coordinator.control import telling
 from flnb.core.errors import UnknownTokenError
-from flnb.service.events.event import Event
+from flnb.service.events.event import DURABLE, TYPES, Event
 from flnb.service.events.fanout import _each
 from flnb.service.events.feed import feed
 from flnb.service.events.hub import Hub
@@ -152,3 +153,8 @@ def test_what_fails_again_and_again_is_done_again_and_logged(caplog):
 def test_a_reason_is_as_long_as_a_closing_frame_allows_in_whole_characters():
     assert _short("é" * 100) == "é" * 61
     assert _short("x" * 100) == "x" * 100
+
+
+def test_all_that_a_coordinator_tells_can_be_listened_for():
+    assert set(telling.TYPES) <= TYPES
+    assert set(telling.DURABLE) == DURABLE
