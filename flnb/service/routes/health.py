@@ -37,7 +37,10 @@ async def status(way: Way, token: Token) -> Standing:
 async def summary(
     way: Way,
     token: Token,
-    run: Annotated[Name | None, Query(description="Only this one and its branches.")] = None,
+    run: Annotated[
+        Name | None,
+        Query(description="Only this one and its branches; `rounds` are those of this one alone."),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="So many runs at most.")] = 20,
 ) -> Response:
     """The newest numbers of all runs."""

@@ -31,8 +31,8 @@ class Standing(BaseModel):
 class Summary(BaseModel):
     """The newest numbers of all runs."""
 
-    runs: int = Field(description="In the lab.", examples=[3])
-    rounds: int = Field(description="Closed, in all.", examples=[128])
+    runs: int = Field(description="In the lab; with `run`, it and its branches.", examples=[3])
+    rounds: int = Field(description="Closed, in all; with `run`, of it alone.", examples=[128])
     latest: list[Run] = Field(description="Runs with their last round, the newest first.")
 
 
