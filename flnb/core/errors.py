@@ -357,7 +357,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         >>> did_you_mean("x", ["rounds", "invite"])
         'there is: invite, rounds'
     """
-    names = list(known)
+    names = [str(one) for one in known]  # a word of an enumeration is shown as the word
     if near := difflib.get_close_matches(name, names, n=1):
         return f"did you mean {near[0]!r}?"
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""

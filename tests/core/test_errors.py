@@ -3,6 +3,7 @@
 import pytest
 
 from flnb.core import errors
+from flnb.core.view import Status
 
 
 def test_a_hint_stands_on_its_own_line():
@@ -65,3 +66,7 @@ def test_a_list_of_names_says_how_many_it_leaves_out():
     names = [f"c{number:03}" for number in range(20)]
     assert errors.did_you_mean("x", names).endswith("c010, c011 and 8 more")
     assert "more" not in errors.did_you_mean("x", names[:12])
+
+
+def test_a_word_of_an_enumeration_is_offered_as_the_word():
+    assert errors.did_you_mean("runing", list(Status)) == "did you mean 'running'?"
