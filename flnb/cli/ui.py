@@ -13,6 +13,7 @@ import typer
 
 from flnb.cli import addresses, output
 from flnb.cli.output import AsJson
+from flnb.core.errors import PlanError
 
 
 def ui(
@@ -67,11 +68,19 @@ def _handed_over(target: str) -> tuple[str, dict[str, str]]:
     """What the process of the pages is told as an argument, and what as its environment.
 
     Other people of the machine can read arguments, and not the environment: a pass goes by that.
+
+    Raises:
+        PlanError: A pass was to come on standard input, and none did.
     """
     from flnb.transport import Pass  # brings grpc, which help does not need
 
     if target == "-":
-        return "-", {"FLNB_PASS": sys.stdin.readline().strip()}
+        if not (line := sys.stdin.readline().strip()):
+            raise PlanError(
+                "no pass came on standard input",
+                hint="flnb ui - < FILE, or flnb ui LAB",
+            )
+        return "-", {"FLNB_PASS": line}
     if Pass.begins(target):
         output.say(
             "others on this machine can read a pass in a command; safer: its file, FLNB_PASS, or -"

@@ -10,6 +10,7 @@ import pytest
 
 import flnb as package
 from flnb.cli import ui
+from flnb.core.errors import PlanError
 from flnb.transport import Pass
 
 
@@ -56,3 +57,9 @@ def test_a_lab_and_nothing_at_all_are_told_as_they_were(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", io.StringIO("flnbpass1.x.y\n"))
     assert ui._handed_over("-") == ("-", {"FLNB_PASS": "flnbpass1.x.y"})
     assert capsys.readouterr().err == ""
+
+
+def test_without_a_pass_on_stdin_no_lab_is_opened_in_its_place(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    with pytest.raises(PlanError, match="no pass came"):
+        ui._handed_over("-")
