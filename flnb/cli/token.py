@@ -94,9 +94,10 @@ def list_tokens(lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> N
 def revoke(name: Person, lab: LabPath = output.DEFAULT_LAB, as_json: AsJson = False) -> None:
     """Revoke all passes of somebody; what is open with them ends within a second."""
     from flnb.cli.labs import existing
+    from flnb.coordinator import revoked_words
 
     count = existing(lab).store.state.revoke_tokens(name)
     if as_json:
         output.data({"name": name, "revoked": count})
     else:
-        output.say(f"the passes of {name} are revoked; {count} were good until now")
+        output.say(revoked_words(name, count))

@@ -8,7 +8,7 @@ round from draw to close. Then `closer.py`: what makes a round durable.
 from flnb.coordinator.client_list import ClientList, ClientRow, clients_of
 from flnb.coordinator.coordinator import Coordinator
 from flnb.coordinator.details import RoundDetails
-from flnb.coordinator.granting import Grant, grant_by_lab, token_state
+from flnb.coordinator.granting import Grant, grant_by_lab, revoked_words, token_state
 from flnb.coordinator.here import coordinator_of
 from flnb.coordinator.invitations import Invitation, invite_by_lab
 from flnb.coordinator.lab import Lab
@@ -35,5 +35,6 @@ __all__ = [
     "grant_by_lab",
     "invite_by_lab",
     "put_in_quarantine",
+    "revoked_words",
     "token_state",
 ]

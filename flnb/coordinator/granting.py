@@ -83,6 +83,23 @@ class TokenList(Sequence[TokenRecord]):
         return cards.bundle(repr(self), cards.framed(table))
 
 
+def revoked_words(name: str, count: int) -> str:
+    """What became of the passes of a person that were taken back.
+
+    Examples:
+        >>> revoked_words("dr-lee", 1)
+        '1 pass of dr-lee was good until now and is revoked'
+        >>> revoked_words("dr-lee", 2)
+        '2 passes of dr-lee were good until now and are revoked'
+        >>> revoked_words("dr-lee", 0)
+        'no pass of dr-lee was good any more'
+    """
+    if count == 0:
+        return f"no pass of {name} was good any more"
+    one = f"1 pass of {name} was good until now and is revoked"
+    return one if count == 1 else f"{count} passes of {name} were good until now and are revoked"
+
+
 def token_state(record: TokenRecord) -> str:
     """How a token stands, in words."""
     if record.revoked_at is not None:

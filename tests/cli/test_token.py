@@ -33,7 +33,9 @@ def test_a_pass_is_given_listed_and_taken_back(flnb, served):
     assert (Pass.parse(given.out).name, Pass.parse(given.out).address) == ("dr-lee", served.address)
     (row,) = json.loads(flnb("token", "list", "--json", *lab_of(served)).out)
     assert (row["name"], row["role"], row["revoked_at"]) == ("dr-lee", "operator", None)
-    assert "1 passes" in flnb("token", "revoke", "dr-lee", *lab_of(served)).err
+    told = flnb("token", "revoke", "dr-lee", *lab_of(served)).err
+    assert "1 pass of dr-lee was good until now and is revoked" in told
+    assert "no pass of dr-lee" in flnb("token", "revoke", "dr-lee", *lab_of(served)).err
     assert "revoked" in flnb("token", "list", *lab_of(served)).out
     refused = flnb("sql", "SELECT 1", "--at", given.out.strip())
     assert (refused.code, refused.out) == (3, "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import panel as pn
 import panel_material_ui as pmui
 
-from flnb.coordinator import token_state
+from flnb.coordinator import revoked_words, token_state
 from flnb.core.cards import escape
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.dashboards.components import states
@@ -129,7 +129,5 @@ class Tokens:
 
     def _revoked(self, name: str, count: int) -> None:
         self._taking.close()
-        self._page.toast(
-            f"the passes of {name} are revoked; {count} were good until now", "success"
-        )
+        self._page.toast(revoked_words(name, count), "success")
         self._asked_s = -_AGAIN_S
