@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import getpass
 import secrets
@@ -10,11 +9,9 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 import panel as pn
 from bokeh.document import Document
-from bokeh.settings import settings
 
 from flnb.coordinator.run import Run
 from flnb.core import cards
@@ -22,6 +19,7 @@ from flnb.core.errors import AccessRefusedError, FLBaseError, NotFoundError, Unr
 from flnb.core.ids import RunId
 from flnb.core.view import RunView
 from flnb.dashboards.access import Person, sees_clients
+from flnb.dashboards.beside import link
 from flnb.dashboards.feed import Sight
 from flnb.dashboards.orders import Orders
 from flnb.dashboards.page import Page
@@ -224,8 +222,11 @@ class InCell(pn.viewable.Viewer):
         return f"{self._kind.title} of {self._state.get('run') or 'all runs'}, as a page"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:
-        served = _served(self._held)
-        frame, tab = (served.link(self._kind.path, self._state) for _ in range(2))
+        held = self._held
+        frame, tab = (
+            link(held, lambda: Pages(held, Settings(), Given(held)), self._kind.path, self._state)
+            for _ in range(2)
+        )
         return cards.bundle(
             repr(self),
             f'<iframe src="{cards.escape(frame)}" title="{cards.escape(repr(self))}" '
@@ -240,37 +241,3 @@ def _on_loop_of(document: Document, do: Callable[[], None]) -> Callable[[], None
         document.add_next_tick_callback(do)
 
     return on_loop
-
-
-class _Served:
-    """A server of pages in a thread of this process.
-
-    Args:
-        held: What it shows.
-    """
-
-    def __init__(self, held: Held) -> None:
-        settings.resources = "server"  # nothing from outside
-        pn.config.param.update(notifications=True, reconnect=True, throttled=True)
-        self._pages = Pages(held, Settings(), Given(held))
-        self._ready = threading.Event()
-        threading.Thread(target=self._serve, name="flnb-pages", daemon=True).start()
-        self._ready.wait()
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(asyncio.new_event_loop())
-        self.address = self._pages.start(prepared=True)
-        self._ready.set()
-        self._pages.serve()
-
-    def link(self, path: str, state: Mapping[str, str]) -> str:
-        """An address that signs a browser in, once."""
-        shown = f"{path}?{urlencode(state)}" if state else path
-        told = {"ticket": self._pages.doorman.ticket(), "next": f"/{shown}"}
-        return f"{self.address}sign-in?{urlencode(told)}"
-
-
-@functools.cache
-def _served(held: Held) -> _Served:
-    """The server of something that is held; a cell that is run again shows the same."""
-    return _Served(held)

@@ -26,6 +26,8 @@ from flnb.dashboards.targets import Target
 log = logging.getLogger(__name__)
 
 _UNUSED_MS, _CHECK_MS = 15_000, 5_000
+_GOODBYE_S = 0.5
+"""So long connections have to be closed when a server ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,17 @@ class Pages:
             self._server.io_loop.start()
         finally:
             self.close()
+
+    @property
+    def n_open(self) -> int:
+        """How many pages are open."""
+        return len(self._server.get_sessions())
+
+    def stop(self) -> None:
+        """Close the port, and let `serve` return; on the loop."""
+        self._server.unlisten()
+        self._server.stop(wait=False)
+        self._server.io_loop.call_later(_GOODBYE_S, self._server.io_loop.stop)
 
     def close(self) -> None:
         """Let everything go."""

@@ -10,8 +10,10 @@ import pytest
 import flnb
 from flnb.core import pages
 from flnb.core.errors import PlanError, UnreachableError
+from flnb.dashboards import beside
 from flnb.dashboards.access import Person
-from flnb.dashboards.cells import Given, Held
+from flnb.dashboards.cells import Given, Held, InCell
+from flnb.dashboards.pages.rounds import Rounds
 from tests.dashboards.test_feed import until
 from tests.dashboards.test_proxied import carried
 
@@ -101,6 +103,35 @@ def test_a_cell_that_is_run_again_starts_no_second_server(lab):
     run = lab.run("finished")
     first, again = (frame_of(run.panel())[1].partition("sign-in")[0] for _ in range(2))
     assert first == again
+
+
+def test_a_server_that_nobody_looks_at_ends_and_the_next_look_starts_another(lab, monkeypatch):
+    run = lab.run("finished")
+    held = Held(lambda: {run.id: run}, run.source.ask, "admin", lambda: True)
+    shown = InCell(Rounds, held, {"run": "finished"})
+    with monkeypatch.context() as short:
+        short.setattr(beside, "_UNUSED_S", 0.2)
+        short.setattr(beside, "_CHECK_S", 0.05)
+        _, address = frame_of(shown)
+        thread = beside._SERVING[held].thread
+        until(lambda: not thread.is_alive(), "it ends")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address)
+    assert httpx.get(frame_of(shown)[1]).status_code == 302
+
+
+def test_a_server_goes_on_while_a_page_is_open(lab, monkeypatch):
+    monkeypatch.setattr(beside, "_UNUSED_S", 0.2)
+    run = lab.run("finished")
+    held = Held(lambda: {run.id: run}, run.source.ask, "admin", lambda: True)
+    _, address = frame_of(InCell(Rounds, held, {"run": "finished"}))
+    served = beside._SERVING[held]
+    with httpx.Client(follow_redirects=True, timeout=60) as browser:
+        assert browser.get(address).status_code == 200
+    served._used_s = long_ago = served._used_s - 10.0
+    served._pages.loop.add_callback(served._check)
+    until(lambda: served._used_s > long_ago, "it was looked")
+    assert beside._SERVING[held] is served
 
 
 def test_without_panel_a_page_says_what_to_install(monkeypatch, lab):
