@@ -16,6 +16,8 @@ from flnb.transport.tokens import Role, allows
 _TICKET_S = 600.0
 _TRUST_S = 2.0
 """So long somebody who was known is believed to be still: what a revoked token opened ends then."""
+_PATIENCE_S = 0.5
+"""So long an answer is waited for; one that takes longer counts when it comes, and the last one until then."""
 _STAY_S = 12 * 3600.0
 _MOST = 10_000
 
@@ -56,13 +58,16 @@ class _Stay:
     person: Person
     until_s: float
     known_s: float
+    asking: threading.Event | None = None
+    """Set once what is asked now is answered."""
 
 
 class Doorman:
     """Lets browsers in, and remembers them; knows nothing of HTTP.
 
     Args:
-        know: Whose token it is; raises if it is no good. The doorman asks again every two seconds.
+        know: Whose token it is; raises if it is no good. The doorman asks again every two seconds, in
+            a thread: whoever waits here holds up all pages, and a coordinator may hang.
         own: Whoever started the server.
         clock: Where the time comes from.
     """
@@ -78,6 +83,8 @@ class Doorman:
         self._lock = threading.Lock()
         self._tickets: dict[str, float] = {}
         self._stays: dict[str, _Stay] = {}
+        self._overdue = set[str]()
+        """Stays of which an answer takes too long; while there are any, none is waited for."""
 
     def ticket(self) -> str:
         """A word that signs a browser in as whoever started the server, once, within ten minutes."""
@@ -133,21 +140,43 @@ class Doorman:
         now_s = self._now()
         if found is None or now_s >= found.until_s:
             return None
-        if now_s - found.known_s >= _TRUST_S and not self._still(found, now_s):
-            with self._lock:
-                self._stays.pop(stay, None)
-            return None
-        return found.person
+        if now_s - found.known_s >= _TRUST_S:
+            self._ask_again(stay, found)
+        with self._lock:
+            return found.person if stay in self._stays else None
 
-    def _still(self, stay: _Stay, now_s: float) -> bool:
+    def _ask_again(self, stay: str, found: _Stay) -> None:
+        """Begin to ask, and wait a moment for the answer."""
+        with self._lock:
+            if found.asking is not None:
+                return
+            asking = found.asking = threading.Event()
+            in_time = not self._overdue
+        threading.Thread(
+            target=self._hear, args=(stay, found, asking), name="flnb-doorman", daemon=True
+        ).start()
+        if not (in_time and asking.wait(_PATIENCE_S)):
+            with self._lock:
+                if found.asking is asking:
+                    self._overdue.add(stay)
+
+    def _hear(self, stay: str, found: _Stay, asking: threading.Event) -> None:
+        """What is answered; nobody is in any more whose token is no good."""
+        now_s, good = self._now(), True
         try:
-            stay.person = self._know(stay.token)
+            found.person = self._know(found.token)
+            found.known_s = now_s
         except UnreachableError:
-            return True  # nobody can tell now, and nothing new is told meanwhile
+            pass  # nobody can tell now, and nothing new is told meanwhile
         except FLBaseError:
-            return False
-        stay.known_s = now_s
-        return True
+            good = False
+        finally:
+            with self._lock:
+                found.asking = None
+                self._overdue.discard(stay)
+                if not good:
+                    self._stays.pop(stay, None)
+            asking.set()
 
     def leave(self, stay: str) -> None:
         """Forget a browser."""

@@ -1,5 +1,7 @@
 """Who is let in, for how long, and who is not."""
 
+import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import flnb
 from flnb.coordinator.granting import written_token
 from flnb.core.errors import AccessRefusedError, UnreachableError
+from flnb.dashboards import access
 from flnb.dashboards.access import Doorman, Person, named_in
 from flnb.dashboards.targets import PassTarget
 from tests.dashboards.test_feed import until
@@ -27,9 +30,12 @@ class Known:
 
     def __init__(self):
         self.good, self.answers, self.asked = {ANA.token: ANA}, True, 0
+        self.goes_on = threading.Event()
+        self.goes_on.set()
 
     def __call__(self, token):
         self.asked += 1
+        self.goes_on.wait(2)
         if not self.answers:
             raise UnreachableError("nobody answers")
         if token not in self.good:
@@ -93,6 +99,18 @@ def test_a_token_is_looked_up_at_most_every_two_seconds(doorman, known, clock):
     for _ in range(50):
         doorman.person(stay)
     assert known.asked == 1
+
+
+def test_a_coordinator_that_hangs_holds_up_no_page(doorman, known, clock, monkeypatch):
+    monkeypatch.setattr(access, "_PATIENCE_S", 0.05)
+    stays = [doorman.admit(ANA.token) for _ in range(20)]
+    known.goes_on.clear()
+    clock.now_s, began_s = 2.0, time.monotonic()
+    assert [doorman.person(stay) for stay in stays] == [ANA] * 20
+    assert time.monotonic() - began_s < 0.5
+    known.good.clear()
+    known.goes_on.set()
+    until(lambda: not any(map(doorman.person, stays)), "what is answered at last counts")
 
 
 def test_a_changed_role_counts_from_the_next_look_on(doorman, known, clock):
