@@ -53,21 +53,6 @@ nav a { color: var(--ink); padding: 8px 16px; border-radius: 8px; font-weight: 5
 nav a:hover { background: color-mix(in srgb, currentColor 7%, transparent); text-decoration: none; }
 nav a[aria-current] { color: var(--accent); background: color-mix(in srgb, var(--accent) 12%, transparent); }
 """
-_FRAME = {
-    "& .header": {
-        "backgroundColor": "background.paper",
-        "color": "text.primary",
-        "boxShadow": "none",
-        "borderBottom": "1px solid",
-        "borderColor": "divider",
-        "backgroundImage": "none",
-    },
-    "& .header .MuiLinearProgress-root": {"display": "none"},  # it has no name for readers
-    "& .header .MuiIconButton-edgeStart": {"display": {"xs": "inline-flex", "lg": "none"}},
-    "& .main-content:focus-visible": {"outline": "2px solid", "outlineOffset": "-2px"},
-}
-"""A quiet header; the menu stands in it where there is room, and in a drawer where there is not."""
-
 
 _BELOW_PX = 96
 """Free below each page, so that what a toast lies over can be scrolled clear of it."""
@@ -142,7 +127,7 @@ class Shell:
             dark_theme=_dark(pn.state.cookies or {}),
             theme_config=theme.THEME,
             template=TEMPLATE,
-            sx=_FRAME,
+            sx=theme.FRAME,
             main_width=1520,
         )
         self._fill()

@@ -13,6 +13,20 @@ GRID = "#8a9099"
 """Lines and text of charts in a grey that reads on both grounds until the page's theme is applied."""
 
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
+FRAME = {
+    "& .header": {
+        "backgroundColor": "background.paper",
+        "color": "text.primary",
+        "boxShadow": "none",
+        "borderBottom": "1px solid",
+        "borderColor": "divider",
+        "backgroundImage": "none",
+    },
+    "& .header .MuiLinearProgress-root": {"display": "none"},  # it has no name for readers
+    "& .header .MuiIconButton-edgeStart": {"display": {"xs": "inline-flex", "lg": "none"}},
+    "& .main-content:focus-visible": {"outline": "2px solid", "outlineOffset": "-2px"},
+}
+"""A quiet header; the menu stands in it where there is room, and in a drawer where there is not."""
 
 
 def _palette(*, dark: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from flnb.coordinator.client_list import ClientList, ClientRow
 from flnb.coordinator.control.afar_again import DistantExpiry
 from flnb.coordinator.control.distant import DistantRun, plain_changes
 from flnb.coordinator.control.hearing import LabEvent, heard_over
-from flnb.coordinator.control.plain import known
+from flnb.coordinator.control.plain import known, task_name, with_times
 from flnb.coordinator.control.wire import Wire
 from flnb.coordinator.granting import Grant, TokenList
 from flnb.coordinator.history.expiring import KEEP, ExpiryPreview
@@ -25,7 +25,7 @@ from flnb.coordinator.run import Run
 from flnb.coordinator.run_list import RunList
 from flnb.coordinator.standing import Card, Standing
 from flnb.core import pages
-from flnb.core.errors import FLBaseError, TaskError
+from flnb.core.errors import FLBaseError
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
 from flnb.core.view import Status
@@ -91,7 +91,7 @@ class Connection:
             TaskError: The task cannot be made there by its name.
         """
         settings = json.dumps(Simulation(clients, slow, drop, workers).to_json())
-        request = pb.SimulateRequest(task=_name_of(task), settings=settings)
+        request = pb.SimulateRequest(task=task_name(task), settings=settings)
         reply = self._wire.ask("Simulate", request, pb.SimulateReply)
         return Card(**json.loads(reply.population))
 
@@ -108,7 +108,7 @@ class Connection:
             PlanError: The plan cannot work with the clients there, or the name is taken.
             TaskError: The task cannot be made there by its name.
         """
-        request = pb.StartRequest(task=_name_of(task), plan=plan.to_yaml(), name=name or "")
+        request = pb.StartRequest(task=task_name(task), plan=plan.to_yaml(), name=name or "")
         return self._run("Start", request)
 
     def attach(self, name: str) -> Run:
@@ -183,7 +183,7 @@ class Connection:
     def clients(self) -> ClientList:
         """The remote clients of the lab, and what they are doing."""
         told = json.loads(self._wire.ask("Clients", pb.ClientsRequest(), pb.ClientsReply).clients)
-        rows = [ClientRow(**known(ClientRow, _with_times(row))) for row in told]
+        rows = [ClientRow(**known(ClientRow, with_times(row))) for row in told]
         return ClientList(rows, self.standing.simulated)
 
     def invite(self, client: str, *, expires: str = "2h") -> Invitation:
@@ -223,7 +223,7 @@ class Connection:
     def tokens(self) -> TokenList:
         """The people's tokens of the lab."""
         told = json.loads(self._wire.ask("Tokens", pb.TokensRequest(), pb.TokensReply).tokens)
-        return TokenList([TokenRecord(**known(TokenRecord, _with_times(row))) for row in told])
+        return TokenList([TokenRecord(**known(TokenRecord, with_times(row))) for row in told])
 
     def revoke_token(self, name: str) -> int:
         """Take all tokens of a person back; see `Coordinator.revoke_token`."""
@@ -279,22 +279,3 @@ class Connection:
 
 def _path(text: str) -> Path | None:
     return Path(text) if text else None
-
-
-def _name_of(task: Task) -> pb.TaskName:
-    if task.ref is None:
-        raise TaskError(
-            f"the task {task.name!r} was defined in a notebook or script, and code is never sent",
-            hint="put the function that makes it into a module that can be imported there, too, "
-            "and decorate it with @flnb.tasks.importable",
-        )
-    return pb.TaskName(
-        use=task.ref.use,
-        arguments=json.dumps(dict(task.ref.arguments)),
-        fingerprint=json.dumps(asdict(task.fingerprint())),
-    )
-
-
-def _with_times(row: dict[str, Any]) -> dict[str, Any]:
-    times = {key: row[key] for key in row if key.endswith("_at") and row[key] is not None}
-    return row | {key: datetime.fromisoformat(text) for key, text in times.items()}

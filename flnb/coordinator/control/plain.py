@@ -1,4 +1,4 @@
-"""Pictures, closed rounds and errors as JSON, for the way between a service and whoever holds it."""
+"""Pictures, closed rounds, tasks and errors as JSON, for the way between a service and whoever holds it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flnb.core import errors
-from flnb.core.errors import FLBaseError
+from flnb.core.errors import FLBaseError, TaskError
 from flnb.core.ids import RunId
 from flnb.core.view import Phase, RoundRow, RunView, Status
 from flnb.store import HIDDEN, Closing, FailedAttempt
+from flnb.transport.v1 import control_pb2 as pb
+
+if TYPE_CHECKING:
+    from flnb.tasks import Task
 
 _COLUMNS = ("metrics", "assignments", "updates", "events")
 _TIMES = ("opened_at", "closed_at", "ended_at")
@@ -22,6 +26,31 @@ def known(kind: Any, told: Mapping[str, Any]) -> dict[str, Any]:
     """What a class has a field for, of what a service says, which may be newer and say more."""
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in told.items() if name in names}
+
+
+def with_times(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with its times as such; JSON has no word for one."""
+    times = {key: row[key] for key in row if key.endswith("_at") and row[key] is not None}
+    return {**row} | {key: datetime.fromisoformat(text) for key, text in times.items()}
+
+
+def task_name(task: Task) -> pb.TaskName:
+    """A task as it goes to a service: by its name, never as code.
+
+    Raises:
+        TaskError: It has none.
+    """
+    if task.ref is None:
+        raise TaskError(
+            f"the task {task.name!r} was defined in a notebook or script, and code is never sent",
+            hint="put the function that makes it into a module that can be imported there, too, "
+            "and decorate it with @flnb.tasks.importable",
+        )
+    return pb.TaskName(
+        use=task.ref.use,
+        arguments=json.dumps(dict(task.ref.arguments)),
+        fingerprint=json.dumps(asdict(task.fingerprint())),
+    )
 
 
 def view_to_json(view: RunView) -> str:
