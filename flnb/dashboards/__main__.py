@@ -14,7 +14,6 @@ import signal
 import sys
 import threading
 
-
 _NICE = 5
 """Behind whatever trains on this machine: who looks must not slow what is looked at."""
 
