@@ -139,9 +139,9 @@ def test_what_a_holder_that_stands_still_was_asked_is_taken_back(where, hold, mo
 
 @pytest.mark.parametrize("where", PLACES[1:], indirect=True)
 def test_a_process_that_lost_the_lab_writes_nothing_and_may_ask(where, hold, tmp_path):
-    lost = hold(where, "lost", lease_s=2)
+    lost, lab = hold(where, "lost", lease_s=2), flnb.open(*where)
+    lab.run(RUN.name).alias("before", 1)  # so that it does not stand still while it starts
     os.kill(lost.pid, signal.SIGSTOP)
-    lab = flnb.open(*where)
     await_(lambda: lab.store.holder is None, "the lease does not end")
     other = hold(where)
     (tmp_path / "lost.go").touch()
@@ -150,7 +150,7 @@ def test_a_process_that_lost_the_lab_writes_nothing_and_may_ask(where, hold, tmp
     said = (tmp_path / "lost.txt").read_text()
     assert said.startswith("LabLostError: lab ")
     assert f"process {other.pid}" in said
-    assert sorted(lab.store.state.names(RUN.id)) == ["theirs"]
+    assert sorted(lab.store.state.names(RUN.id)) == ["before", "theirs"]
 
 
 @pytest.mark.parametrize("where", PLACES[1:2], indirect=True)
