@@ -13,7 +13,6 @@ import typer
 
 from flnb.cli import addresses, output
 from flnb.cli.output import AsJson
-from flnb.core.errors import PlanError
 
 
 def ui(
@@ -72,7 +71,8 @@ def _handed_over(target: str) -> tuple[str, dict[str, str]]:
     Raises:
         PlanError: A pass was to come on standard input, and none did.
     """
-    from flnb.transport import Pass  # brings grpc, which help does not need
+    from flnb.core.errors import PlanError  # both bring what help does not need
+    from flnb.transport import Pass
 
     if target == "-":
         if not (line := sys.stdin.readline().strip()):
