@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from service.listening import Ears
 
 import flnb
 from flnb.coordinator.granting import written_token
@@ -142,6 +143,14 @@ def asks(coord):
     yield as_
     for one in made.values():
         one.close()
+
+
+@pytest.fixture
+def ears():
+    """Listeners; they hang up at the end."""
+    made = Ears()
+    yield made
+    made.close()
 
 
 @pytest.fixture

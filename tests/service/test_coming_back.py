@@ -11,7 +11,6 @@ import time
 
 import psutil
 import pytest
-from service.listening import Ears
 
 import flnb
 import flnb.transport
@@ -57,13 +56,6 @@ def coordinator(tmp_path, monkeypatch):
     made = Coordinator(tmp_path / "lab")
     yield made
     made.end()
-
-
-@pytest.fixture
-def ears():
-    made = Ears()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from datetime import timedelta
 import psutil
 import pytest
 from service.conftest import caller
-from service.listening import Ears
 
 import flnb
 from flnb.coordinator.granting import written_token
@@ -30,13 +29,6 @@ def coord(tmp_path_factory, task):
 @pytest.fixture
 def url(coord):
     return coord.http.replace("http", "ws") + "/ws/events"
-
-
-@pytest.fixture
-def ears():
-    made = Ears()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -12,20 +12,12 @@ from flnb.service import strangers
 from flnb.service.gateway import Gateway
 from flnb.service.strangers import Strangers
 from tests.service.conftest import caller, token_in
-from tests.service.listening import Ears
 from tests.service.test_entrance import EVIL, alone
 
 
 @pytest.fixture
 def url(coord):
     return f"ws{coord.http[4:]}/ws/events"
-
-
-@pytest.fixture
-def ears():
-    made = Ears()
-    yield made
-    made.close()
 
 
 @pytest.fixture
