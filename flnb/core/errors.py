@@ -7,9 +7,11 @@ numbers), keeps the numbers as fields and says what to do in `hint`.
     ├── PlanError                 the plan cannot be read or cannot work: change the plan
     ├── TaskError                 the model, data or loss is wrong: change the task
     │   └── FingerprintError      not the task that the run was started with
+    ├── RecipeError               a study asks what its recipe cannot do: change one of them
     ├── DataError                 a file or a split is missing or malformed: fix the data
     ├── RoundStateError           the command does not fit what the run is doing: look, then decide
-    │   └── HeadMovedError        somebody moved the head of the branch meanwhile: look again
+    │   ├── HeadMovedError        somebody moved the head of the branch meanwhile: look again
+    │   └── StudyHeldError        another process executes the study: wait, or look
     ├── GuardError                a guard of the plan held: the run pauses, look at the round
     ├── InsufficientClientsError  too few usable updates: the run pauses and can go on
     ├── IntegrityError            an update that must not be folded in: that client is refused
@@ -95,6 +97,17 @@ class FingerprintError(TaskError):
         self.run, self.differs = run, dict(differs)
 
 
+class RecipeError(FLBaseError):
+    """A recipe cannot be read, or not be given what a study asks for; no kernel was started."""
+
+    exit_code = 2
+    http_status = 422
+
+    def __init__(self, message: str, *, cell: str = "", name: str = "", hint: str = "") -> None:
+        super().__init__(f"{cell}: {message}" if cell else message, hint=hint)
+        self.cell, self.name = cell, name
+
+
 class DataError(FLBaseError):
     """A data file or a split is missing or malformed."""
 
@@ -121,6 +134,17 @@ class HeadMovedError(RoundStateError):
         self.branch, self.seen, self.now = branch, seen, now
         self.preview: object = None
         """A fresh preview of what was asked for, where there is one."""
+
+
+class StudyHeldError(RoundStateError):
+    """Another process executes a study."""
+
+    def __init__(self, study: str, holder: str, since: str) -> None:
+        super().__init__(
+            f"study {study!r} is executed by {holder} since {since}",
+            hint="wait until it ends, or look: flnb study status, study.df()",
+        )
+        self.study, self.holder, self.since = study, holder, since
 
 
 class GuardError(FLBaseError):

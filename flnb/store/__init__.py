@@ -38,6 +38,7 @@ from flnb.store.retention import YOUNGEST, Freed, sweep, weigh
 from flnb.store.shared_lease import SharedLease
 from flnb.store.signing import LogKey, is_signed
 from flnb.store.state import StateStore
+from flnb.store.study_records import Claim, Outcome, StudyCell, StudyRecord
 from flnb.store.table import Table
 from flnb.store.tables import TABLES, Column, TableSpec
 from flnb.store.tail import Glimpse, Happened
@@ -50,6 +51,7 @@ __all__ = [
     "HIDDEN",
     "TABLES",
     "YOUNGEST",
+    "Claim",
     "ClientRecord",
     "Closing",
     "Column",
@@ -78,6 +80,7 @@ __all__ = [
     "Metrics",
     "Named",
     "Operation",
+    "Outcome",
     "Page",
     "QuarantineRecord",
     "Request",
@@ -86,6 +89,8 @@ __all__ = [
     "Segment",
     "SharedLease",
     "StateStore",
+    "StudyCell",
+    "StudyRecord",
     "Table",
     "TableSpec",
     "Ticket",

@@ -34,6 +34,7 @@ from flnb.store.registry import Registry
 from flnb.store.requests import Requests
 from flnb.store.runs import Runs
 from flnb.store.sqlite import SqliteDatabase
+from flnb.store.studies import Studies
 from flnb.store.tail import Tail
 from flnb.store.tokens import Tokens
 
@@ -41,7 +42,18 @@ Found = TypeVar("Found")
 
 
 class StateStore(
-    Runs, Requests, Registry, Tokens, Generations, Names, Expiry, Epochs, Tail, Pages, Quarantines
+    Runs,
+    Requests,
+    Registry,
+    Tokens,
+    Generations,
+    Names,
+    Expiry,
+    Epochs,
+    Tail,
+    Pages,
+    Quarantines,
+    Studies,
 ):
     """The state database of a lab.
 
