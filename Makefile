@@ -15,7 +15,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iflnb/transport/v1=proto/flnb/v1
 MESSAGES := flnb/transport/v1/federation.proto flnb/transport/v1/control.proto
 
-.PHONY: help demo test test-long test-s3 test-ui soak screenshots chromium check bench bench-papers proto
+.PHONY: help demo test test-long test-s3 test-ui soak screenshots chromium check docs bench bench-papers proto
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
@@ -61,6 +61,9 @@ check: .venv/.installed-dev  ## format, lint, types, import direction, dead code
 		&& diff -r --exclude=__pycache__ $$made/flnb/transport/v1 flnb/transport/v1 \
 		|| { echo "flnb/transport/v1 does not fit proto/: make proto"; exit 1; }
 
+docs: .venv/.installed-dev  ## the documentation's site into docs/_build/html; offline; warnings are errors
+	$(BIN)/python -m docs.made
+
 proto: .venv/.installed-dev  ## make the messages of flnb/transport/v1 from proto/
 	$(PROTOC) --python_out=. --pyi_out=. $(MESSAGES)
 
@@ -85,7 +88,7 @@ bench-papers: .venv/.installed-dev  ## rounds to a target beside the papers; goe
 
 .venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "installing into .venv, with the tools of development: a few minutes, most of them for torch"
-	$(PIP_INSTALL) --editable '.[notebook,dashboards,service,cloud,dev]'
+	$(PIP_INSTALL) --editable '.[notebook,dashboards,service,cloud,docs,dev]'
 	@touch $@ .venv/.installed
 
 # pfl-research pins versions that flnb does not want; torch and numpy are those of .venv.

@@ -57,8 +57,11 @@ class RunFile(Frozen):
     """Everything that `flnb run` needs to know."""
 
     task: TaskChoice
+    """What is learned."""
     simulate: Simulation = Simulation()
+    """Who learns it."""
     plan: Plan = Field(default_factory=Plan)
+    """How the rounds go."""
     name: str | None = None
     """What the run is called; None invents a name."""
 

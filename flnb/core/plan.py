@@ -82,6 +82,7 @@ class StrategyConfig(Frozen):
 
     kind: ClassVar[str] = ""
     local: Local = Local()
+    """What each client does in a round."""
 
     def compose(self) -> Any:
         """Put the algorithm together: a `flnb.strategies.Strategy`."""
@@ -165,6 +166,7 @@ class Plan(Frozen):
     seed: int = Field(default=0, ge=-(2**63), lt=2**63)
     """Public root of all randomness of the run."""
     evaluation: Evaluation = Evaluation()
+    """When the global model is measured, and on what."""
     commit_every: PositiveInt | Literal["auto"] = "auto"
     """Write the model to history every so many rounds; `auto` writes as often as costs at most
     2 % of the time, and always at pause, stop and end."""

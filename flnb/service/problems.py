@@ -30,7 +30,12 @@ def code_of(error: FLBaseError) -> str:
         >>> code_of(NotFoundError("run", "x"))
         'not_found'
     """
-    return _WORD.sub("_", type(error).__name__.removesuffix("Error")).lower()
+    return code_of_class(type(error))
+
+
+def code_of_class(kind: type[FLBaseError]) -> str:
+    """The same of a class, for who lists them all."""
+    return _WORD.sub("_", kind.__name__.removesuffix("Error")).lower()
 
 
 def request_id_of(scope: Any) -> str:

@@ -50,7 +50,7 @@ async def events(
     way: Way,
     token: Token,
     after: Annotated[Name | None, Query(description="A cursor; by default the beginning.")] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    limit: Annotated[int, Query(ge=1, le=500, description="So many at most.")] = 100,
 ) -> Response:
     """What is durable after a cursor, the oldest first: closed rounds and operations.
 

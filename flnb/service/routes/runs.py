@@ -154,7 +154,7 @@ async def revert_alias(
     way: Way,
     token: Token,
     run: RunName,
-    name: Annotated[Name, Path(examples=["production"])],
+    name: Annotated[Name, Path(description="The alias.", examples=["production"])],
     asked: Why,
 ) -> Aliased:
     """Let a name mean again what it meant before; for operators."""
