@@ -23,6 +23,7 @@ from flnb.cli import (
     moving,
     output,
     quickstart,
+    report,
     run_group,
     running,
     runs,
@@ -68,6 +69,7 @@ _run(epilog="Example: flnb run replay quiet-otter --from 30 --exclude client-7")
 app.command(epilog=f"Example: flnb check plan.yaml{_RUN_FILE}")(running.check)
 app.add_typer(runs.app, name="runs")
 app.add_typer(checkpoints.app, name="ckpt")
+app.command(epilog="Example: flnb report quiet-otter -o quiet-otter.html")(report.report)
 app.add_typer(client.app, name="client")
 app.add_typer(coordinator.app, name="coordinator")
 app.add_typer(certs.app, name="certs")

@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, Self
 
 from flnb.coordinator.details import AttemptDetails, RoundDetails
 from flnb.coordinator.history.rewinding import Rewinding
 from flnb.coordinator.operations import operations
 from flnb.coordinator.source import RunSource
-from flnb.core import cards, glance, pages, progress
+from flnb.core import cards, glance, pages, progress, reports
 from flnb.core.errors import FLBaseError
 from flnb.core.ids import RunId
 from flnb.core.plan import Plan
@@ -187,6 +188,18 @@ class Run(Rewinding):
             PlanError: The pages are not installed.
         """
         return pages.page("run", self)
+
+    def report(self, path: str | Path, *, clients: bool = True) -> Path:
+        """Write the run as one HTML file, which opens anywhere, offline; returns where it lies.
+
+        Args:
+            path: Such as `run.html`; a file of before is replaced.
+            clients: Whether single clients are named, and the words of who steered the run.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
+        return reports.write("run", self, path, clients=clients)
 
     def _follow(self, display: progress.Progress) -> None:
         if self._unwatch is not None:

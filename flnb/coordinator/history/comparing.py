@@ -121,7 +121,7 @@ def _frame(runs: Sequence[Run]) -> pd.DataFrame:
 
 def differing(plans: Mapping[str, Mapping[str, Any]]) -> Table:
     """Settings that are not the same in all plans, a column a plan."""
-    flat = {name: dict(_leaves(plan)) for name, plan in plans.items()}
+    flat = {name: dict(leaves(plan)) for name, plan in plans.items()}
     settings = sorted({setting for plan in flat.values() for setting in plan})
     differing = [
         setting
@@ -134,11 +134,12 @@ def differing(plans: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table.of(columns)
 
 
-def _leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+def leaves(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """The settings of a plan one by one, each by its path, such as `strategy.local.lr`."""
     if not isinstance(value, Mapping):
         return [(path, value)]
     return [
         leaf
         for key, inner in value.items()
-        for leaf in _leaves(inner, f"{path}.{key}" if path else str(key))
+        for leaf in leaves(inner, f"{path}.{key}" if path else str(key))
     ]

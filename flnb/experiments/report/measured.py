@@ -1,0 +1,39 @@
+"""What a metric's name says: which way is better, and how it is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flnb.core import glance
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LOWER = ("loss", "error", "perplexity", "mse", "rmse", "mae", "brier", "nll", "epsilon")
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a smaller value is a better one, by the last word of its name.
+
+    Examples:
+        >>> lower_is_better("loss"), lower_is_better("test_error"), lower_is_better("accuracy")
+        (True, True, False)
+    """
+    return metric.rpartition("_")[2].lower() in _LOWER
+
+
+def best_of(curve: pd.Series[float], metric: str) -> tuple[float, int]:
+    """The best value of a curve, and the first round in which it was reached."""
+    at = int(curve.argmin() if lower_is_better(metric) else curve.argmax())
+    return float(curve.iloc[at]), int(curve.index[at])
+
+
+def sentence(metric: str) -> str:
+    """The name of a metric as a sentence begins.
+
+    Examples:
+        >>> sentence("macro_f1")
+        'Macro f1'
+    """
+    words = glance.words(metric)
+    return words[:1].upper() + words[1:]

@@ -1,0 +1,87 @@
+"""The report of a run tells what the run's own tables say, as text, and asks nobody for anything."""
+
+import re
+
+import pytest
+
+from flnb.core.errors import StoreError
+from tests.experiments.report.reading import Report
+
+
+@pytest.fixture(scope="module")
+def told(lab, tmp_path_factory):
+    return Report(lab.run("told").report(tmp_path_factory.mktemp("reports") / "a" / "told.html"))
+
+
+def test_every_number_of_a_round_is_the_one_of_the_tables(run, told):
+    rows = told.table("The rounds that lead to the head of the run")
+    metrics, rounds = run.metrics.df(), run.rounds.df()
+    central = metrics[metrics["scope"] == "central"].pivot(
+        index="round", columns="metric", values="value"
+    )
+    assert [int(row["Round"]) for row in rows] == list(rounds["round"]) == [1, 2, 3, 4, 5]
+    assert [row["Accuracy"] for row in rows] == list(central["accuracy"])
+    assert [row["Loss"] for row in rows] == list(central["loss"])
+    assert [row["Time"] for row in rows] == list(rounds["seconds_s"])
+    assert [row["Sent"] for row in rows] == list(rounds["bytes_up"])
+
+
+def test_where_a_metric_ended_and_what_was_best_are_said(run, told):
+    rows = {(row["Metric"], row["Measured"]): row for row in told.table("Where each metric")}
+    metrics = run.metrics.df()
+    losses = metrics[(metrics["scope"] == "central") & (metrics["metric"] == "loss")]["value"]
+    row = rows["loss", "central"]
+    assert (row["First"], row["Last"]) == (losses.iloc[0], losses.iloc[-1])
+    assert (row["Best"], int(row["In round"])) == (losses.min(), losses.argmin() + 1)
+
+
+def test_each_client_is_counted_as_its_assignments_say(run, told):
+    assignments = run.source.table("assignments", "round").df()
+    rows = {row["Client"]: row for row in told.table("What each client did")}
+    assert set(rows) == set(assignments["client"])
+    for client, mine in assignments.groupby("client"):
+        used = (mine["outcome"] == "accepted").sum()
+        assert (int(rows[client]["Invited"]), int(rows[client]["Used"])) == (len(mine), used)
+
+
+def test_a_report_runs_no_script_and_asks_nobody(told):
+    assert "script" not in told.tags
+    assert [one for one in told.addresses if not one.startswith("#")] == []
+    assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org)", told.markup)
+    assert "default-src 'none'" in told.markup.replace("&#x27;", "'")
+
+
+def test_names_and_reasons_are_shown_as_text(told):
+    assert "<script>" not in told.markup
+    clients = [row["Client"] for row in told.table("What each client did")]
+    assert "<script>alert(1)</script>" in clients
+    (why,) = [row["Why"] for row in told.table("Who did what") if row["What"] == "rollback"]
+    assert why == "<script>alert(1)</script> was poisoned"
+
+
+def test_settings_branches_and_fingerprints_are_told(run, told):
+    said = " ".join(told.text)
+    for fact in ("strategy.local.lr", "@serving (2)", "other gen 1", run.id, run.parameters_sha256):
+        assert fact in said
+    record = next(iter(run.source.ask("SELECT * FROM runs WHERE branch = 'main'", rows=9, timeout_s=5)))  # fmt: skip
+    assert record["plan_hash"] in said
+
+
+def test_a_report_without_clients_names_none_and_quotes_nobody(run, tmp_path):
+    told = Report(run.report(tmp_path / "told.html", clients=False))
+    said = " ".join(told.text)
+    assert "This report names no single client." in said
+    assert "c-plain" not in said
+    assert "poisoned" not in said
+
+
+def test_a_report_that_cannot_be_written_says_why_and_leaves_nothing(run, tmp_path):
+    with pytest.raises(StoreError, match="cannot be written: Is a directory"):
+        run.report(tmp_path)
+    assert list(tmp_path.parent.glob(f".{tmp_path.name}-*")) == []
+
+
+def test_a_run_before_its_first_round_has_a_report(lab, tmp_path):
+    lab.run("told").branch("unborn", at=0)
+    told = Report(lab.run("told/unborn").report(tmp_path / "unborn.html"))
+    assert "No round is closed yet." in " ".join(told.text)
