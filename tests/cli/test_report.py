@@ -38,6 +38,6 @@ def test_as_json_a_report_says_where_it_lies_and_how_the_run_stands(flnb, report
 
 def test_a_run_that_is_not_there_has_no_report(flnb, reported):
     shown = flnb("report", "quiet-oter")
-    assert shown.code == 1
+    assert shown.code == 2
     assert "quiet-otter" in shown.err
     assert reported == {}
