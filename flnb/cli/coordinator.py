@@ -99,7 +99,7 @@ def serve(
         output.say(f"there is no lab at {lab}: making a new one")
     from flnb.coordinator import Coordinator
 
-    with Coordinator(labs.opened(lab)) as coordinator:
+    with Coordinator(labs.opened(lab), guest=False) as coordinator:
         address = coordinator.listen(
             host,
             port,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.commands import obey
 from flnb.coordinator.granting import Granting
+from flnb.coordinator.guesting import attend
 from flnb.coordinator.here import RUNNING, STARTING, coordinator_of
 from flnb.coordinator.lab import Lab
 from flnb.coordinator.launching import Launching
@@ -29,7 +30,7 @@ from flnb.processes import ForkServer
 if TYPE_CHECKING:
     from flnb.coordinator.control.hearing import LabEvent
     from flnb.coordinator.control.service import ControlService
-    from flnb.store import Lease, SharedLease
+    from flnb.store import GuestLease, Lease, SharedLease
     from flnb.transport import Controls, TokenIssuer
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ class Coordinator(Launching, Granting):
 
     Args:
         lab: Where everything goes; held by this coordinator alone while it runs.
+        guest: Whether to be a guest of the lab instead, beside whoever holds it, with runs of its own.
+            By default it is one in the cell of a study.
         http_port: Serve REST there once it runs; see `listen`, which has more settings.
 
     Examples:
@@ -48,15 +51,19 @@ class Coordinator(Launching, Granting):
         run = coord.run(plan, task)
     """
 
-    def __init__(self, lab: Lab | str | Path, *, http_port: int | None = None) -> None:
+    def __init__(
+        self, lab: Lab | str | Path, *, guest: bool | None = None, http_port: int | None = None
+    ) -> None:
         super().__init__()
         self._http_port = http_port
         self.lab = lab if isinstance(lab, Lab) else Lab.open(lab)
+        self._settle(guest)
         self._loop: LoopThread | None = None
         self._io: ThreadPoolExecutor | None = None
         self._warm_up: ThreadPoolExecutor | None = None
-        self._lease: Lease | SharedLease | None = None
+        self._lease: Lease | SharedLease | GuestLease | None = None
         self._obeying: Future[None] | None = None
+        self._attending: Future[None] | None = None
         self._started_at: datetime | None = None
         self._note = ""
         self._lost: LabLostError | None = None
@@ -66,14 +73,14 @@ class Coordinator(Launching, Granting):
     # --- life -----------------------------------------------------------------------------------
 
     def start(self) -> Coordinator:
-        """Take the lab and start the thread.
+        """Take the lab, or come into it as a guest, and start the thread.
 
         Returns:
             This coordinator, or the one of this process that holds the lab already: a cell that
             is run again gets the same one.
 
         Raises:
-            LabHeldError: Another process holds the lab.
+            LabHeldError: Another process holds the lab, or is the guest of this name.
             LabLostError: Another process took it over while this one stood still.
             StorageFullError: The disk is full.
             StorageUnreachableError: The database or the bucket of a shared lab do not answer.
@@ -100,10 +107,11 @@ class Coordinator(Launching, Granting):
 
     def _take(self) -> None:
         self._lost = None
-        lease = self.lab.store.lease(on_lost=self._lose)
+        store, guest = self.lab.store, self.guest
+        lease = store.be_guest(guest) if guest else store.lease(on_lost=self._lose)
         try:
-            self.lab.store.state.interrupted()
-            self.lab.store.state.drop_commands("the coordinator that was asked has ended")
+            store.state.interrupted()
+            store.state.drop_commands("the coordinator that was asked has ended")
         except BaseException:
             lease.release()
             raise
@@ -113,14 +121,18 @@ class Coordinator(Launching, Granting):
         self._io = ThreadPoolExecutor(1, thread_name_prefix="flnb-io")
         self._loop = LoopThread("flnb-coordinator")
         self._loop.start()
-        self.rest(self.lab.store.state.quarantines())
+        self.rest(store.state.quarantines())
         self._started_at = SYSTEM_CLOCK.now().astimezone()
         RUNNING[self.lab.path] = self
-        self._io.submit(self.lab.store.catch_up)
+        self._io.submit(store.catch_up)
         self._warm_up = ThreadPoolExecutor(1, thread_name_prefix="flnb-warm-up")
-        self._warm_up.submit(self.lab.store.writer.start)  # it imports for a second or two
+        self._warm_up.submit(store.writer.start)  # it imports for a second or two
         self._warm_up.shutdown(wait=False)
         self._obeying = self._loop.submit(obey(self, self._in_io))
+        if guest:
+            self._note = f"guest {guest}, beside whoever holds the lab"
+        else:
+            self._attending = self._loop.submit(attend(store, self._in_io))
 
     def stop(self) -> None:
         """Give open rounds up, save, and let the lab go. Runs can be resumed.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from flnb.coordinator.guesting import Guesting
 from flnb.coordinator.inviting import Inviting
 from flnb.coordinator.population import Population, Simulation
 from flnb.coordinator.quarantine import Quarantining, Resting
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from flnb.tasks import Task
 
 
-class Hosting(Inviting, Quarantining):
+class Hosting(Guesting, Inviting, Quarantining):
     """Populations of a coordinator; `Coordinator` inherits it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._populations: list[Population] = []
         self._resting = Resting()
         self._drives: dict[RunId, Drive] = {}

@@ -31,6 +31,10 @@ class Inviting:
     def _thread(self) -> LoopThread:
         raise NotImplementedError
 
+    def _check_holder(self, what: str) -> None:
+        """Refuse what a guest of the lab does not do."""
+        raise NotImplementedError
+
     async def _in_io(self, work: Any, *arguments: Any) -> Any:
         raise NotImplementedError
 
@@ -106,8 +110,9 @@ class Inviting:
             PlanError: Not encrypted and not on loopback, no address that clients could reach, the
                 port is taken, the certificate is for other hosts, or on a public address others could know the key that signs tokens.
             StoreError: A certificate is missing or no longer good.
-            RoundStateError: It listens already, elsewhere or in another way.
+            RoundStateError: It listens already, elsewhere or in another way; or is a guest of the lab.
         """
+        self._check_holder("lets no clients join and serves nobody")
         asked = None
         if http_port is not None:
             asked = HttpPlace(

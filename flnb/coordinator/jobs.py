@@ -111,7 +111,7 @@ def resumed_job(
     """
     if record.status in {Status.FINISHED, Status.STOPPED}:
         raise RoundStateError(f"run {record.name!r} is {record.status}: nothing is left to do")
-    task = _same_task(record, task, known)
+    task = same_task(record, task, known)
     plan = changed_plan(record, task, changes)
     settings: dict[str, Any] = dict(record.simulation)
     if workers is not None:
@@ -221,7 +221,7 @@ def _same_server(store: LabStore, record: RunRecord, closing: Closing) -> bool:
     return type(servers[0]) is type(servers[1])
 
 
-def _same_task(record: RunRecord, task: Task | None, known: Iterable[Task]) -> Task:
+def same_task(record: RunRecord, task: Task | None, known: Iterable[Task]) -> Task:
     """Find the run's task and make sure that it is the one of the start."""
     from flnb.tasks import Fingerprint, TaskRef, load  # brings torch; reading a lab needs none
 

@@ -131,8 +131,8 @@ class Lab:
     ) -> Run:
         """Go on with a run after a pause or a crash, as if nothing had happened.
 
-        Starts a coordinator in this process if none holds the lab; asks the one that does, if it
-        is in another process.
+        Starts a coordinator in this process if none holds the lab; asks the one that does, or the
+        guest that has the run, if it is in another process.
 
         Args:
             run: The run, or its name.
@@ -149,25 +149,25 @@ class Lab:
 
         if isinstance(run, str):
             run = self.run(run)
-        holder = self.store.holder if self.coordinator is None else None
-        if holder is not None and not holder.is_here:  # ours is just starting
+        there = self.store.elsewhere(run.id)  # ours may be just starting
+        if there is not None and (self.coordinator is None or not self.coordinator.guest):
             if task is not None or changes:
-                since = f"{holder.since:%Y-%m-%d %H:%M:%S} UTC"
-                raise LabHeldError(self.address, str(holder), since)
-            if self._holder_resumed(run):
+                since = f"{there.since:%Y-%m-%d %H:%M:%S} UTC"
+                raise LabHeldError(self.address, str(there), since)
+            if self._resumed_elsewhere(run):
                 return self.run(run.id)
         coordinator = self.coordinator or Coordinator(self).start()
         return coordinator.resume(run, task, workers, changes)
 
-    def _holder_resumed(self, run: Run) -> bool:
-        """Ask the coordinator that holds the lab, in another process; False if it ends meanwhile."""
+    def _resumed_elsewhere(self, run: Run) -> bool:
+        """Ask the coordinator of another process that has the run; False if it ends meanwhile."""
         asked = self.store.state.enqueue_command(run.id, "resume")
         while (result := self.store.state.command(asked.id).result) is None:
-            if self.store.holder is None:
+            if self.store.elsewhere(run.id) is None:
                 return False
             time.sleep(ASK_INTERVAL_S)
         if result != DONE:
-            raise RoundStateError(f"the coordinator that holds the lab says: {result}")
+            raise RoundStateError(f"the coordinator that has the run says: {result}")
         return True
 
     def sql(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
@@ -181,7 +181,7 @@ class Lab:
         Raises:
             QueryRefusedError: Not one SELECT, or over a limit.
         """
-        with self._metrics() as metrics:
+        with self.tables() as metrics:
             return metrics.query(query, rows=rows, timeout_s=timeout_s)
 
     @property
@@ -190,8 +190,15 @@ class Lab:
         return operations(self.sql)
 
     @contextmanager
-    def _metrics(self) -> Iterator[Metrics]:
-        if (coordinator := self.coordinator) is not None:
+    def tables(self, run: RunRecord | None = None) -> Iterator[Metrics]:
+        """The tables of `sql`, with every round that is durable.
+
+        Args:
+            run: Of which run rows are looked for; a guest has those of its own at hand.
+        """
+        coordinator = self.coordinator
+        guest = coordinator.guest if coordinator is not None else ""
+        if coordinator is not None and (not guest or (run is not None and run.guest == guest)):
             coordinator.flush()
             # Of the coordinator's own store: this lab may have been opened a second time.
             yield coordinator.lab.store.metrics
@@ -215,7 +222,7 @@ class Lab:
             StorageUnreachableError: Its server does not answer.
             StoreError: The folder cannot be written, or s3fs is not installed.
         """
-        with self._metrics() as metrics:
+        with self.tables() as metrics:
             return export_tables(metrics.stream, target, tables)
 
     def expire(
@@ -259,7 +266,7 @@ class Lab:
     def first_view(self, record: RunRecord) -> RunView:
         """The picture of a run before any of its rounds."""
         status = Status(record.status)
-        if not status.over and self.store.holder is None:
+        if not status.over and self.store.driver(record) is None:
             status = Status.INTERRUPTED  # whoever drove it is gone
         waits = record.waits if status is Status.WAITING else None
         return RunView(

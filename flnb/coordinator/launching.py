@@ -42,18 +42,24 @@ class Launching(Hosting, Steering):
         Args:
             plan: How the rounds go.
             task: What is learned; its clients must have been simulated here.
-            name: What to call it, unique in the lab; made up when absent.
+            name: What to call it, unique in the lab; made up when absent. In the cell of a study it
+                is called after the cell: `STUDY-KEY`, with this name behind if one is given. Then a
+                run that the cell has begun before goes on, and one that is over is handed back.
             start: A model to go on from: a file (`m.safetensors`, or what `torch.save` wrote of a
                 state dict), `"quiet-otter@best"`, a checkpoint, or a state dict. None is the first
                 version that the plan's seed names.
 
         Raises:
-            PlanError: The plan cannot work with these clients, or the name is taken.
+            PlanError: The plan cannot work with these clients, or the name is taken; or the cell has
+                begun that run with another plan, and what differs.
             TaskError: `start` does not fit the task's model; says which tensors.
             DataError: The file of `start` cannot be read, or holds more than tensors.
             NotFoundError: There is no such file, run or checkpoint.
         """
         self._thread()
+        name = self._named(name)
+        if (before := self._begun_before(name, plan, task)) is not None:
+            return before
         population = self._population(task)
         check = plan.check(task)
         invited = plan.invite or 0
@@ -66,7 +72,7 @@ class Launching(Hosting, Steering):
         begin = begin_from(self.lab, start, task.layout) if start is not None else None
         with self.gate:
             store = self.lab.store
-            record = new_record(store, plan, task, population.simulation, name)
+            record = self._in_cell(new_record(store, plan, task, population.simulation, name))
             if begin is None:
                 version = first_version(plan, task)
             else:
@@ -101,6 +107,7 @@ class Launching(Hosting, Steering):
                         hint="run.pause() and run.wait() first",
                     )
                 drive.done.exception()  # it is coming to its rest, and goes on from there
+            self.lab.store.state.claim_run(run.id)
             record = self.lab.store.state.run(run.id)
             populate = partial(self._populate, any_workers=workers is None)
             known = [population.task for population in self._populations]
@@ -120,7 +127,8 @@ class Launching(Hosting, Steering):
         """
         going_on = []
         for record in self.lab.store.state.runs():
-            if record.status is Status.INTERRUPTED:
+            # That of a guest goes on when the guest comes again, such as when its study does.
+            if record.status is Status.INTERRUPTED and record.guest is None:
                 try:
                     going_on.append(self.resume(self.lab.run(record.name)).name)
                 except FLBaseError:

@@ -108,7 +108,7 @@ class LocalRun:
         if self._driver is not None:
             return None
         self._record = record = self._lab.store.state.run(self.id)
-        if not record.status.over and self._lab.store.holder is not None:
+        if not record.status.over and self._lab.store.driver(record) is not None:
             following = self._lab.following(record)
             self._picture = following.picture
             return following.done
@@ -121,18 +121,18 @@ class LocalRun:
     def pause(self) -> None:
         """See `RunSource`."""
         coordinator, store = self._lab.coordinator, self._lab.store
-        if coordinator is not None:
-            coordinator.tell(self.id, PauseAsked())
-        elif store.holder is not None:
+        if store.elsewhere(self.id) is not None:
             store.state.enqueue_command(self.id, "pause")
+        elif coordinator is not None:
+            coordinator.tell(self.id, PauseAsked())
 
     def stop(self) -> None:
         """See `RunSource`."""
         coordinator, store = self._lab.coordinator, self._lab.store
-        if coordinator is not None:
-            coordinator.end(self.id)
-        elif store.holder is not None:
+        if store.elsewhere(self.id) is not None:
             store.state.enqueue_command(self.id, "stop")
+        elif coordinator is not None:
+            coordinator.end(self.id)
         else:
             with store.lease("stop"):
                 end_resting(store, self.id, self._picture)
@@ -152,11 +152,9 @@ class LocalRun:
 
     def table(self, name: str, order: str) -> Table:
         """See `RunSource`."""
-        return self._lab.sql(
-            f"SELECT * FROM {name} WHERE {self.line} ORDER BY {order}",  # noqa: S608  # names of runs and branches are checked when they are made
-            rows=10_000_000,
-            timeout_s=60.0,
-        )
+        query = f"SELECT * FROM {name} WHERE {self.line} ORDER BY {order}"  # noqa: S608  # names of runs and branches are checked when they are made
+        with self._lab.tables(self._record) as tables:
+            return tables.query(query, rows=10_000_000, timeout_s=60.0)
 
     def ask(self, query: str, *, rows: int, timeout_s: float) -> Table:
         """See `RunSource`."""

@@ -12,6 +12,7 @@ from flnb.store.expiry import DAMAGED, EXPIRED, FREED, in_spans, in_words
 from flnb.store.exporting import export_tables
 from flnb.store.filling import MakeVector
 from flnb.store.generations import Request
+from flnb.store.guests import GuestLease
 from flnb.store.history import History
 from flnb.store.kept import Keeping, KeptUpdate, KeptUpdates
 from flnb.store.labstore import LabStore
@@ -34,6 +35,7 @@ from flnb.store.records import (
     RunRecord,
     TokenRecord,
 )
+from flnb.store.requests import OF_THE_LAB
 from flnb.store.retention import YOUNGEST, Freed, sweep, weigh
 from flnb.store.shared_lease import SharedLease
 from flnb.store.signing import LogKey, is_signed
@@ -49,6 +51,7 @@ __all__ = [
     "EXPIRED",
     "FREED",
     "HIDDEN",
+    "OF_THE_LAB",
     "TABLES",
     "YOUNGEST",
     "Claim",
@@ -62,6 +65,7 @@ __all__ = [
     "Freed",
     "Generation",
     "Glimpse",
+    "GuestLease",
     "Happened",
     "Head",
     "History",

@@ -17,11 +17,20 @@ from sqlalchemy import Column, Connection, Engine, Table, insert, inspect, selec
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateColumn
 
-from flnb.core import Clock
-from flnb.core.errors import LabHeldError, LabLostError, LabVersionError, NotFoundError
+from flnb.core import Clock, RunId
+from flnb.core.errors import (
+    LabHeldError,
+    LabLostError,
+    LabVersionError,
+    NotFoundError,
+    RoundStateError,
+)
 from flnb.store import schema
+from flnb.store.lease import Holder
 
 BUSY_TIMEOUT_S = 10
+OWN = RunId("")
+"""Stands for runs that a statement itself keeps to: those of whoever writes."""
 
 
 class Database:
@@ -51,6 +60,8 @@ class Database:
         """That another process has taken the lab over from this one."""
         self.fence: int | None = None
         """Epoch that this process holds the lab with; writing is refused under any other one."""
+        self.guest = ""
+        """Under which name this process is a guest of the lab; empty of who is none."""
         self.on_lost: Callable[[LabLostError], None] | None = None
         """Called once, in whatever thread finds out."""
         self._reader, self._writer, self._clock = reader, writer, clock
@@ -101,7 +112,9 @@ class Database:
                 self._moment.connection = before
 
     @contextmanager
-    def writing(self, *, fenced: bool = True, beside: bool = False) -> Iterator[Connection]:
+    def writing(
+        self, *, fenced: bool = True, beside: bool = False, of: RunId | None = None
+    ) -> Iterator[Connection]:
         """One transaction: all of it is durable at the end, or none of it happened.
 
         Writers wait for each other, so what is read in it stays true until it ends: also who holds
@@ -112,19 +125,42 @@ class Database:
                 may write who does not hold it, and taking the lab anew.
             beside: Whether it may be written while another process holds the lab: who may take
                 part, and who may look.
+            of: The run whose rows these are, of which a guest of the lab may write while it has
+                it; None are rows of the whole lab, and not for guests.
 
         Raises:
             StorageFullError: The disk is full; nothing was written.
             StorageUnreachableError: A database elsewhere does not answer.
             LabHeldError: Another process holds the lab; nothing was written.
             LabLostError: Another process has taken the lab over; nothing was written.
+            RoundStateError: This process is a guest of the lab, and that is no run of its own.
             StoreError: Another process held the database for too long.
         """
         with self._transaction(self._writer) as connection:
             self._begun(connection, fenced)
-            if fenced and not beside and (held := self._held_elsewhere(connection)) is not None:
+            if fenced and self.guest:
+                self._check_own(connection, of)
+            elif fenced and not beside and (held := self.held_elsewhere(connection)) is not None:
                 raise held
             yield connection
+
+    def _check_own(self, connection: Connection, of: RunId | None) -> None:
+        """Refuse rows to a guest that are not of its runs."""
+        if of == OWN:
+            return
+        if of is None:
+            raise RoundStateError(
+                f"guest {self.guest} of lab {self.lab} may write its own runs, and nothing of the "
+                "whole lab",
+                hint="do it where the lab is held, or in a notebook outside of the study",
+            )
+        runs = schema.runs.c
+        row = connection.execute(select(runs.guest, runs.name).where(runs.id == of)).first()
+        if row is not None and row.guest != self.guest:
+            raise RoundStateError(
+                f"run {row.name!r} is none of guest {self.guest} of lab {self.lab}",
+                hint=f"do it where the lab is held; lab.resume({row.name!r}) takes it if it rests",
+            )
 
     @contextmanager
     def renewing(self) -> Iterator[Connection]:
@@ -157,6 +193,14 @@ class Database:
         """Close all connections; the next call opens new ones."""
         self._reader.dispose()
 
+    def guests(self, connection: Connection) -> Mapping[str, Holder]:
+        """Who is at work as a guest of the lab at this moment, by name.
+
+        Args:
+            connection: A transaction; who begins after it is not seen.
+        """
+        raise NotImplementedError
+
     # --- what differs ---------------------------------------------------------------------------
 
     def _transaction(self, engine: Engine) -> Any:
@@ -166,7 +210,7 @@ class Database:
     def _begun(self, connection: Connection, fenced: bool) -> None:
         """Called first in each writing transaction."""
 
-    def _held_elsewhere(self, connection: Connection) -> LabHeldError | None:
+    def held_elsewhere(self, connection: Connection) -> LabHeldError | None:
         """Who holds the lab at this moment, if that is another process."""
         raise NotImplementedError
 

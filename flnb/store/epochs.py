@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from flnb.core import Clock
 from flnb.core.errors import LabHeldError, LabLostError
 from flnb.store import schema
-from flnb.store.database import Database
+from flnb.store.database import OWN, Database
 from flnb.store.lease import Holder
 
 _epochs, _lab = schema.epochs, schema.lab
@@ -129,7 +129,7 @@ class Epochs:
             StorageUnreachableError: The database does not answer.
         """
         if self._database.fence is not None:
-            with self._database.writing():
+            with self._database.writing(of=OWN):
                 pass
 
     def check_free(self) -> None:
@@ -138,6 +138,18 @@ class Epochs:
         Raises:
             LabHeldError: Another process holds the lab.
             LabLostError: Another process took it from this one.
+            StorageUnreachableError: The database does not answer.
+        """
+        with self._database.writing(of=OWN):
+            pass
+
+    def check_whole(self) -> None:
+        """Find out now whether this process may write what is of the whole lab.
+
+        Raises:
+            LabHeldError: Another process holds the lab.
+            LabLostError: Another process took it from this one.
+            RoundStateError: This process is a guest of it.
             StorageUnreachableError: The database does not answer.
         """
         with self._database.writing():

@@ -81,7 +81,7 @@ class Expiry:
 
     def drop_damaged(self, key: RoundKey, request: Request) -> None:
         """Take a damaged commit from a round, whoever reaches it: it cannot be read any more."""
-        with self._database.writing() as connection:
+        with self._database.writing(of=key.run) as connection:
             if self._let_go(connection, key, request, DAMAGED):
                 self._log(connection, DAMAGED, key.run, request, {"key": list(key)})
 

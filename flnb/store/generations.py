@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from flnb.core import RunId, Status, failpoints
 from flnb.core.errors import HeadMovedError, NameTakenError, RoundStateError
 from flnb.store import attempt_rows, log, name_rows, schema
+from flnb.store.guest_rows import check_not_driven, taken_by
 from flnb.store.lineage import Generation, RoundKey
 from flnb.store.lines import Lines, blocking, check_there, record_of
 from flnb.store.records import FailedAttempt, Named, Operation, RunRecord
@@ -54,7 +55,7 @@ class Generations(Lines):
             RoundStateError: The commit has gone since somebody looked.
             NotFoundError: The base has no commit of this run.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(of=record.id) as connection:
             if (known := _asked_before(connection, request)) is not None:
                 return known
             if connection.scalar(select(_runs.c.id).where(_runs.c.name == record.name)):
@@ -62,7 +63,7 @@ class Generations(Lines):
                     f"the lab has a branch {record.name!r} already", hint="choose another name"
                 )
             check_there(connection, record, base)
-            connection.execute(insert(_runs), asdict(record))
+            connection.execute(insert(_runs), asdict(taken_by(self._database, record)))
             row = self._begin(connection, record.id, 1, base, request, replays=replays)
             head = {"run": record.id, "branch": record.branch, "generation": 1, "round": row.after}
             connection.execute(insert(_heads), head)
@@ -110,10 +111,11 @@ class Generations(Lines):
                 commit has gone since somebody looked.
             NotFoundError: There is no such run, or the base has no commit of it.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(of=run) as connection:
             if (known := _asked_before(connection, request)) is not None:
                 return known
             record = record_of(connection, run)
+            check_not_driven(self._database, connection, record)
             self._check_move(connection, record, seen, base)
             row = self._begin(connection, run, seen[0] + 1, base, request)
             left = RoundKey(run, *seen)
@@ -142,7 +144,7 @@ class Generations(Lines):
         Raises:
             NotFoundError: There is no such run.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(of=run) as connection:
             record_of(connection, run)
             connection.execute(
                 update(_runs).where(_runs.c.id == run).values(protected=int(protected))

@@ -6,6 +6,8 @@
     .lock           locked while the history is made
     history/        Icechunk: committed models
     metrics.duckdb  tables of `lab.sql`, made from state.db
+    guests.lock     guests share it; who lets commits go has it alone
+    guests/         who is at work as a guest
     spool/          uploads on their way into a sum
     kept/           single updates of the last rounds, encrypted, where a plan keeps them
 
@@ -36,6 +38,7 @@ from flnb.store.history import History
 from flnb.store.kept import KeptUpdates
 from flnb.store.metrics import Metrics
 from flnb.store.opening import open_state
+from flnb.store.own_rows import OwnRows
 from flnb.store.place import HistoryPlace
 from flnb.store.records import Closing
 from flnb.store.secret import secret_root
@@ -174,7 +177,9 @@ class LabStore(Taking):
 
     @property
     def metrics(self) -> Metrics:
-        """The tables of `lab.sql` on the disk, for the holder of the lab.
+        """The tables of `lab.sql` on the disk, for the holder of the lab; a guest's are in memory.
+
+        A guest's are of its runs only: it cannot open the file, and needs no others.
 
         Raises:
             StoreError: This process does not hold the lab; `reader` is for everybody.
@@ -184,7 +189,9 @@ class LabStore(Taking):
                 raise StoreError(
                     f"this process does not hold lab {self.address}", hint="store.reader() reads it"
                 )
-            if self._tables is None:
+            if self._tables is None and self.guest:
+                self._tables = Metrics(OwnRows(self.state, self.guest))
+            elif self._tables is None:
                 self._tables = Metrics(self.state, self.path / "metrics.duckdb")
             return self._tables
 
@@ -230,6 +237,10 @@ class LabStore(Taking):
         with self._lock:
             self._waiting.clear()
         return self.metrics.catch_up()
+
+    def take_up(self) -> int:
+        """Bring rounds into the tables that guests closed; returns how many were looked at."""
+        return self.metrics.take_up()
 
     def _project(self) -> None:
         closings, self._waiting = self._waiting, []

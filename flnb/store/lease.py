@@ -93,7 +93,7 @@ class Lease(Released):
 
     def __init__(self, path: Path, who: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        if not _locked(fd, fcntl.LOCK_EX, tries=_TRIES):
+        if not lock_now(fd, fcntl.LOCK_EX):
             os.close(fd)
             raise _held(path, _read(path))
         self._fd = fd
@@ -109,6 +109,13 @@ class Lease(Released):
     def held(self) -> bool:
         """Whether this lease has not been released."""
         return self._fd >= 0
+
+    def is_at(self, path: Path) -> bool:
+        """Whether what is locked is still the file of this name, and nobody has removed it."""
+        try:
+            return os.fstat(self._fd).st_ino == path.stat().st_ino
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Let others have the lab; releasing twice does nothing."""
@@ -128,7 +135,7 @@ def holder(path: Path) -> Holder | None:
     except FileNotFoundError:
         return None
     try:
-        return None if _locked(fd, fcntl.LOCK_SH, tries=1) else _read(path)
+        return None if lock_now(fd, fcntl.LOCK_SH, tries=1) else _read(path)
     finally:
         os.close(fd)
 
@@ -148,7 +155,14 @@ def _held(path: Path, found: Holder | None) -> LabHeldError:
     return LabHeldError(str(path.parent), str(found or "another process"), since)
 
 
-def _locked(fd: int, kind: int, *, tries: int) -> bool:
+def lock_now(fd: int, kind: int, *, tries: int = _TRIES) -> bool:
+    """Lock a file that is open, without waiting for whoever keeps it; returns whether that worked.
+
+    Args:
+        fd: The file.
+        kind: `fcntl.LOCK_EX` or `fcntl.LOCK_SH`.
+        tries: How often, with pauses of 20 ms.
+    """
     for left in reversed(range(tries)):
         try:
             fcntl.flock(fd, kind | fcntl.LOCK_NB)

@@ -24,9 +24,9 @@ from flnb.core import failpoints
 from flnb.core.errors import QueryRefusedError
 from flnb.store import projection, tables_file
 from flnb.store.disk import room_at
+from flnb.store.own_rows import Rows
 from flnb.store.records import ClientRecord, Closing, Forgotten, RunRecord
 from flnb.store.select_only import select, stream
-from flnb.store.state import StateStore
 from flnb.store.table import Table
 from flnb.store.tables import TABLES
 
@@ -38,11 +38,11 @@ class Metrics:
     """The tables of `lab.sql`, safe to use from any thread.
 
     Args:
-        state: Where the closings come from.
+        state: Where the closings come from: the whole lab, or what a guest has of it.
         path: The DuckDB file; None keeps the tables in memory.
     """
 
-    def __init__(self, state: StateStore, path: Path | None = None) -> None:
+    def __init__(self, state: Rows, path: Path | None = None) -> None:
         self._state = state
         self._path = path
         self._stamp = (
@@ -54,6 +54,8 @@ class Metrics:
         self._clients: list[ClientRecord] | None = None
         self._noted = 0
         """Place of the newest operation in the tables."""
+        self._taken_up = 0
+        """Place of the newest closing that `take_up` has seen."""
         self._lock = threading.RLock()
 
     def apply(self, closings: Sequence[Closing]) -> None:
@@ -112,6 +114,25 @@ class Metrics:
                 for batch in projection.batches(each for each in late if each.position in missing):
                     self.apply(batch)
         return len(missing)
+
+    def take_up(self) -> int:
+        """Bring in what others have closed since the last time; returns how many were looked at.
+
+        Costs what is new and not what is there; `catch_up` finds also what was missed.
+
+        Raises:
+            StorageFullError: The disk is full; what was brought in stays.
+        """
+        with self._lock:
+            if not self._taken_up:
+                count = self._mended(self._catch_up)
+                self._taken_up = max(self._done.values(), default=0)
+                return count
+            count = 0
+            for batch in projection.batches(self._state.closings(after=self._taken_up)):
+                self.apply(batch)
+                self._taken_up, count = batch[-1].position, count + len(batch)
+        return count
 
     def query(self, sql: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
         """Answer one SELECT over the tables.

@@ -43,7 +43,7 @@ class Names:
             RoundStateError: The round's commit has gone since somebody looked.
             NotFoundError: There is no such run, or the round has no commit.
         """
-        with self._database.writing() as connection:
+        with self._database.writing(of=key.run) as connection:
             record = record_of(connection, key.run)
             check_there(connection, record, key)
             for one in names_of(connection, record):

@@ -31,6 +31,7 @@ from flnb.store import schema
 from flnb.store.column_types import Moment, to_json
 from flnb.store.database import BUSY_TIMEOUT_S, Database
 from flnb.store.epochs import held_elsewhere
+from flnb.store.lease import Holder
 from flnb.store.postgres_errors import explained
 from flnb.store.secret import SECRET_BYTES
 
@@ -126,6 +127,10 @@ class PostgresDatabase(Database):
         with self.reading() as connection:
             return bytes(connection.scalar(select(schema.lab.c.secret)) or b"")
 
+    def guests(self, connection: Connection) -> Mapping[str, Holder]:
+        """None yet: `LabStore.be_guest` refuses a shared lab."""
+        return {}
+
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
         try:
@@ -151,7 +156,8 @@ class PostgresDatabase(Database):
             self.on_lost(lost)
         raise lost
 
-    def _held_elsewhere(self, connection: Connection) -> LabHeldError | None:
+    def held_elsewhere(self, connection: Connection) -> LabHeldError | None:
+        """See `Database.held_elsewhere`."""
         # With a fence it is this process: the row of the lab, which is locked, was just looked at.
         return held_elsewhere(self, connection) if self.fence is None else None
 

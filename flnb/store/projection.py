@@ -164,6 +164,8 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
         "fingerprint": _text(run.fingerprint),
         "environment": _text(run.environment),
         "error": run.error or "",
+        "study": run.study,
+        "study_key": run.study_key,
         "created_at": run.created_at,
         "updated_at": run.updated_at,
     }

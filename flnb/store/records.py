@@ -51,6 +51,12 @@ class RunRecord:
     """JSON: how many clients a run waits for (`awaited`) and how many of them are `here`."""
     protected: bool = False
     """Whether its head may not be moved back."""
+    guest: str | None = None
+    """Which guest of the lab drives it, or drove it last; None if that was who holds the lab."""
+    study: str | None = None
+    """The study that it belongs to, if it was begun in a cell of one."""
+    study_key: str | None = None
+    """Key of that cell."""
     start: Any = None
     """JSON: the commit of the version before the first round and where it comes from; None when
     the plan's seed names it."""

@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from flnb.core import Clock, RunId
 from flnb.core.errors import NotFoundError
 from flnb.store import log, schema
-from flnb.store.database import Database
+from flnb.store.database import OWN, Database
 from flnb.store.records import Command, Operation
 from flnb.store.signing import LogKey
+
+OF_THE_LAB = ("expire",)
+"""Verbs of commands that only whoever holds the lab carries out, whosever run they name."""
 
 
 class Requests:
@@ -24,7 +27,7 @@ class Requests:
 
     def append_operation(self, operation: Operation) -> None:
         """Note for ever what somebody did."""
-        with self._database.writing() as connection:
+        with self._database.writing(of=operation.run) as connection:
             log.append(connection, operation)
 
     def log_head(self) -> tuple[int, str]:
@@ -117,16 +120,17 @@ class Requests:
         """
         table = schema.commands.c
         change = update(schema.commands).where(table.id == number, table.result.is_(None))
-        with self._database.writing() as connection:
+        with self._database.writing(of=OWN) as connection:
             begun = connection.execute(change.values(begun_at=self._clock.now()))
             return bool(begun.rowcount)
 
     def pending_commands(self) -> list[Command]:
-        """What nobody has answered yet, begun or not, oldest first."""
-        table = schema.commands
-        query = select(table).where(table.c.result.is_(None)).order_by(table.c.id)
+        """What this process is asked for and has not answered yet, begun or not, oldest first.
+
+        A guest is asked about its runs, whoever holds the lab about all others and the lab itself.
+        """
         with self._database.reading() as connection:
-            return [_command(row) for row in connection.execute(query)]
+            return [_command(row) for row in _waiting(self._database, connection)]
 
     def command(self, number: int) -> Command:
         """Look up what became of a command.
@@ -142,14 +146,15 @@ class Requests:
         return _command(row)
 
     def drop_commands(self, result: str) -> int:
-        """Finish all commands that wait, for a coordinator that starts; returns how many.
+        """Finish all commands that wait for this process, which starts; returns how many.
 
         Args:
             result: What those who asked are told.
         """
         table = schema.commands
-        change = update(table).where(table.c.result.is_(None)).values(result=result)
-        with self._database.writing() as connection:
+        with self._database.writing(of=OWN) as connection:
+            mine = [row.id for row in _waiting(self._database, connection)]
+            change = update(table).where(table.c.id.in_(mine)).values(result=result)
             return connection.execute(change).rowcount
 
     def finish_command(self, number: int, result: str) -> None:
@@ -157,8 +162,19 @@ class Requests:
         table = schema.commands.c
         begun = (table.result.is_(None), table.begun_at.is_not(None))
         change = update(schema.commands).where(table.id == number, *begun)
-        with self._database.writing() as connection:
+        with self._database.writing(of=OWN) as connection:
             connection.execute(change.values(result=result))
+
+
+def _waiting(database: Database, connection: Connection) -> list[Row[Any]]:
+    table, runs = schema.commands, schema.runs.c
+    query = select(table, runs.guest).join(schema.runs, runs.id == table.c.run)
+    query = query.where(table.c.result.is_(None)).order_by(table.c.id)
+    rows = list(connection.execute(query))
+    if database.guest:
+        return [row for row in rows if row.guest == database.guest and row.verb not in OF_THE_LAB]
+    there = database.guests(connection) if any(row.guest for row in rows) else {}
+    return [row for row in rows if row.guest not in there or row.verb in OF_THE_LAB]
 
 
 def _operation(row: Row[Any]) -> Operation:
@@ -167,4 +183,5 @@ def _operation(row: Row[Any]) -> Operation:
 
 
 def _command(row: Row[Any]) -> Command:
-    return Command(**{**row._mapping, "arguments": row.arguments or {}})
+    found = {field.name: row._mapping[field.name] for field in fields(Command)}
+    return Command(**found | {"arguments": row.arguments or {}})

@@ -13,6 +13,7 @@ from flnb.core import Clock, RunId, Status
 from flnb.core.errors import NotFoundError, StoreError
 from flnb.store import closing_rows, log, schema
 from flnb.store.database import Database
+from flnb.store.guest_rows import taken_by
 from flnb.store.records import Operation, RunRecord
 
 
@@ -30,13 +31,13 @@ class Runs:
         """
         runs = schema.runs.c
         same = or_(runs.id == record.id, runs.name == record.name)
-        with self._database.writing() as connection:
+        with self._database.writing(of=record.id) as connection:
             if connection.execute(select(runs.id).where(same)).first():
                 raise StoreError(
                     f"the lab has a run {record.name!r} already",
                     hint=f"choose another name, or lab.resume({record.name!r})",
                 )
-            connection.execute(insert(schema.runs), asdict(record))
+            connection.execute(insert(schema.runs), asdict(taken_by(self._database, record)))
 
     def run(self, name: str) -> RunRecord:
         """Find a run by its name or identity.
@@ -52,10 +53,11 @@ class Runs:
                 raise NotFoundError("run", name, connection.scalars(select(runs.name)).all())
         return _run_record(row)
 
-    def runs(self) -> list[RunRecord]:
-        """All runs, newest first."""
+    def runs(self, *, guest: str | None = None) -> list[RunRecord]:
+        """All runs, newest first; or those that a guest has."""
         runs = schema.runs.c
         query = select(schema.runs).order_by(runs.created_at.desc(), runs.id)
+        query = query if guest is None else query.where(runs.guest == guest)
         with self._database.reading() as connection:
             return [_run_record(row) for row in connection.execute(query)]
 
@@ -80,7 +82,7 @@ class Runs:
         now = self._clock.now()
         change = {"status": status, "error": error, "waits": waits, "updated_at": now}
         statement = update(schema.runs).where(schema.runs.c.id == run).values(change)
-        with self._database.writing() as connection:
+        with self._database.writing(of=run) as connection:
             if not connection.execute(statement).rowcount:
                 raise NotFoundError("run", run)
 
@@ -102,21 +104,13 @@ class Runs:
         """
         runs = schema.runs
         change = {"plan_yaml": plan_yaml, "plan_hash": plan_hash, "updated_at": self._clock.now()}
-        with self._database.writing() as connection:
+        with self._database.writing(of=run) as connection:
             row = connection.execute(select(runs).where(runs.c.id == run)).first()
             if row is None:
                 raise NotFoundError("run", run)
             connection.execute(update(runs).where(runs.c.id == run).values(change))
             if forget_after is not None:
                 closing_rows.forget(connection, row, forget_after)
-
-    def interrupted(self) -> None:
-        """Say of every run that was going on that its process has died; for a new lease holder."""
-        going_on = schema.runs.c.status.in_([status for status in Status if not status.over])
-        now = self._clock.now()
-        change = {"status": Status.INTERRUPTED, "waits": None, "updated_at": now}
-        with self._database.writing() as connection:
-            connection.execute(update(schema.runs).where(going_on).values(change))
 
     def rename_doubles(self) -> None:
         """Give branches another name that are called as the first branch of their run.

@@ -93,6 +93,7 @@ runs = Table(
     Column("error", Words),
     Column("protected", Flag),
     *map(_json, ("start", "waits")),
+    *(Column(name, Words) for name in ("guest", "study", "study_key")),
 )
 
 closings = Table(

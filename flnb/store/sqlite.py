@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,8 @@ from flnb.core.errors import LabHeldError, NotFoundError, StoreError
 from flnb.store.column_types import to_json
 from flnb.store.database import BUSY_TIMEOUT_S, Database
 from flnb.store.disk import room_at
-from flnb.store.lease import LOCK, held_elsewhere
+from flnb.store.guests import guests
+from flnb.store.lease import LOCK, Holder, held_elsewhere
 
 _PRAGMAS = (
     f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT_S}",
@@ -105,6 +106,10 @@ class SqliteDatabase(Database):
         """The time of this machine: the kernel's lock is what counts in a folder."""
         return self._clock.now()
 
+    def guests(self, connection: Connection) -> Mapping[str, Holder]:
+        """Who is at work as a guest: the kernel's locks say so, whatever stands in rows."""
+        return guests(self.path.parent)
+
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
         try:
@@ -122,7 +127,8 @@ class SqliteDatabase(Database):
                 hint="see which process has it open, then try again",
             ) from error
 
-    def _held_elsewhere(self, connection: Connection) -> LabHeldError | None:
+    def held_elsewhere(self, connection: Connection) -> LabHeldError | None:
+        """See `Database.held_elsewhere`."""
         # Whoever gets the lock after this look begins its epoch when this transaction has ended.
         return held_elsewhere(self.path.parent / LOCK)
 

@@ -14,22 +14,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import insert, select
 
 from flnb.core import SYSTEM_CLOCK, Clock, RunId, failpoints
 from flnb.core.errors import LabLostError
 from flnb.store import closing_rows, course, lines, schema
+from flnb.store.attempts import Attempts
 from flnb.store.changes import WhenChanged
 from flnb.store.course import Course
-from flnb.store.database import Database, upsert
+from flnb.store.database import OWN, Database
 from flnb.store.epochs import Epochs
 from flnb.store.expiry import Expiry
 from flnb.store.generations import Generations
+from flnb.store.guest_rows import GuestRows
 from flnb.store.lineage import RoundKey
 from flnb.store.names import Names
 from flnb.store.pages import Pages
 from flnb.store.quarantines import Quarantines
-from flnb.store.records import Closing, FailedAttempt, Forgotten, Head, JournalRecord
+from flnb.store.records import Closing, Forgotten, Head, JournalRecord
 from flnb.store.registry import Registry
 from flnb.store.requests import Requests
 from flnb.store.runs import Runs
@@ -54,6 +56,8 @@ class StateStore(
     Pages,
     Quarantines,
     Studies,
+    GuestRows,
+    Attempts,
 ):
     """The state database of a lab.
 
@@ -134,7 +138,8 @@ class StateStore(
     def journal_all(self, records: Sequence[JournalRecord]) -> None:
         """Write several steps in one transaction: all of them or none."""
         rows = [asdict(record) for record in records]
-        with self._database.writing() as connection:
+        of = records[0].run if records else OWN
+        with self._database.writing(of=of) as connection:
             if rows:
                 connection.execute(insert(schema.journal), rows)
 
@@ -145,44 +150,6 @@ class StateStore(
         query = select(*columns).where(table.c.run == run).order_by(table.c.position)
         with self._database.reading() as connection:
             return [JournalRecord(*row) for row in connection.execute(query)]
-
-    def record_attempt(
-        self,
-        run: RunId,
-        round_: int,
-        attempt: int,
-        counts: Mapping[str, int],
-        reasons: Mapping[int, str] | None = None,
-    ) -> None:
-        """Write that an attempt found too few updates, and forget its journal; once if repeated.
-
-        Args:
-            run: Whose round.
-            round_: Its number.
-            attempt: The attempt, from 0.
-            counts: Outcome to number of clients.
-            reasons: Row of the cohort to why its update was not used.
-        """
-        row = {"run": run, "round": round_, "attempt": attempt, "ended_at": self._clock.now()}
-        row |= {"counts": dict(counts), "reasons": dict(reasons or {})}
-        generation = select(schema.runs.c.generation).where(schema.runs.c.id == run)
-        with self._database.writing() as connection:
-            row["generation"] = connection.scalar(generation)
-            connection.execute(upsert(connection, schema.attempts).on_conflict_do_nothing(), row)
-            closing_rows.forget_journal(connection, run, round_, attempt)
-
-    def attempts(self, run: RunId) -> list[FailedAttempt]:
-        """Failed attempts of a run since it was last rolled back, by round and attempt."""
-        table, runs = schema.attempts, schema.runs.c
-        query = select(table).join(schema.runs, runs.generation == table.c.generation)
-        query = query.where(table.c.run == run, runs.id == run)
-        with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(table.c.round, table.c.attempt)).all()
-        return [_failed_attempt(row) for row in rows]
-
-    def failed_attempts(self, run: RunId) -> dict[int, int]:
-        """Round to how many attempts of it failed, for rounds where one did."""
-        return {failed.round: failed.attempt + 1 for failed in self.attempts(run)}
 
     # --- closed rounds --------------------------------------------------------------------------
 
@@ -200,7 +167,7 @@ class StateStore(
             ValueError: A column that its table does not have, or columns of different lengths.
         """
         row = closing_rows.to_row(closing)
-        with self._database.writing() as connection:
+        with self._database.writing(of=closing.run) as connection:
             position = closing_rows.write(connection, closing, row)
             closing_rows.move_head(connection, closing)
             closing_rows.forget_journal(connection, closing.run, closing.round)
@@ -282,11 +249,13 @@ class StateStore(
             yield from page
             after = page[-1].position
 
-    def positions(self) -> list[int]:
-        """Positions of all closings, rising."""
-        column = schema.closings.c.position
+    def positions(self, runs: Sequence[RunId] | None = None) -> list[int]:
+        """Positions of all closings, or of those of some branches, rising."""
+        table = schema.closings.c
+        query = select(table.position).order_by(table.position)
+        query = query if runs is None else query.where(table.run.in_(runs))
         with self._database.reading() as connection:
-            return list(connection.scalars(select(column).order_by(column)))
+            return list(connection.scalars(query))
 
     def head(self, run: RunId) -> Head:
         """How far a run has come on its branch.
@@ -304,8 +273,3 @@ def _opened(where: Path | str, clock: Clock, *, create: bool, address: str) -> D
     from flnb.store.postgres import PostgresDatabase  # a lab in a folder needs none of it
 
     return PostgresDatabase(where, address, clock, create=create)
-
-
-def _failed_attempt(row: Row[Any]) -> FailedAttempt:
-    reasons = {int(number): reason for number, reason in row.reasons.items()}
-    return FailedAttempt(**{**row._mapping, "reasons": reasons})

@@ -29,6 +29,11 @@ class Column:
     type: pa.DataType
     description: str
 
+    @property
+    def sql_type(self) -> str:
+        """The type as SQL calls it."""
+        return _SQL_TYPES[self.type]
+
 
 @dataclass(frozen=True)
 class TableSpec:
@@ -50,7 +55,7 @@ class TableSpec:
 
     def ddl(self) -> list[str]:
         """SQL that makes the table, with its comments."""
-        columns = ", ".join(f'"{column.name}" {_SQL_TYPES[column.type]}' for column in self.columns)
+        columns = ", ".join(f'"{column.name}" {column.sql_type}' for column in self.columns)
         return [
             f"CREATE TABLE {self.name} ({columns})",
             f"COMMENT ON TABLE {self.name} IS {_quoted(self.description)}",
@@ -88,6 +93,8 @@ RUNS = TableSpec(
         Column("fingerprint", _TEXT, "Fingerprint of the task (code, data, layout) as JSON"),
         Column("environment", _TEXT, "Versions and machine of the start as JSON"),
         Column("error", _TEXT, "Why the run is paused or failed; empty otherwise"),
+        Column("study", _TEXT, "Study that the run belongs to; NULL if to none"),
+        Column("study_key", _TEXT, "Key of the study's cell that began the run; NULL if none did"),
         Column("created_at", _MOMENT, "When the run was started"),
         Column("updated_at", _MOMENT, "When its status changed last"),
     ),

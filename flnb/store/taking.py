@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
-from flnb.core import Clock, failpoints
-from flnb.core.errors import LabLostError, StoreError
+from flnb.core import Clock, RunId, failpoints
+from flnb.core.errors import LabLostError, RoundStateError, StoreError
 from flnb.store.disk import room_at
+from flnb.store.guests import GuestLease, tidy, without_guests
 from flnb.store.lease import LOCK, Holder, Lease, holder
 from flnb.store.owner import claim
 from flnb.store.place import HistoryPlace
+from flnb.store.records import RunRecord
 from flnb.store.shared_lease import SharedLease
 from flnb.store.state import StateStore
 from flnb.store.writer import HistoryWriter
@@ -25,7 +28,7 @@ class Taking:
     state: StateStore
     _clock: Clock
     _lock: RLock
-    _lease: Lease | SharedLease | None
+    _lease: Lease | SharedLease | GuestLease | None
 
     @property
     def id(self) -> str:
@@ -71,15 +74,68 @@ class Taking:
                 self._lease = lease = Lease(self.path / LOCK, who, clock=self._clock)
                 try:
                     self.state.begin_epoch(lease.holder)
+                    tidy(self.path)
                 except BaseException:
                     lease.release()
                     raise
                 return lease
 
+    def be_guest(self, name: str) -> GuestLease:
+        """Come into the lab beside whoever holds it, to write runs of one's own.
+
+        From then on this store writes as that guest, until what is returned is released.
+
+        Args:
+            name: What the guest is called; one process at a time has a name.
+
+        Raises:
+            LabHeldError: A guest of that name is at work, and since when.
+            RoundStateError: The lab is shared by several machines; or commits are being let go.
+        """
+        if self.state.shared:
+            raise RoundStateError(
+                f"lab {self.address} is shared by several machines, and has no guests",
+                hint="run the study in a lab in a folder",
+            )
+        with self._lock, room_at(self.path):
+            tidy(self.path)
+            stay = self.state.be_guest
+            lease = GuestLease(self.path, name, left=lambda: stay(""), clock=self._clock)
+            self._lease = lease
+            stay(name)
+            return lease
+
+    @property
+    def guest(self) -> str:
+        """Under which name this process is a guest of the lab; empty of who is none."""
+        lease = self._lease
+        return lease.name if isinstance(lease, GuestLease) and lease.held else ""
+
+    @contextmanager
+    def without_guests(self) -> Iterator[None]:
+        """Let no guest be at work meanwhile.
+
+        Raises:
+            RoundStateError: Guests are at work, and says which; or this process is one.
+        """
+        self.state.check_whole()
+        with without_guests(self.path):
+            yield
+
     @property
     def holder(self) -> Holder | None:
-        """The process that holds the lab, if there is one."""
+        """The process that holds the lab, if there is one; guests do not."""
         return self.state.leased_to() if self.state.shared else holder(self.path / LOCK)
+
+    def driver(self, record: RunRecord) -> Holder | None:
+        """The process that drives a run, or would: a guest that had it last, else who holds the lab."""
+        there = self.state.guests().get(record.guest) if record.guest else None
+        return there or self.holder
+
+    def elsewhere(self, run: RunId) -> Holder | None:
+        """The same, if that is another process than this one."""
+        found = self.driver(self.state.run(run))
+        return None if found is None or found.is_here else found
 
     def check_held(self) -> None:
         """Find out whether a lab that this process took is still its own; in any thread.

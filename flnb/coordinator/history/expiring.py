@@ -73,7 +73,8 @@ class ExpiryPreview:
 
         Raises:
             PlanError: No reason.
-            RoundStateError: A commit that would go was named, or stood on, since this was made.
+            RoundStateError: A commit that would go was named, or stood on, since this was made; or
+                guests are at work in the lab, and says which.
             LabHeldError: Somebody took the lab in this moment, or holds it and does not answer.
         """
         if not reason.strip():
@@ -200,16 +201,17 @@ def let_go(
         asked: Who wants it, and why.
 
     Raises:
-        RoundStateError: One of the commits stays by now.
+        RoundStateError: One of the commits stays by now; or guests are at work in the lab.
         LabLostError: Another process has taken a shared lab over; what was under way ended there.
         StoreError: History is damaged; rows say that commits went, their bytes are still there.
     """
-    store.state.expire(keys, asked)
-    with store.writer.between_commits():
-        oldest, place = store.clock.now() - YOUNGEST, store.history.place
-        # A sweep may take longer than a lease: nothing else stops who lost the lab meanwhile.
-        freed = sweep(place, store.state.named_snapshots, before, oldest, store.check_held)
-    store.state.note_freed(run, asked, *freed)
+    with store.without_guests():
+        store.state.expire(keys, asked)
+        with store.writer.between_commits():
+            oldest, place = store.clock.now() - YOUNGEST, store.history.place
+            # A sweep may take longer than a lease: nothing else stops who lost the lab meanwhile.
+            freed = sweep(place, store.state.named_snapshots, before, oldest, store.check_held)
+        store.state.note_freed(run, asked, *freed)
 
 
 def answer_expire(coordinator: Coordinator, run: RunId, arguments: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import LabHeldError, LabLostError, RoundStateError
 from flnb.core.ids import RunId
-from flnb.store import LabStore
+from flnb.store import OF_THE_LAB, Command, Holder, LabStore
 
 if TYPE_CHECKING:
     from flnb.coordinator.lab import Lab
@@ -78,26 +78,34 @@ def ask(
     """
     state, began_s = lab.store.state, SYSTEM_CLOCK.monotonic_s()
     asked = state.enqueue_command(run, verb, arguments)
-    answer = _awaited(lab, asked.id, _PATIENCE_S)
+    answer = _awaited(lab, asked, _PATIENCE_S)
     if answer is None and state.withdraw_command(asked.id, _WITHDRAWN):
-        raise _unanswered(lab, began_s, f"{verb} was taken back; see what it does, then try again")
+        taken_back = f"{verb} was taken back; see what it does, then try again"
+        raise _unanswered(lab, asked, began_s, taken_back)
     if answer is None:
-        answer = _awaited(lab, asked.id, longer_s)
+        answer = _awaited(lab, asked, longer_s)
     if answer is None:
         goes_on = f"{verb} has begun there and goes on; look what came of it before you try again"
-        raise _unanswered(lab, began_s, goes_on)
+        raise _unanswered(lab, asked, began_s, goes_on)
     if answer == "done" or answer.startswith(MOVED):
         return answer
-    raise RoundStateError(f"the coordinator that holds the lab says: {answer}")
+    raise RoundStateError(f"the coordinator that was asked says: {answer}")
 
 
-def _awaited(lab: Lab, number: int, patience_s: float) -> str | None:
+def _asked(lab: Lab, command: Command) -> Holder | None:
+    """The process that is asked, if it is still there."""
+    if command.verb in OF_THE_LAB:
+        return lab.store.holder
+    return lab.store.driver(lab.store.state.run(command.run))
+
+
+def _awaited(lab: Lab, command: Command, patience_s: float) -> str | None:
     """The answer to a command; None if there is none for so long."""
     give_up_s = SYSTEM_CLOCK.monotonic_s() + patience_s
-    while (answer := lab.store.state.command(number).result) is None:
-        if lab.store.holder is None:
+    while (answer := lab.store.state.command(command.id).result) is None:
+        if _asked(lab, command) is None:
             raise RoundStateError(
-                "the coordinator that holds the lab ended before it answered", hint="try again"
+                "the coordinator that was asked ended before it answered", hint="try again"
             )
         if SYSTEM_CLOCK.monotonic_s() > give_up_s:
             break
@@ -105,8 +113,8 @@ def _awaited(lab: Lab, number: int, patience_s: float) -> str | None:
     return answer
 
 
-def _unanswered(lab: Lab, began_s: float, what_now: str) -> LabHeldError:
-    holder, waited_s = lab.store.holder, SYSTEM_CLOCK.monotonic_s() - began_s
+def _unanswered(lab: Lab, command: Command, began_s: float, what_now: str) -> LabHeldError:
+    holder, waited_s = _asked(lab, command), SYSTEM_CLOCK.monotonic_s() - began_s
     since = f"{holder.since:%Y-%m-%d %H:%M:%S} UTC" if holder else "just now"
     error = LabHeldError(lab.address, str(holder or "another process"), since)
     error.hint = f"it has not answered for {waited_s:.0f} s: {what_now}"

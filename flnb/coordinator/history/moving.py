@@ -39,9 +39,13 @@ def roll_back(
         LabHeldError: Whoever holds the lab, in another process, does not answer.
     """
     coordinator, store = lab.coordinator, lab.store
-    if coordinator is not None:
+    there = store.elsewhere(run)
+    a_guest = there is not None and there != store.holder
+    if coordinator is not None and (there is None or coordinator.guest):
         roll_back_here(coordinator, run, seen, base, request)
-    elif not alone(store, "roll back", lambda store: move(store, run, seen, base, request)):
+    elif a_guest or not alone(
+        store, "roll back", lambda store: move(store, run, seen, base, request)
+    ):
         arguments = {"seen": seen, "base": base, "request": asdict(request)}
         answer = ask(lab, run, "rollback", arguments, longer_s=LONG_S)
         if answer.startswith(MOVED):

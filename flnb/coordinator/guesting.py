@@ -1,0 +1,111 @@
+"""The part of a coordinator that is a guest of its lab, and the part of its holder that attends guests."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flnb.coordinator.cell import Cell
+from flnb.core.errors import FLBaseError, RoundStateError
+from flnb.core.view import Status
+
+if TYPE_CHECKING:
+    from flnb.coordinator.lab import Lab
+    from flnb.coordinator.run import Run
+    from flnb.core.plan import Plan
+    from flnb.store import LabStore, RunRecord
+    from flnb.tasks import Task
+
+INTERVAL_S = 1.0
+"""Between two looks of whoever holds the lab at what its guests have closed."""
+
+log = logging.getLogger(__name__)
+
+
+class Guesting:
+    """Whether a coordinator is a guest, and in which cell of a study; `Coordinator` inherits it."""
+
+    lab: Lab
+
+    def __init__(self) -> None:
+        self.cell: Cell | None = None
+        """The cell of a study that this process executes."""
+        self.guest = ""
+        """Under which name it is a guest of the lab; empty of who holds the lab."""
+        self._begun: Counter[str | None] = Counter()
+
+    def resume(self, run: Run | str, task: Task | None = None) -> Run:
+        """Go on with a run; see `Lab.resume`."""
+        raise NotImplementedError
+
+    def _settle(self, guest: bool | None) -> None:
+        """Find out whether to be a guest; None leaves it to the environment."""
+        self.cell = None if guest is False else Cell.here(self.lab.address)
+        if self.cell is not None:
+            self.guest = self.cell.name
+        elif guest:
+            self.guest = f"guest-{secrets.token_hex(4)}"
+
+    def _check_holder(self, what: str) -> None:
+        """Refuse what a guest does not do."""
+        if self.guest:
+            raise RoundStateError(
+                f"a guest of lab {self.lab.address} {what}",
+                hint="do it at the coordinator that holds the lab, such as flnb coordinator serve",
+            )
+
+    def _named(self, name: str | None) -> str | None:
+        """What a run is called; in a cell, after the cell."""
+        if self.cell is None:
+            return name
+        self._begun[name] += 1
+        return self.cell.name_of(name, self._begun[name])
+
+    def _begun_before(self, name: str | None, plan: Plan, task: Task) -> Run | None:
+        """The run of a cell that was executed before: goes on, or is over already."""
+        known = {record.name: record for record in self.lab.store.state.runs()}.get(name or "")
+        if self.cell is None or known is None:
+            return None
+        self.cell.check_same(known, plan, task)
+        if known.status in {Status.FINISHED, Status.STOPPED}:
+            self.lab.store.state.claim_run(known.id)
+            return self.lab.run(known.id)
+        return self.resume(self.lab.run(known.id), task)
+
+    def _in_cell(self, record: RunRecord) -> RunRecord:
+        """A new run's row, with the cell that it belongs to."""
+        if self.cell is None:
+            return record
+        return replace(record, study=self.cell.study, study_key=self.cell.key)
+
+
+async def attend(store: LabStore, in_io: Callable[..., Awaitable[Any]]) -> None:
+    """Bring into the tables what guests close, and mark the runs of those that are gone; for the holder.
+
+    Args:
+        store: The lab's store.
+        in_io: Does blocking work in the lab's one thread for databases.
+    """
+    there, silent = False, False
+    while True:
+        await asyncio.sleep(INTERVAL_S)
+        before = there
+        try:
+            there = bool(await in_io(store.state.guests))
+            if there or before:  # once more when the last one has left
+                await in_io(store.take_up)
+                await in_io(store.state.abandoned)
+            silent = False
+        except FLBaseError as error:
+            there = True  # looked at again
+            if not silent:  # once, and not every second
+                log.warning("guests of the lab are not attended: %s", error.message)
+            silent = True
+        except Exception:
+            there = True
+            log.exception("guests of the lab could not be attended")
