@@ -7,11 +7,13 @@ author = "the authors of flnb"
 release = version = __version__
 html_title = f"flnb {version}"
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "docs.made.docstrings"]
 root_doc = "docs/index"
 exclude_patterns = ["**/.ipynb_checkpoints"]
 highlight_language = "text"  # what is indented without a language is for a terminal, or a picture
-default_role = "code"  # docstrings write `like this`
+suppress_warnings = [
+    "misc.highlighting_failure",  # sketches with … in them are shown without colours
+]
 
 # Markdown as the repository's own reader shows it: headings have anchors, nothing else is added.
 myst_enable_extensions: list[str] = []
@@ -26,9 +28,6 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 autodoc_class_signature = "mixed"
-napoleon_google_docstring = True
-napoleon_numpy_docstring = False
-napoleon_use_rtype = False
 python_use_unqualified_type_names = True
 
 html_theme = "furo"

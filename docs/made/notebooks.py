@@ -35,7 +35,7 @@ def executed(kept: Path) -> Mapping[Path, str]:
         The executed notebooks by their places in the repository.
 
     Raises:
-        subprocess.CalledProcessError: A cell of one raised; what it said was printed.
+        ChildProcessError: A cell of one raised; its traceback is told.
     """
     kept.mkdir(parents=True, exist_ok=True)
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -60,13 +60,15 @@ def _execute(path: Path, place: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.ipynb"
         papermill = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", folder]
-        subprocess.run(
+        done = subprocess.run(
             [*papermill, str(path), str(out)],
-            check=True,
             timeout=_TIMEOUT_S,
-            stdout=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         )
+        if done.returncode:
+            raise ChildProcessError(f"{path.name} does not run: {done.stderr}")
         text = out.read_text("utf-8").replace(folder, "notebooks")
     unfinished = place.with_suffix(".part")
     unfinished.write_text(json.dumps(shown(json.loads(text))), "utf-8")

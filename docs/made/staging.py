@@ -7,14 +7,14 @@ A copy, so that nothing that is made lies among what is written, and so that a l
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from docs.made import reference
 
 ROOT = Path(__file__).parents[2]
-INDEX = "docs/index.md"
+INDEXES = (Path("docs/index.md"), Path("design/README.md"))
+"""Pages that list others: what they link to stands below them at the side."""
 _WRITTEN = (
     "README.md",
     "ARCHITECTURE.md",
@@ -46,8 +46,9 @@ def stage(folder: Path, notebooks: Mapping[Path, str]) -> None:
     wanted |= {
         Path("docs/reference") / name: make().encode() for name, make in reference.PAGES.items()
     }
-    index = wanted[Path(INDEX)].decode()
-    wanted[Path(INDEX)] = f"{index}\n{contents(index)}".encode()
+    for index in INDEXES:
+        text = wanted[index].decode()
+        wanted[index] = f"{text}\n{contents(text)}".encode()
     for path in [one for one in folder.rglob("*") if one.is_file()]:
         if path.relative_to(folder) not in wanted:
             path.unlink()
@@ -56,18 +57,19 @@ def stage(folder: Path, notebooks: Mapping[Path, str]) -> None:
 
 
 def contents(index: str) -> str:
-    """The tree of pages, for Sphinx, from the headings and links of the index; the reader sees it at the side.
+    """The tree of pages, for Sphinx, from the headings and links of an index; the reader sees it at the side.
 
     Args:
-        index: The page `docs/index.md`, where every page stands as a link below a heading.
+        index: A page where others stand as links below a heading; below `Reference` come the made ones.
     """
-    parts = re.split(r"^## (.+)$", index, flags=re.MULTILINE)[1:]
-    trees = [
-        _tree(title, [_document(link) for link in _LINK.findall(body)])
-        for title, body in zip(parts[::2], parts[1::2], strict=True)
-    ]
-    made = [f"reference/{name.removesuffix('.md')}" for name in reference.PAGES]
-    return "\n\n".join([*trees, _tree("Reference", made)]) + "\n"
+    _, *parts = re.split(r"^##? (.+)$", index, flags=re.MULTILINE)
+    trees = []
+    for title, body in zip(parts[::2], parts[1::2], strict=True):
+        documents = [_document(link) for link in _LINK.findall(body)]
+        if title == "Reference":
+            documents += [f"reference/{name.removesuffix('.md')}" for name in reference.PAGES]
+        trees += [_tree(title, documents)] if documents else []
+    return "\n\n".join(trees) + "\n"
 
 
 def _document(link: str) -> str:
@@ -85,8 +87,3 @@ def _put(path: Path, data: bytes) -> None:
     if not path.exists() or path.read_bytes() != data:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-
-
-def empty(folder: Path) -> None:
-    """Take a folder away, whether it is there or not."""
-    shutil.rmtree(folder, ignore_errors=True)
