@@ -10,6 +10,7 @@ html_title = f"flnb {version}"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "docs.made.docstrings"]
 root_doc = "docs/index"
 exclude_patterns = ["**/.ipynb_checkpoints"]
+smartquotes = False  # options begin with two dashes
 highlight_language = "text"  # what is indented without a language is for a terminal, or a picture
 suppress_warnings = [
     "misc.highlighting_failure",  # sketches with … in them are shown without colours
@@ -29,8 +30,10 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 autodoc_class_signature = "mixed"
 python_use_unqualified_type_names = True
+toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
+html_show_copyright = False
 html_copy_source = False
 html_show_sourcelink = False
 html_last_updated_fmt = ""

@@ -7,10 +7,12 @@ docstring of a field for the field's type, and ours say "Concentration: 0.1 is s
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
+from pydantic import BaseModel
 from sphinx.application import Sphinx
-from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.ext.napoleon import Config
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 _CODE = re.compile(r"(?<![`:])`([^`\n]+)`(?!`)")
 _STYLE = Config(napoleon_use_rtype=False, napoleon_use_ivar=True)
@@ -19,12 +21,22 @@ _STYLE = Config(napoleon_use_rtype=False, napoleon_use_ivar=True)
 def setup(app: Sphinx) -> dict[str, Any]:
     """Let Sphinx read docstrings so."""
     app.connect("autodoc-process-docstring", _read)
+    app.connect("autodoc-process-signature", _call)
     return {"parallel_read_safe": True}
 
 
 def _read(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     """Read one docstring, in place."""
     lines[:] = as_rst(lines)
+
+
+def _call(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, call: str | None, back: str | None
+) -> tuple[str, str] | None:
+    """Say how settings are made by their names alone; types and defaults stand on the page of settings."""
+    if isinstance(thing, type) and issubclass(thing, BaseModel):
+        return f"({', '.join(['*', *thing.model_fields]) if thing.model_fields else ''})", ""
+    return None
 
 
 def as_rst(lines: list[str]) -> list[str]:
@@ -35,4 +47,4 @@ def as_rst(lines: list[str]) -> list[str]:
         ['Concentration: ``0.1`` is strong skew.', '']
     """
     marked = [_CODE.sub(r"``\1``", line) for line in lines]
-    return [*GoogleDocstring(marked, _STYLE).lines(), ""]
+    return [*GoogleDocstring(marked, cast("Any", _STYLE)).lines(), ""]

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from docs.made.markdown import code, page
+from docs.made.markdown import page
 
 PAGES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "labs": (
@@ -107,6 +107,11 @@ PAGES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     ),
 }
 """Page, its title, what it is about, and the names on it; classes come with their methods."""
+_OPTIONS = (
+    "   :members:",
+    "   :inherited-members: BaseModel, Exception, BaseException",
+    "   :exclude-members: model_config",
+)
 
 
 def found(place: str) -> Any:
@@ -128,21 +133,14 @@ def written(name: str) -> str:
 
 
 def _entry(place: str) -> str:
-    shown, thing = place.replace(":", "."), found(place)
-    kind = "autoclass" if inspect.isclass(thing) else "autofunction"
-    options = (
-        ["   :members:", "   :inherited-members: BaseModel, Exception"]
-        if inspect.isclass(thing)
-        else []
-    )
-    paper = _paper(thing) if place.startswith("flnb:Fed") else ""
-    directive = "\n".join([f".. {kind}:: {shown}", *options])
-    return "\n\n".join(
-        filter(
-            None,
-            [f"## {code(place.rpartition(':')[2])}", paper, f"```{{eval-rst}}\n{directive}\n```"],
-        )
-    )
+    thing = found(place)
+    lines = [f".. autofunction:: {place.replace(':', '.')}"]
+    if inspect.isclass(thing):
+        lines = [f".. autoclass:: {place.replace(':', '.')}", *_OPTIONS]
+    if place.startswith("flnb:Fed"):
+        lines += ["", *(f"   {line}" for line in _paper(thing).splitlines())]
+    body = "\n".join(lines)
+    return f"```{{eval-rst}}\n{body}\n```"
 
 
 def _paper(thing: Any) -> str:

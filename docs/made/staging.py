@@ -25,7 +25,7 @@ _WRITTEN = (
     "docs/monitoring/*",
     "design/*.md",
 )
-_LINK = re.compile(r"\]\((?!https?:)([^)#]+\.(?:md|ipynb))\)")
+_LINK = re.compile(r"\[([^]]+)\]\((?!https?:)([^)#]+\.(?:md|ipynb))\)")
 
 
 def written() -> Iterator[Path]:
@@ -65,7 +65,7 @@ def contents(index: str) -> str:
     _, *parts = re.split(r"^##? (.+)$", index, flags=re.MULTILINE)
     trees = []
     for title, body in zip(parts[::2], parts[1::2], strict=True):
-        documents = [_document(link) for link in _LINK.findall(body)]
+        documents = [f"{name} <{_document(link)}>" for name, link in _LINK.findall(body)]
         if title == "Reference":
             documents += [f"reference/{name.removesuffix('.md')}" for name in reference.PAGES]
         trees += [_tree(title, documents)] if documents else []
