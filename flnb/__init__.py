@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         PowerLawSizes,
         Shards,
     )
+    from flnb.experiments.params import params
     from flnb.strategies import FedAdagrad, FedAdam, FedAvg, FedAvgM, FedProx, FedSGD, FedYogi
     from flnb.tasks import Task
 
@@ -69,6 +70,7 @@ _HOMES = {
     "compare": "flnb.coordinator.history.comparing",
     "connect": "flnb.coordinator.control.connect",
     "open": "flnb.coordinator.start",
+    "params": "flnb.experiments.params",
     "quickstart": "flnb.coordinator.start",
 }
 __version__ = "0.1.0"
@@ -100,6 +102,7 @@ __all__ = [
     "compare",
     "connect",
     "open",
+    "params",
     "quickstart",
     "tasks",
 ]

@@ -23,6 +23,8 @@ CELL = "FLNB_STUDY_CELL"
 """Names the cell: the study, `/`, and the key of the cell in hexadecimal."""
 LAB = "FLNB_STUDY_LAB"
 """Address of the study's lab; coordinators of other labs are none of the cell's."""
+STATE = "FLNB_STUDY_STATE"
+"""Address of the database of that lab, where it is one that several machines share."""
 _DIGITS = 8
 """Of the key, in names."""
 
@@ -95,6 +97,12 @@ class Cell:
                 "before, or begin the study anew under another name",
             )
         same_task(record, task, ())
+
+
+def state_here(lab: str | Path) -> str | None:
+    """Where the state of a lab is kept, if it is the shared lab of the study that this process is in."""
+    of_lab = os.environ.get(LAB, "")
+    return (os.environ.get(STATE) or None) if of_lab and _same(of_lab, str(lab)) else None
 
 
 def _same(of_lab: str, lab: str) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flnb.coordinator.cell import state_here
 from flnb.coordinator.commands import DONE
 from flnb.coordinator.following import Following
 from flnb.coordinator.here import coordinator_of
@@ -19,6 +20,7 @@ from flnb.coordinator.local import LocalRun
 from flnb.coordinator.operations import operations
 from flnb.coordinator.picture import ROWS, Picture
 from flnb.coordinator.run_list import RunList
+from flnb.coordinator.studying import Studying
 from flnb.core import cards
 from flnb.core.errors import LabHeldError, RoundStateError
 from flnb.core.ids import RunId
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 ASK_INTERVAL_S = 0.05
 
 
-class Lab:
+class Lab(Studying):
     """What `flnb.open` returns: reads the lab always, whoever holds it.
 
     A `Coordinator` in this process makes it write; see `Coordinator.start`.
@@ -49,7 +51,7 @@ class Lab:
     @classmethod
     def open(cls, address: str | Path, state: str | None = None, *, create: bool = True) -> Lab:
         """Open a lab, making it where there is none; see `flnb.open`."""
-        return cls(LabStore.open(address, state, create=create))
+        return cls(LabStore.open(address, state or state_here(address), create=create))
 
     @property
     def path(self) -> Path:

@@ -9,7 +9,7 @@ first, then `state.py` (with its parts, from `runs.py` to `epochs.py`), `records
 from flnb.store.aggregates import HIDDEN, aggregates
 from flnb.store.cursor import Cursor
 from flnb.store.expiry import DAMAGED, EXPIRED, FREED, in_spans, in_words
-from flnb.store.exporting import export_tables
+from flnb.store.exporting import copy_file, export_tables
 from flnb.store.filling import MakeVector
 from flnb.store.generations import Request
 from flnb.store.guests import GuestLease
@@ -100,6 +100,7 @@ __all__ = [
     "Ticket",
     "TokenRecord",
     "aggregates",
+    "copy_file",
     "export_tables",
     "in_spans",
     "in_words",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -77,6 +78,31 @@ def write_parquet(rows: pa.RecordBatchReader, file: HistoryPlace) -> int:
     ):
         bucket.put_file(str(draft), f"{file.bucket}/{file.prefix}")
     return written
+
+
+def copy_file(source: Path, target: HistoryPlace) -> None:
+    """Copy a file to where everybody finds it who reads a lab; one of before is replaced.
+
+    Args:
+        source: On this machine.
+        target: In a folder, made where it is missing, or in S3, reached through s3fs.
+
+    Raises:
+        NotFoundError: There is no such bucket.
+        AccessRefusedError: The bucket does not let us in.
+        StorageUnreachableError: Its server does not answer.
+        StorageFullError: The disk is full.
+        StoreError: The folder cannot be written, or s3fs is not installed.
+    """
+    if target.folder is None:
+        with _bucket(target) as bucket:
+            bucket.put_file(str(source), f"{target.bucket}/{target.prefix}")
+        return
+    with room_at(target.folder.parent), _writable(target):
+        target.folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.folder.with_name(f".{target.folder.name}-{secrets.token_hex(8)}")
+        shutil.copyfile(source, draft)
+        draft.replace(target.folder)
 
 
 @contextmanager

@@ -87,6 +87,8 @@ class LabStore(Taking):
         self._next_projection_s = 0.0
         self.closing_s = Durations()
         """How long closing transactions of this process took."""
+        self.state_address: str | None = None
+        """Of the database of a shared lab, maybe with a password: for processes of ours alone."""
         self._lock = threading.RLock()
         state.sign_log_with(lambda: self.log_key)
         state.rename_doubles()
@@ -122,8 +124,9 @@ class LabStore(Taking):
         """
         named = LabAddress.parse(address, state)
         folder, opened = open_state(named, clock, create=create)
-        place = named.place
-        return cls(folder, opened, place=place, clock=clock, fork_server=fork_server)
+        store = cls(folder, opened, place=named.place, clock=clock, fork_server=fork_server)
+        store.state_address = named.state
+        return store
 
     @property
     def id(self) -> str:

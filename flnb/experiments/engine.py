@@ -1,0 +1,112 @@
+"""The engine that papermill executes a recipe with: nbclient's, which can be told to stop.
+
+Papermill knows a time limit for a cell of a notebook and none for a notebook, and nobody else gets
+hold of its kernel. Imported in workers only: papermill takes a second to import.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Any
+
+from nbclient.exceptions import DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, papermill_engines
+
+GRACE_S = 10.0
+"""A kernel that is interrupted has so long to save; a run commits and lets go in about one second."""
+
+
+class Stopped(Exception):  # noqa: N818  # an order was carried out; nothing went wrong
+    """The kernel was ended on request."""
+
+
+class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
+    """Executes one notebook, and can be stopped from another thread."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.at = 0
+        """Place of the cell that is executed, among all cells."""
+        self._stopping = threading.Event()
+
+    def execute_cell(self, cell: Any, cell_index: int, **named: Any) -> Any:
+        """Execute a cell, unless the kernel is to end: `run.wait` swallows the first interrupt."""
+        if self._stopping.is_set():
+            raise Stopped
+        self.at = cell_index
+        try:
+            return super().execute_cell(cell, cell_index, **named)
+        except DeadKernelError:
+            if self._stopping.is_set():
+                raise Stopped from None
+            raise
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Interrupt the cell that is executed; the kernel is killed if it has not ended in time."""
+        self._stopping.set()
+        self._signal(signal.SIGINT)
+        timer = threading.Timer(GRACE_S, self._signal, [signal.SIGKILL])
+        timer.daemon = True
+        timer.start()
+
+    @property
+    def pid(self) -> int | None:
+        """Process of the kernel, while there is one."""
+        provisioner = getattr(self.km, "provisioner", None)
+        return getattr(provisioner, "pid", None)
+
+    def create_kernel_manager(self) -> Any:
+        """A manager that gives a kernel time to save when it is to end."""
+        manager = super().create_kernel_manager()
+        manager.shutdown_wait_time = GRACE_S
+        return manager
+
+    def _signal(self, which: signal.Signals) -> None:
+        if (pid := self.pid) is not None:
+            try:
+                os.kill(pid, which)
+            except ProcessLookupError:
+                return
+
+
+class Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
+    """Makes clients that can be reached while they execute."""
+
+    client: Client | None = None
+    """The one of this process: a worker executes one notebook at a time."""
+
+    @classmethod
+    def forget(cls) -> None:
+        """No notebook is executed at this moment."""
+        cls.client = None
+
+    @classmethod
+    def is_stopping(cls) -> bool:
+        """Whether the one that is executed was told to stop."""
+        return cls.client is not None and cls.client.stopping
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, log_output: bool = False, **named: Any
+    ) -> Any:
+        """Execute a notebook; called by papermill."""
+        named.pop("input_path", None)
+        cls.client = Client(
+            nb_man,
+            kernel_name=kernel_name,
+            startup_timeout=named.pop("start_timeout", 60),
+            log_output=log_output,
+            **named,
+        )
+        return cls.client.execute()
+
+
+papermill_engines.register("flnb", Engine)

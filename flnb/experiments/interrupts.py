@@ -1,0 +1,56 @@
+"""^C as something to wait for, and not as an error in the middle of anything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Self
+
+
+class Interrupts:
+    """Counts ^C while it is open, where this is the main thread; elsewhere nobody presses it.
+
+    `fileno` becomes readable with each of them.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._before: object = None
+        self._mine = threading.current_thread() is threading.main_thread()
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return self._read
+
+    def clear(self) -> None:
+        """Take note of what `fileno` said."""
+        try:
+            os.read(self._read, 64)
+        except BlockingIOError:
+            return
+
+    def _pressed(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        try:
+            os.write(self._write, b"^")
+        except BlockingIOError:
+            return  # there is plenty to read already
+
+    def __enter__(self) -> Self:
+        if self._mine:
+            self._before = signal.signal(signal.SIGINT, self._pressed)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._mine:
+            signal.signal(signal.SIGINT, self._before)  # type: ignore[arg-type]  # what signal gave
+        os.close(self._read)
+        os.close(self._write)

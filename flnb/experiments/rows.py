@@ -1,0 +1,123 @@
+"""A study as one table: a row a cell, with what its run was measured by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flnb.store import StudyCell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from flnb.coordinator import Lab
+
+FACTS = (
+    "position",
+    "outcome",
+    "why",
+    "run",
+    "rounds",
+    "bytes_up",
+    "seconds_s",
+    "attempts",
+    "origin",
+    "asked",
+    "began_at",
+    "ended_at",
+    "notebook",
+    "key",
+)
+"""Columns of every study, beside its parameters and metrics; a parameter of such a name gets a `_`."""
+_ROWS, _PATIENCE_S = 10_000_000, 60.0
+_LESS_IS_BETTER = ("loss", "error")
+
+
+def frame(lab: Lab, cells: Sequence[StudyCell]) -> pd.DataFrame:
+    """One row a cell: its parameters, its seed, what became of it, what its run was measured by.
+
+    Args:
+        lab: Where its runs are.
+        cells: Of one study.
+
+    Returns:
+        A column for each parameter, the seed, `FACTS`, and for each metric its value in the last
+        round (`accuracy`) and the best one of all rounds (`best_accuracy`). What was measured at
+        clients is called `federated_…`, what while training `training_…`.
+    """
+    import pandas as pd  # takes half a second
+
+    rows = [_row(cell) for cell in cells]
+    runs = sorted({cell.run for cell in cells if cell.run})
+    measured = measures(lab, runs)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    metrics = list(dict.fromkeys(name for found in measured.values() for name in found))
+    metrics = [name for name in metrics if name not in columns]
+    rows = [{**row, **measured.get(row["run"], {})} for row in rows]
+    return pd.DataFrame(rows, columns=_ordered([*columns, *metrics]))
+
+
+def measures(lab: Lab, runs: Sequence[str]) -> dict[str, dict[str, float]]:
+    """What each run was measured by on the line to its head: name of the column to its value.
+
+    Args:
+        lab: Where the runs are.
+        runs: Their names.
+    """
+    if not runs:
+        return {}
+    lines = " OR ".join(f"({line})" for line in _lines(lab, runs))
+    found: dict[str, dict[str, float]] = {}
+    for row in _ask(lab, _ROUNDS.format(lines=lines)):
+        found[row["run"]] = {"rounds": row["rounds"], "bytes_up": row["bytes_up"]}
+    for row in _ask(lab, _METRICS.format(lines=lines)):
+        name = column_of(row["scope"], row["metric"])
+        least = any(word in row["metric"] for word in _LESS_IS_BETTER)
+        best = row["least"] if least else row["most"]
+        found[row["run"]] |= {name: row["last"], f"best_{name}": best}
+    return found
+
+
+def column_of(scope: str, metric: str) -> str:
+    """What a metric is called in the table of a study.
+
+    Examples:
+        >>> column_of("central", "accuracy"), column_of("training", "loss")
+        ('accuracy', 'training_loss')
+    """
+    return metric if scope == "central" else f"{scope}_{metric}"
+
+
+_ROUNDS = "SELECT run, max(round) AS rounds, sum(bytes_up)::BIGINT AS bytes_up FROM rounds WHERE {lines} GROUP BY run"
+_METRICS = """
+SELECT run, scope, metric, arg_max(value, round) AS last, min(value) AS least, max(value) AS most
+FROM metrics WHERE {lines} GROUP BY run, scope, metric ORDER BY scope, metric, run
+"""
+
+
+def _ask(lab: Lab, query: str) -> Iterator[dict[str, Any]]:
+    return iter(lab.sql(query, rows=_ROWS, timeout_s=_PATIENCE_S))
+
+
+def _lines(lab: Lab, runs: Iterable[str]) -> Iterator[str]:
+    """The rounds that count of each run: those that lead to its head, whatever was rolled back."""
+    wanted = set(runs)
+    for record in lab.store.state.runs():
+        if record.name in wanted:
+            yield lab.store.state.rows_of_line(record.id)
+
+
+def _row(cell: StudyCell) -> dict[str, Any]:
+    taken = {*FACTS, "seed"}
+    given = {
+        f"{name}_" if name in taken else name: value for name, value in cell.parameters.items()
+    }
+    given = {name: value for name, value in given.items() if name != "seed_"}
+    facts = {name: getattr(cell, name, None) for name in FACTS} | {"outcome": str(cell.outcome)}
+    return {**given, "seed": cell.seed, **facts}
+
+
+def _ordered(columns: Sequence[str]) -> list[str]:
+    """Parameters, then what became of the cell, then its measures; places of files come last."""
+    last = [name for name in ("began_at", "ended_at", "notebook", "key") if name in columns]
+    return [name for name in columns if name not in last] + last
