@@ -177,7 +177,7 @@ class Closer:
         # This process and the writer work for it in turn: the time it took is what it cost.
         now_s = SYSTEM_CLOCK.monotonic_s()
         self._next_at_s = now_s + (now_s - began_s) * (1 / SHARE - 1)
-        return replace(closing, snapshot=snapshot, parameters_sha256=digest)
+        return replace(closing, snapshot=snapshot, parameters_sha256=digest, sums=ticket.sums)
 
 
 def _say_closed(closing: Closing) -> None:

@@ -121,24 +121,17 @@ def write_chunks(
     return sums
 
 
-def first_difference(groups: Groups, sums: Checksums) -> str:
-    """Name the first chunk that is not what was committed, such as `chunk 3 of parameters`.
+def sums_digest(sums: Checksums) -> str:
+    """What tells all checksums of a version together: with it in a row, a commit proves itself."""
+    told = blake3()
+    for name in sorted(sums):
+        told.update(f"{name}:{' '.join(map(str, sums[name]))}\n".encode())
+    return told.hexdigest(_SUM_BYTES)
 
-    Args:
-        groups: What was read.
-        sums: Checksums that were committed with it; groups without any are not looked at.
 
-    Returns:
-        "" if all is as it was.
-    """
-    for name, array in groups.items():
-        for index, (piece, expected) in enumerate(
-            zip(_pieces(array), sums.get(name, ()), strict=False)
-        ):
-            found = _crc(piece) if isinstance(expected, int) else _sum(piece)
-            if found != expected:
-                return f"chunk {index} of {name}"
-    return ""
+def is_sum_of(expected: str | int, data: np.ndarray) -> bool:
+    """Whether this is the checksum of the bytes of a chunk."""
+    return expected == (_crc(data) if isinstance(expected, int) else _sum(data))
 
 
 async def _put(

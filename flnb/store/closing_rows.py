@@ -66,7 +66,8 @@ def write(connection: Connection, closing: Closing, row: dict[str, Any]) -> int:
     if stored is None:
         connection.execute(insert(_table), row | {"position": position})
     else:
-        change = {name: row[name] for name in ("snapshot", "parameters_sha256", "expired")}
+        of_commit = ("snapshot", "parameters_sha256", "sums", "expired")
+        change = {name: row[name] for name in of_commit}
         connection.execute(update(_table).where(key).values(position=position, **change))
     return position
 

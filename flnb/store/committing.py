@@ -74,7 +74,7 @@ def _commit(history: History, request: CommitRequest, say: Callable[[Answer], No
     pause_s = _FIRST_PAUSE_S
     while True:
         try:
-            return "done", history.write(request.run, groups, request.meta)
+            snapshot = history.write(request.run, groups, request.meta)
         except StorageUnreachableError as error:
             if SYSTEM_CLOCK.monotonic_s() + pause_s > ends_s:
                 return told(error)
@@ -82,6 +82,8 @@ def _commit(history: History, request: CommitRequest, say: Callable[[Answer], No
         except Exception as error:
             # Whatever it is, the coordinator must hear of it and pause the run.
             return told(error)
+        else:
+            return "done", snapshot, history.sums_digest
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 

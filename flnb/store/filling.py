@@ -1,38 +1,39 @@
-"""Flat arrays read back from a Zarr store: chunks into their place, several at once, looked at meanwhile.
+"""Flat arrays read back from a Zarr store: chunks into their place, several at once, each one proven.
 
 A version of 4 GB is four thousand chunks. Whoever resumes a run waits for the disk, for one copy
-and for a digest, all of which go on beside each other: nothing waits for a group of chunks to be
+and for a checksum, all of which go on beside each other: nothing waits for a group of chunks to be
 complete, and no chunk is in memory twice for longer than it takes to copy it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from flnb.core.errors import DamagedError
+from flnb.store.chunks import Checksums, is_sum_of
 from flnb.tensors import aligned
 
 CHUNK_NOTE = "chunk "
 """Begins the note on an error that says which chunk was being read."""
 _AT_ONCE = 16
 """Chunks that are read at the same time: each is in memory once more meanwhile."""
+_PLACING = 2
+"""Threads that copy and sum up. What is copied into is fresh memory, which the kernel clears first."""
 
 MakeVector = Callable[[int, DTypeLike], np.ndarray]
 """Makes a flat array of so many values that starts on 64 bytes; every one will be written."""
-Observe = Callable[[np.ndarray], object]
-"""Is shown an array piece by piece, in order."""
 
 
 def read_arrays(
     store: Any,
     arrays: Mapping[str, Any],
-    observe: Observe | None = None,
+    sums: Checksums,
     *,
     vector: MakeVector = aligned,
     limit_s: float | None = None,
@@ -42,80 +43,76 @@ def read_arrays(
     Args:
         store: The Zarr store that they lie in.
         arrays: By name, as Zarr opens them.
-        observe: Called with every piece in order, in a thread of its own while the next pieces are
-            read: a digest costs as much time as the disk.
+        sums: What tells their chunks; those of an array without any are taken as they are.
         vector: Makes the arrays that are read into.
         limit_s: Longest wait for a chunk.
 
     Raises:
-        DamagedError: A chunk is missing; says which.
+        DamagedError: A chunk is missing, or not what was committed; says which.
         TimeoutError: A chunk did not come.
     """
     from zarr.core.sync import sync
 
     found = {name: vector(array.size, array.dtype) for name, array in arrays.items()}
-    with ThreadPoolExecutor(1, thread_name_prefix="flnb-observer") as beside:
+    with ThreadPoolExecutor(_PLACING, thread_name_prefix="flnb-placing") as beside:
         for name, values in found.items():
-            filling = _Filling(store, name, values, arrays[name].chunks[0], limit_s)
-            if observe is not None:
-                filling.show = lambda piece: beside.submit(observe, piece)
-            sync(filling.fill())
-            for each in filling.shown:
-                each.result()  # an error of the observer is the caller's
+            place = _Place(name, values, arrays[name].chunks[0], sums.get(name, ()))
+            sync(_fill(store, place, beside, limit_s))
     return found
 
 
-class _Filling:
-    """An array that is being read."""
+class _Place:
+    """Where the chunks of an array go.
 
-    def __init__(
-        self, store: Any, name: str, values: np.ndarray, size: int, limit_s: float | None
-    ) -> None:
-        from zarr.buffer import default_buffer_prototype
+    Args:
+        name: Of the array.
+        values: The memory.
+        size: Values in a chunk.
+        sums: What tells the chunks, as far as that is known.
+    """
 
-        self._store, self._name, self._values, self._size = store, name, values, size
-        self._limit_s, self._prototype = limit_s, default_buffer_prototype()
-        self._turns = iter(range(-(-values.size // size)))
-        self._ahead = set[int]()
-        """Chunks that are there before one in front of them is."""
-        self._there = 0
-        """So many chunks from the first on are there."""
-        self.show: Callable[[np.ndarray], Future[object]] | None = None
-        self.shown = list[Future[object]]()
+    def __init__(self, name: str, values: np.ndarray, size: int, sums: Sequence[str | int]) -> None:
+        self.name, self._values, self._size, self._sums = name, values, size, sums
+        self.n_chunks = -(-values.size // size)
 
-    async def fill(self) -> None:
-        """Read all chunks."""
-        readers = [asyncio.ensure_future(self._read()) for _ in range(_AT_ONCE)]
-        try:
-            await asyncio.gather(*readers)
-        finally:
-            for reader in readers:
-                reader.cancel()  # of one that failed, the others must not go on behind its back
-            await asyncio.wait(readers)
+    def put(self, index: int, data: np.ndarray | None) -> None:
+        """Copy the bytes of a chunk to where they belong; in a thread.
 
-    async def _read(self) -> None:
-        """Read one chunk after the other, of those that nobody reads yet."""
-        for index in self._turns:
-            key = f"{self._name}/c/{index}"
+        Raises:
+            DamagedError: There are none, too few, or others than were committed.
+        """
+        target = self._values[index * self._size : (index + 1) * self._size]
+        if data is None or data.nbytes != self._size * target.itemsize:
+            raise DamagedError(f"chunk {index} of {self.name} is missing or torn")
+        if index < len(self._sums) and not is_sum_of(self._sums[index], data):
+            raise DamagedError(f"chunk {index} of {self.name} is not what was committed")
+        target[:] = data.view(target.dtype)[: target.size]
+
+
+async def _fill(
+    store: Any, place: _Place, beside: ThreadPoolExecutor, limit_s: float | None
+) -> None:
+    """Read all chunks of an array: each reader one after the other, of those that nobody reads yet."""
+    from zarr.buffer import default_buffer_prototype
+
+    turns, prototype = iter(range(place.n_chunks)), default_buffer_prototype()
+    loop = asyncio.get_running_loop()
+
+    async def read() -> None:
+        for index in turns:
             try:
-                async with asyncio.timeout(self._limit_s):
-                    buffer = await self._store.get(key, self._prototype)
+                async with asyncio.timeout(limit_s):
+                    buffer = await store.get(f"{place.name}/c/{index}", prototype)
             except Exception as error:
-                error.add_note(f"{CHUNK_NOTE}{index} of {self._name}")
+                error.add_note(f"{CHUNK_NOTE}{index} of {place.name}")
                 raise
-            target = self._values[index * self._size : (index + 1) * self._size]
-            if buffer is None or len(buffer) != self._size * target.itemsize:
-                raise DamagedError(f"chunk {index} of {self._name} is missing or torn")
-            target[:] = buffer.as_numpy_array().view(target.dtype)[: target.size]
-            self._arrived(index)
+            data = None if buffer is None else buffer.as_numpy_array()
+            await loop.run_in_executor(beside, place.put, index, data)
 
-    def _arrived(self, index: int) -> None:
-        """Show what is there up to the first chunk that is not."""
-        self._ahead.add(index)
-        first = self._there
-        while self._there in self._ahead:
-            self._ahead.remove(self._there)
-            self._there += 1
-        if self.show is not None and self._there > first:
-            piece = self._values[first * self._size : self._there * self._size]
-            self.shown.append(self.show(piece))
+    readers = [asyncio.ensure_future(read()) for _ in range(_AT_ONCE)]
+    try:
+        await asyncio.gather(*readers)
+    finally:
+        for reader in readers:
+            reader.cancel()  # of one that failed, the others must not go on behind its back
+        await asyncio.wait(readers)

@@ -31,14 +31,14 @@ from flnb.store.chunks import (
     Form,
     Groups,
     arrange,
-    first_difference,
     flat,
     forms,
+    sums_digest,
     write_chunks,
 )
 from flnb.store.disk import write_out
 from flnb.store.fencing import check_epoch, put_under_mark
-from flnb.store.filling import MakeVector, Observe, read_arrays
+from flnb.store.filling import MakeVector, read_arrays
 from flnb.store.place import HistoryPlace
 from flnb.store.proof import known, whole
 from flnb.store.repository import FIRST_BRANCH, exclusive, open_repository, plain_errors
@@ -123,12 +123,18 @@ class History:
         self._last = _Commit(snapshot, now, sums)
         return snapshot
 
+    @property
+    def sums_digest(self) -> str:
+        """What tells the checksums of the version that was written last, here; for its row."""
+        assert self._last is not None, "something was written"
+        return sums_digest(self._last.sums)
+
     def read(
         self,
         snapshot: str,
         names: Sequence[str] | None = None,
-        observe: Observe | None = None,
         *,
+        sums: str | None = None,
         vector: MakeVector = aligned,
     ) -> dict[str, np.ndarray]:
         """Read a version back.
@@ -136,8 +142,8 @@ class History:
         Args:
             snapshot: Its identity.
             names: Only these groups; all by default.
-            observe: Called with the values, piece by piece in order of the names, while the next
-                pieces are read; such as `update` of a digest.
+            sums: What `sums_digest` said when it was written, from a row. Each chunk is compared
+                with its checksum, which lies in the commit; this tells that nobody has changed both.
             vector: Makes the arrays that are read into, such as `vector` of a shelf.
 
         Returns:
@@ -145,31 +151,21 @@ class History:
 
         Raises:
             NotFoundError: There is no such snapshot, or no such group in it.
-            DamagedError: A part of it is proven to be missing or torn; says which.
+            DamagedError: A part of it is proven to be missing, torn or changed; says which.
             StoreError: It cannot be read now.
         """
         with self._reading() as repository, whole(snapshot):
             with known(snapshot, repository):
                 session = repository.readonly_session(snapshot_id=snapshot)
+                committed = repository.lookup_snapshot(snapshot).metadata.get(_SUMS, {})
+            if sums is not None and sums_digest(committed) != sums:
+                raise DamagedError("its checksums are not those that were committed")
             arrays = self._wait.call(lambda: _arrays(repository, session, snapshot))
             if missing := set(names or ()) - arrays.keys():
                 raise NotFoundError("group", min(missing), arrays)
             wanted = {name: arrays[name] for name in names or arrays}
             limit_s = self._wait.limit_s
-            return read_arrays(session.store, wanted, observe, vector=vector, limit_s=limit_s)
-
-    def check_sums(self, snapshot: str, groups: Groups) -> None:
-        """Compare what was read of a version with the checksums that were committed with it.
-
-        Raises:
-            NotFoundError: There is no such snapshot.
-            DamagedError: A chunk is not what was committed; says which.
-            StoreError: It cannot be read now.
-        """
-        with self._reading() as repository, whole(snapshot), known(snapshot, repository):
-            sums = repository.lookup_snapshot(snapshot).metadata.get(_SUMS, {})
-        if wrong := first_difference(groups, sums):
-            raise DamagedError(f"commit {snapshot} is damaged: {wrong} is not what was committed")
+            return read_arrays(session.store, wanted, committed, vector=vector, limit_s=limit_s)
 
     def meta(self, snapshot: str) -> dict[str, Any]:
         """Facts that were committed with a version.

@@ -105,6 +105,8 @@ class Closing:
     """Commit of the round in history; None when the round was not committed."""
     parameters_sha256: str | None = None
     """Hash of the committed model; stays when the commit goes."""
+    sums: str | None = None
+    """What tells the checksums of the commit's chunks, by which it is read; commits of before have none."""
     expired: Any = None
     """JSON: which commit the round had, who let it go, when and why; None if it never had to go."""
     metrics: Columns = field(default_factory=dict)

@@ -112,6 +112,7 @@ closings = Table(
     *map(_count, ("invited", "accepted", "refused", "failed", "lost", "late", "bytes_up")),
     Column("snapshot", Words),
     Column("parameters_sha256", Words),
+    Column("sums", Words),
     _json("expired"),
     *(Column(name, LargeBinary) for name in ("metrics", "assignments", "updates", "events")),
     UniqueConstraint("run", "branch", "generation", "round"),

@@ -46,6 +46,8 @@ class Ticket:
         self.request = request
         self.tries = 1
         self.result: str | FLBaseError | None = None
+        self.sums = ""
+        """What tells the checksums of its chunks, once it is there: `History.sums_digest`."""
         self.held_up: str = ""
         """Why it is tried again; empty while all goes well."""
         self.groups: Groups | None = None
@@ -215,8 +217,8 @@ class HistoryWriter:
 
     def _hear(self, ticket: Ticket, answer: Answer) -> None:
         match answer:
-            case "done", str(snapshot):
-                ticket.result = snapshot
+            case "done", str(snapshot), str(sums):
+                ticket.result, ticket.sums = snapshot, sums
             case "held up", str(reason):
                 if not ticket.held_up:
                     log.warning("%s; the commit is tried again meanwhile", reason)

@@ -46,14 +46,9 @@ class Model:
         """
         return _tensor(self, name)
 
-    @staticmethod
-    def digest(layout: Layout) -> hashlib._Hash:
-        """What `sha256` begins with: for whoever has the values, then the integers, in pieces."""
-        return hashlib.sha256(layout.hash.encode())
-
     def sha256(self) -> str:
         """Digest of the layout and of every value: equal for equal bits, on every machine."""
-        digest = self.digest(self.layout)
+        digest = hashlib.sha256(self.layout.hash.encode())
         digest.update(self.values.data)
         digest.update(self.integers.data)
         return digest.hexdigest()

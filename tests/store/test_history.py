@@ -9,13 +9,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from flnb.core.errors import DamagedError, NotFoundError, StorageFullError, StoreError
 from flnb.store import History
-from flnb.store.chunks import CHUNK_BYTES, first_difference
+from flnb.store.chunks import CHUNK_BYTES, is_sum_of
 from flnb.store.disk import write_out
 from flnb.testing.stores import same_bits, sample_groups
 
@@ -58,16 +59,21 @@ def test_nothing_of_a_version_is_held_once_it_is_committed(history):
     assert gone() is None
 
 
-def test_a_chunk_that_was_damaged_is_named_by_sums_of_today_and_of_before(history):
-    values = ramp(2 * CHUNK).copy()
-    snapshot = history.write("r", {"parameters": values}, {})
-    crcs = [zlib.crc32(values[:CHUNK].tobytes()), zlib.crc32(values[CHUNK:].tobytes())]
-    history.check_sums(snapshot, {"parameters": values})
-    assert first_difference({"parameters": values}, {"parameters": crcs}) == ""
+def test_checksums_of_today_and_of_before_tell_a_chunk_from_another():
+    values = ramp(CHUNK).copy()
+    sums = [blake3(values.tobytes()).hexdigest(16), zlib.crc32(values.tobytes())]
+    assert all(is_sum_of(one, values) for one in sums)
     values[-1] += 1
-    with pytest.raises(DamagedError, match="chunk 1 of parameters"):
-        history.check_sums(snapshot, {"parameters": values})
-    assert first_difference({"parameters": values}, {"parameters": crcs}) == "chunk 1 of parameters"
+    assert not any(is_sum_of(one, values) for one in sums)
+
+
+def test_a_version_is_read_by_the_row_that_tells_its_checksums(history):
+    first = history.write("r", sample_groups(0), {})
+    sums = history.sums_digest
+    second = history.write("r", sample_groups(1), {})
+    assert same_bits(history.read(first, sums=sums), sample_groups(0))
+    with pytest.raises(DamagedError, match="its checksums are not those that were committed"):
+        history.read(second, sums=sums)
 
 
 def test_a_change_that_only_bits_show_is_kept(history):

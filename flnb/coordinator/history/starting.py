@@ -126,7 +126,6 @@ def started_model(store: LabStore, record: RunRecord, layout: Layout) -> Model:
     hint = f"restore history/ from a copy, or start a new run from {record.start['source']}"
     try:
         groups = store.history.read(snapshot, ("parameters", "integers"))
-        store.history.check_sums(snapshot, groups)
     except (DamagedError, NotFoundError) as error:
         raise DamagedError(f"{what} is damaged: {error.message}", hint=hint) from error
     model = Model(layout, groups["parameters"], groups["integers"])

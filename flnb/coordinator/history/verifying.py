@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flnb.coordinator.history.reading import whole_model, whole_optimiser
+from flnb.coordinator.history.reading import check_digest, whole_model, whole_optimiser
 from flnb.coordinator.history.starting import started_model
 from flnb.core.errors import FLBaseError
 from flnb.store import Closing, LabStore, RunRecord, is_signed
@@ -59,7 +59,8 @@ def _wrong(
 ) -> Iterator[str]:
     """What is wrong with a commit; the operation that it names goes into `known`."""
     assert closing.snapshot is not None, "only commits are looked at"
-    whole_model(store, closing, Layout.from_json(record.layout))
+    model = whole_model(store, closing, Layout.from_json(record.layout))
+    check_digest(store, closing, model)
     whole_optimiser(store, closing)
     meta = store.history.meta(closing.snapshot)
     if (round_ := meta.get("round")) != closing.round:

@@ -298,7 +298,7 @@ def test_a_damaged_commit_is_named(far, coord, monkeypatch):
     known = state.closing_of
 
     def closing_of(key):
-        return replace(known(key), parameters_sha256="0" * 64)
+        return replace(known(key), sums="0" * 32)
 
     monkeypatch.setattr(state, "closing_of", closing_of)
     for ask in (far.checkpoint(4).model, lambda: far.checkpoint(2).diff(far.checkpoint(4))):
