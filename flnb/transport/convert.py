@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 else:
     Context = Any  # what gRPC hands over is not an instance of the class that it documents
 
-PROTOCOL = 2
+PROTOCOL = 3
 """The version of what is said on the wire."""
 
 SERVICE = "flnb.v1.Federation"
@@ -315,6 +315,10 @@ class Call:
         """The next raw message; None when there are no more, or the caller is gone."""
         raw: Any = await self.context.read()
         return raw if isinstance(raw, bytes) else None  # else it is gRPC's sign for the end
+
+    async def begin(self) -> None:
+        """Tell the caller to go on, before there is an answer; headers that are empty say it."""
+        await self.context.send_initial_metadata(())
 
     async def write(self, message: Message) -> None:
         """Say something; several tasks may.

@@ -18,7 +18,7 @@ from flnb.transport.listening import Listening
 from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES, check_places
 from flnb.transport.pace import TURNS, Pace
 from flnb.transport.tokens import Claims, Role
-from flnb.transport.uploading import Uploading
+from flnb.transport.uploading import Place, Uploading
 from flnb.transport.v1 import federation_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
@@ -40,7 +40,7 @@ class Federation:
         self._listening = Listening(limits.sign_ins)
         self._sign_ins = asyncio.Semaphore(limits.sign_ins)
         self._uploads = Uploading(limits.uploads, limits.still_upload_s)
-        self._turns_up, self._turns_down = asyncio.Semaphore(TURNS), asyncio.Semaphore(TURNS)
+        self._turns = asyncio.Semaphore(TURNS)
         per_minute = limits.failed_joins_per_minute
         self._failed_joins = Allowance(per_minute / 60, per_minute, limits.clients)
 
@@ -124,7 +124,7 @@ class Federation:
             request = await call.first(pb.FetchRequest)
             package = await self._hub.package(claims, request.digest)
             places = check_places(request.chunks, package.manifest.chunk_count)
-            pace, sent = Pace(self._turns_down), 0
+            pace, sent = Pace(self._turns), 0
             async with Watchdog(self._hub.claims, call) as watch:
                 while sent < len(places):
                     async with pace.message() as turn:
@@ -139,39 +139,37 @@ class Federation:
         with self._transfer_of(claims):
             request = await call.first(pb.SendRequest)
             places = check_places(request.chunks, -(-self._limits.model_bytes // CHUNK_BYTES))
-            async with self._uploads.place():
+            async with self._uploads.place() as place:
                 sink = await self._hub.sink(claims, request)
+                await call.begin()
                 complete = False
                 try:
                     async with Watchdog(self._hub.claims, call) as watch:
-                        await self._take(call, places, sink, watch)
+                        await self._take(call, places, place, sink, watch)
                     complete = True
                 finally:
                     await sink.close(complete)
         await call.write(pb.SendReply(chunks=len(places)))
 
-    async def _take(self, call: Call, places: list[int], sink: ChunkSink, watch: Watchdog) -> None:
+    async def _take(
+        self, call: Call, places: list[int], place: Place, sink: ChunkSink, watch: Watchdog
+    ) -> None:
         last = max(places, default=-1)  # only the last chunk of a vector may be shorter
-        pace, taken = Pace(self._turns_up), 0
+        taken = 0
         while taken < len(places):
-            async with pace.message() as turn:
-                async with self._uploads.chunk():
-                    data = await call.read()
-                if data is None:
-                    raise IntegrityError(f"the upload ended after {taken} of {len(places)} chunks")
-                here = places[taken : taken - (-len(data) // CHUNK_BYTES)]
-                if not data or len(here) > BUNDLE_CHUNKS or not _fits(data, here, last):
-                    raise IntegrityError(
-                        f"the message for chunk {places[taken]} has {len(data)} bytes; it holds 1 "
-                        f"to {BUNDLE_CHUNKS} whole chunks of {CHUNK_BYTES}"
-                    )
-                turn.over_the_line(len(here))
-                await sink.write(here, data)
+            data = await place.receive(call.read)
+            if data is None:
+                raise IntegrityError(f"the upload ended after {taken} of {len(places)} chunks")
+            here = places[taken : taken - (-len(data) // CHUNK_BYTES)]
+            if not data or len(here) > BUNDLE_CHUNKS or not _fits(data, here, last):
+                raise IntegrityError(
+                    f"the message for chunk {places[taken]} has {len(data)} bytes; it holds 1 "
+                    f"to {BUNDLE_CHUNKS} whole chunks of {CHUNK_BYTES}"
+                )
+            await sink.write(here, data)
             taken += len(here)
             watch.moved()
-        async with self._uploads.chunk():
-            more = await call.read()
-        if more is not None:
+        if await place.receive(call.read) is not None:
             raise IntegrityError(
                 f"there are more than the {len(places)} chunks that were announced"
             )

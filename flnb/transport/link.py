@@ -213,6 +213,7 @@ class Link:
         try:
             async with Ending(call, self.address).in_our_words():
                 await call.write(request.SerializeToString())
+                await call.initial_metadata()  # comes when there is a place
                 while sent < len(chunks):
                     some = chunks[sent : sent + pace.chunks]
                     async with pace.message() as turn:

@@ -1,4 +1,4 @@
-"""Transfers take turns with their messages: what is under way does not grow with their number.
+"""How quick a transfer is; those of versions take turns, so that what is under way does not grow.
 
 A message lies in memory two to three times while it goes over the line. Were all to move at once,
 a crowd on quick lines would fill the memory with them, and nothing would arrive sooner. A transfer
@@ -9,7 +9,7 @@ moves by itself, in small messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from flnb.transport.manifest import BUNDLE_CHUNKS
@@ -28,16 +28,23 @@ class Pace:
     Args:
         turns: Those of all transfers that go the same way; without them it only says how large
             messages should be.
+        when_late: Called when a message takes as long as on a slow line, and is not over yet.
     """
 
-    def __init__(self, turns: asyncio.Semaphore | None = None) -> None:
-        self._turns = turns
+    def __init__(
+        self,
+        turns: asyncio.Semaphore | None = None,
+        when_late: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._turns, self.when_late = turns, when_late
+        self.late = False
+        """Whether a message is on its way that takes that long."""
         self._chunk_s = 0.0
 
     @property
     def slow(self) -> bool:
         """Whether its messages go over the line slowly."""
-        return self._chunk_s > _CHUNK_S
+        return self.late or self._chunk_s > _CHUNK_S
 
     @property
     def chunks(self) -> int:
@@ -73,7 +80,7 @@ class Turn:
         self._pace, self._turns = pace, turns
         loop = asyncio.get_running_loop()
         self._began_s = loop.time()
-        self._late = loop.call_later(_CHUNK_S * BUNDLE_CHUNKS, self.end)
+        self._late = loop.call_later(_CHUNK_S * BUNDLE_CHUNKS, self._is_late)
 
     def over_the_line(self, chunks: int) -> None:
         """So many chunks are over; how much longer the turn takes is no fault of the line."""
@@ -83,6 +90,15 @@ class Turn:
     def end(self) -> None:
         """Let somebody else have the turn; does nothing the second time."""
         self._late.cancel()
+        self._pace.late = False
+        self._give_back()
+
+    def _is_late(self) -> None:
+        self._pace.late = True
+        self._give_back()
+        self._pace.when_late()
+
+    def _give_back(self) -> None:
         turns, self._turns = self._turns, None
         if turns is not None:
             turns.release()

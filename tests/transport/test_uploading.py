@@ -10,17 +10,27 @@ from flnb.transport.uploading import Uploading
 from flnb.transport.v1 import federation_pb2 as pb
 
 
+async def nothing():
+    await asyncio.Event().wait()
+
+
 async def silent(uploading, begun):
-    async with uploading.place(), uploading.chunk():
+    async with uploading.place() as place:
         begun.append(True)
-        await asyncio.Event().wait()
+        await place.receive(nothing)
 
 
-async def busy(uploading, go_on):
-    async with uploading.place():
+async def chunk():
+    await asyncio.sleep(0.001)
+    return bytes(CHUNK_BYTES)
+
+
+async def busy(uploading, go_on, begun=None):
+    async with uploading.place() as place:
+        if begun is not None:
+            begun.append(place)
         while not go_on.is_set():
-            async with uploading.chunk():
-                await asyncio.sleep(0.001)
+            await place.receive(chunk)
 
 
 async def test_a_silent_upload_keeps_its_place_until_somebody_waits():
@@ -69,3 +79,49 @@ async def test_silent_uploads_do_not_keep_a_client_from_sending(wire, work):
             sent = it.link.send(it.hub.token(), work, [0], lambda _: bytes(CHUNK_BYTES))
             assert await sent == 1
         await link.close()
+
+
+async def test_few_begin_on_quick_lines_and_each_that_ends_lets_one_in():
+    uploading, begun = Uploading(5, still_s=5, quick=2), []
+    ends = [asyncio.Event() for _ in range(4)]
+    tasks = [asyncio.create_task(busy(uploading, end, begun)) for end in ends]
+    await asyncio.wait(tasks, timeout=0.03)
+    assert len(begun) == 2
+    ends[0].set()
+    await tasks[0]
+    await asyncio.wait(tasks[1:], timeout=0.03)
+    assert len(begun) == 3
+    for end in ends:
+        end.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_others_begin_beside_those_on_slow_lines_up_to_all_places():
+    uploading, begun = Uploading(3, still_s=5, quick=1), []
+    tasks = [asyncio.create_task(silent(uploading, begun)) for _ in range(5)]
+    await asyncio.wait(tasks, timeout=0.5)
+    assert len(begun) == 3
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+async def test_an_upload_sends_nothing_before_it_has_a_place(wire, work):
+    async with wire(Limits(uploads=1)) as it, asyncio.timeout(10):
+        first = it.other_link()
+        read = []
+
+        def data(places):
+            read.extend(places)
+            return bytes(CHUNK_BYTES * len(places))
+
+        metadata = (("authorization", f"Bearer {it.hub.token('silent')}"),)
+        call = first._channel.stream_stream("/flnb.v1.Federation/Send")(metadata=metadata)
+        await call.write(pb.SendRequest(chunks=[0]).SerializeToString())
+        await call.initial_metadata()
+        sending = asyncio.create_task(it.link.send(it.hub.token(), work, range(8), data))
+        await asyncio.wait([sending], timeout=0.3)
+        assert read == []
+        call.cancel()
+        assert await sending == 8
+        await first.close()
