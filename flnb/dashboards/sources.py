@@ -139,7 +139,10 @@ class Stored:
         return views
 
     def _stored(self, record: RunRecord) -> RunView:
-        head, held = self._lab.store.state.head(record.id), self._lab.store.holder is not None
+        head, held = (
+            self._lab.store.state.head(record.id),
+            self._lab.store.driver(record) is not None,
+        )
         stamp = record.updated_at, record.generation, record.status, head.round, held, record.waits
         known = self._views.get(record.id)
         if known is None or known[0] != stamp:

@@ -123,6 +123,8 @@ class LabTarget:
         sizes = {part: glance.size(n) for part, n in store.sizes().items() if n > _SMALL}
         free = "" if store.state.shared else glance.size(shutil.disk_usage(store.path).free)
         told = {"Lab": self.lab.address, "Held by": str(store.holder or "nobody"), **sizes}
+        if guests := store.state.guests():
+            told["Guests"] = ", ".join(map(str, guests.values()))
         return told | ({"Free on that disk": free} if free else {})
 
     def close(self) -> None:

@@ -128,13 +128,16 @@ class Taking:
         return self.state.leased_to() if self.state.shared else holder(self.path / LOCK)
 
     def driver(self, record: RunRecord) -> Holder | None:
-        """The process that drives a run, or would: a guest that had it last, else who holds the lab."""
-        there = self.state.guests().get(record.guest) if record.guest else None
-        return there or self.holder
+        """The process that drives a run which goes on: its guest, or who holds the lab; None if gone."""
+        return self.state.guests().get(record.guest) if record.guest else self.holder
+
+    def in_charge(self, record: RunRecord) -> Holder | None:
+        """The process that is told what to do with a run: its guest while that is there, else the holder."""
+        return self.driver(record) or self.holder
 
     def elsewhere(self, run: RunId) -> Holder | None:
         """The same, if that is another process than this one."""
-        found = self.driver(self.state.run(run))
+        found = self.in_charge(self.state.run(run))
         return None if found is None or found.is_here else found
 
     def check_held(self) -> None:

@@ -71,7 +71,7 @@ class _Seen:
         self._coordinator, self._looks = watch._coordinator, watch._looks
         self._in_thread, self._claims, self._held = watch._in_thread, claims, held
         self._views: dict[RunId, tuple[RunView, bool]] = {}
-        self._resting: dict[RunId, tuple[datetime, int]] = {}
+        self._resting: dict[RunId, tuple[datetime, int, int]] = {}
         self._state = ""
 
     async def news(self, look: int) -> AsyncIterator[pb.WatchNote]:
@@ -98,15 +98,18 @@ class _Seen:
         return self._note(run_id, seen[0], at)
 
     def _undriven(self) -> list[pb.WatchNote]:
-        """What has become of runs that rest since before the coordinator started; blocks."""
+        """What has become of runs that rest since before it started, or that guests drive; blocks."""
         notes = []
         for run_id in dict.fromkeys((*self._held, *tuple(self._looks.asked))):
             if self._coordinator.drives(run_id):
                 continue
             at = now()
             with contextlib.suppress(NotFoundError):
-                record = self._coordinator.lab.store.state.run(run_id)
-                stands = record.updated_at, record.generation  # a head that moved is news, too
+                state = self._coordinator.lab.store.state
+                record = state.run(run_id)
+                closed = 0 if record.status.over else state.head(run_id).round
+                # A head that moved is news, too, and so are rounds that a guest closes.
+                stands = record.updated_at, record.generation, closed
                 if self._resting.get(run_id) != stands:
                     self._resting[run_id] = stands
                     view = self._coordinator.lab.picture(record).view

@@ -96,7 +96,7 @@ def _asked(lab: Lab, command: Command) -> Holder | None:
     """The process that is asked, if it is still there."""
     if command.verb in OF_THE_LAB:
         return lab.store.holder
-    return lab.store.driver(lab.store.state.run(command.run))
+    return lab.store.in_charge(lab.store.state.run(command.run))
 
 
 def _awaited(lab: Lab, command: Command, patience_s: float) -> str | None:
