@@ -28,6 +28,7 @@ from flnb.cli import (
     running,
     runs,
     sql,
+    study,
     token,
     ui,
     verify,
@@ -69,6 +70,7 @@ _run(epilog="Example: flnb run replay quiet-otter --from 30 --exclude client-7")
 app.command(epilog=f"Example: flnb check plan.yaml{_RUN_FILE}")(running.check)
 app.add_typer(runs.app, name="runs")
 app.add_typer(checkpoints.app, name="ckpt")
+app.add_typer(study.app, name="study")
 app.command(epilog="Example: flnb report quiet-otter -o quiet-otter.html")(report.report)
 app.add_typer(client.app, name="client")
 app.add_typer(coordinator.app, name="coordinator")

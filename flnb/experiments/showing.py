@@ -36,6 +36,11 @@ class StudyView:
         return sum(self.counts.get(outcome, 0) for outcome in _OVER)
 
     @property
+    def unfinished(self) -> int:
+        """How many cells are not finished, for whatever reason."""
+        return self.total - self.counts.get(Outcome.FINISHED, 0)
+
+    @property
     def words(self) -> str:
         """Such as `3 finished · 1 failed · 2 running · 6 waiting`."""
         return " · ".join(

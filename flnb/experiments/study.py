@@ -14,6 +14,7 @@ from flnb.experiments.desk import Desk
 from flnb.experiments.grid import Optuna
 from flnb.experiments.holding import Holding, runner_of
 from flnb.experiments.key import DataFingerprints
+from flnb.experiments.labels import label
 from flnb.experiments.recipe import Recipe
 from flnb.experiments.runner import Runner
 from flnb.experiments.showing import StudyView
@@ -100,6 +101,14 @@ class Study:
         round, and the best ones as `best_…`.
         """
         return rows.frame(self.lab, self.cells)
+
+    def lines(self) -> list[tuple[str, str, str, float, str]]:
+        """Each cell for a person: what tells it from the others, outcome, run, seconds, why."""
+        cells = self.cells
+        return [
+            (label(one, cells), str(one.outcome), one.run, one.seconds_s, _why(one))
+            for one in cells
+        ]
 
     # --- executing it ---------------------------------------------------------------------------
 
@@ -207,6 +216,12 @@ class Study:
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
         view = self.status
         return {"text/plain": repr(self), "text/html": str(view.markup())}
+
+
+def _why(cell: StudyCell) -> str:
+    where = f"cell {cell.failed_cell} of the recipe: " if cell.failed_cell else ""
+    from_where = f"from {cell.origin}" if cell.origin else ""
+    return where + cell.why.partition("\n")[0] if cell.why else from_where
 
 
 def _what_changed(before: StudyRecord, recipe: Recipe) -> str:

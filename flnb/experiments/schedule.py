@@ -1,0 +1,214 @@
+"""A study that is executed again and again: a user timer of systemd, or a line for cron.
+
+Nothing of flnb stays in memory for it: the machine's own scheduler calls `flnb study run`, which goes
+on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flnb.core.errors import PlanError, StoreError
+
+_DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_NAMES = ("minute", "hour", "day", "month", "day of the week")
+_PART = re.compile(r"(\*|\d+(?:-\d+)?)(?:/(\d+))?")
+_KEPT = ("DATABASE_URL", "FLNB_DATA_DIR", "FLNB_CACHE_DIR", "AWS_PROFILE", "AWS_ENDPOINT_URL")
+"""Variables that a timer needs as well; secrets are not among them, and must come from files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What will be written.
+
+    Args:
+        name: Of the timer, and in the mark of the line.
+        files: Path to text, of a timer of systemd; empty for cron.
+        line: For cron; empty for systemd.
+    """
+
+    name: str
+    files: Mapping[Path, str]
+    line: str
+
+    @classmethod
+    def of(
+        cls, study: Path, lab: Path, at: str, *, workers: int | None = None, cron: bool = False
+    ) -> Schedule:
+        """Plan a schedule.
+
+        Args:
+            study: The study file.
+            lab: Where it is executed.
+            at: When, as five fields of cron: minute, hour, day, month, day of the week.
+            workers: Cells at a time; by default what the file says.
+            cron: A line for cron, also where systemd is there.
+
+        Raises:
+            PlanError: `at` is no time, or one that systemd cannot say.
+        """
+        fields = _fields(at)
+        name = f"flnb-{study.stem}"
+        command = _command(study, lab, workers)
+        if cron or not _has_systemd():
+            return cls(name, {}, f"{' '.join(fields)} {shlex.join(command)} # {name}")
+        return cls(name, _units(name, command, study, on_calendar(fields)), "")
+
+    @property
+    def told(self) -> str:
+        """What will be written where, in full."""
+        if self.line:
+            return f"a line for cron (crontab -l shows them):\n{self.line}"
+        texts = (f"{path}:\n{text}" for path, text in self.files.items())
+        return "a user timer of systemd:\n" + "\n".join(texts)
+
+    def write(self) -> str:
+        """Write and begin it; one of the same name is replaced.
+
+        Returns:
+            How it is looked at and taken away.
+
+        Raises:
+            StoreError: The scheduler refuses, or is not there.
+        """
+        if self.line:
+            return self._write_cron()
+        for path, text in self.files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        _call(["systemctl", "--user", "daemon-reload"])
+        _call(["systemctl", "--user", "enable", "--now", f"{self.name}.timer"])
+        return (
+            f"systemctl --user list-timers {self.name}.timer shows when; "
+            f"systemctl --user disable --now {self.name}.timer ends it. "
+            "It runs while you are signed in; loginctl enable-linger lets it run always"
+        )
+
+    def _write_cron(self) -> str:
+        if shutil.which("crontab") is None:
+            raise StoreError(
+                "neither systemd nor cron is here",
+                hint="give the line to whatever starts programs on this machine",
+            )
+        known = _called(["crontab", "-l"])  # refuses where there is no table yet
+        others = [one for one in known.stdout.splitlines() if not one.endswith(f"# {self.name}")]
+        _call(["crontab", "-"], "\n".join([*others, self.line]) + "\n")
+        return f"crontab -l shows it; crontab -e, without the line of {self.name}, ends it"
+
+
+def on_calendar(fields: tuple[str, ...]) -> str:
+    """Five fields of cron as systemd writes a time.
+
+    Raises:
+        PlanError: Both the day of the month and that of the week are given: cron means one or the
+            other, and systemd both.
+
+    Examples:
+        >>> on_calendar(("0", "2", "*", "*", "1-5"))
+        'Mon..Fri *-*-* 2:0:00'
+        >>> on_calendar(("*/15", "*", "1", "*", "*"))
+        '*-*-1 *:0/15:00'
+    """
+    minute, hour, day, month, week = fields
+    if day != "*" and week != "*":
+        raise PlanError(
+            "a day of the month and one of the week: cron means either, systemd both",
+            hint="give one of them, or --cron",
+        )
+    days = "" if week == "*" else ",".join(_weekday(part) for part in week.split(",")) + " "
+    date = f"*-{_span(month, 1)}-{_span(day, 1)}"
+    return f"{days}{date} {_span(hour, 0)}:{_span(minute, 0)}:00"
+
+
+def _fields(at: str) -> tuple[str, ...]:
+    fields = tuple(at.split())
+    if len(fields) != len(_NAMES):
+        raise PlanError(
+            f"{at!r} has {len(fields)} fields, and a time has five",
+            hint='minute, hour, day, month, day of the week: "0 2 * * *" is each night at two',
+        )
+    for name, (low, high), field in zip(_NAMES, _RANGES, fields, strict=True):
+        for part in field.split(","):
+            found = _PART.fullmatch(part)
+            numbers = [int(one) for one in re.findall(r"\d+", found[1])] if found else [-1]
+            if any(not low <= number <= high for number in numbers):
+                raise PlanError(f"{part!r} is no {name}", hint=f"{low} to {high}, *, 1-5 or */15")
+    return fields
+
+
+def _weekday(part: str) -> str:
+    if "/" in part:
+        raise PlanError(f"systemd knows no steps of days of the week: {part}", hint="--cron")
+    return "..".join(_DAYS[int(number)] for number in part.split("-"))
+
+
+def _span(field: str, first: int) -> str:
+    """`1-5` is `1..5`, `*/15` is `0/15`."""
+    found = []
+    for part in field.split(","):
+        base, _, step = part.partition("/")
+        base = str(first) if base == "*" and step else base.replace("-", "..")
+        found.append(f"{base}/{step}" if step else base)
+    return ",".join(found)
+
+
+def _command(study: Path, lab: Path, workers: int | None) -> list[str]:
+    text = str(lab)  # a path folds the slashes of s3://
+    place = f"s3://{text.removeprefix('s3:/')}" if text.startswith("s3:/") else str(lab.absolute())
+    program = str(Path(sys.executable).with_name("flnb"))
+    command = [program, "study", "run", str(study.absolute()), "--lab", place]
+    return [*command, *(["--workers", str(workers)] if workers is not None else [])]
+
+
+def _units(name: str, command: list[str], study: Path, when: str) -> dict[Path, str]:
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "systemd/user"
+    given = [f"Environment={shlex.quote(f'{one}={os.environ[one]}')}" for one in _KEPT if one in os.environ]  # fmt: skip
+    service = [
+        "[Unit]",
+        f"Description=flnb study {study.stem}",
+        "[Service]",
+        "Type=oneshot",
+        f"WorkingDirectory={Path.cwd()}",
+        *given,
+        f"ExecStart={shlex.join(command)}",
+        "KillSignal=SIGINT",
+    ]
+    timer = [
+        "[Unit]",
+        f"Description=flnb study {study.stem}",
+        "[Timer]",
+        f"OnCalendar={when}",
+        "Persistent=true",
+        "[Install]",
+        "WantedBy=timers.target",
+    ]
+    return {
+        home / f"{name}.service": "\n".join(service) + "\n",
+        home / f"{name}.timer": "\n".join(timer) + "\n",
+    }
+
+
+def _has_systemd() -> bool:
+    """Whether systemd looks after this user: it is not enough that its programs are there."""
+    if shutil.which("systemctl") is None:
+        return False
+    return _called(["systemctl", "--user", "show-environment"]).returncode == 0
+
+
+def _call(command: list[str], given: str | None = None) -> None:
+    done = _called(command, given)
+    if done.returncode:
+        raise StoreError(f"{shlex.join(command)} refuses: {done.stderr.strip()}")
+
+
+def _called(command: list[str], given: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, input=given, capture_output=True, text=True, check=False)  # noqa: S603  # the machine's scheduler
