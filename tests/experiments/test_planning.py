@@ -1,0 +1,106 @@
+"""From what is asked for to cells with keys, all of it checked before a kernel starts."""
+
+from dataclasses import replace
+
+import pytest
+from tests.experiments.recipes import write_recipe
+
+from flnb.core.errors import DataError, PlanError, RecipeError
+from flnb.experiments import Optuna, Recipe, StudyFile
+from flnb.experiments.key import DataFingerprints
+from flnb.experiments.planning import Planner, stale
+from flnb.store import Outcome
+
+
+def planner(path, **asked):
+    recipe = Recipe.read(path)
+    asked = StudyFile(notebook=str(path), **asked)
+    return Planner("alpha", recipe, asked, DataFingerprints(path.parent))
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    return write_recipe(tmp_path / "r.ipynb", "print(alpha)")
+
+
+def test_every_combination_is_a_cell_with_each_seed(recipe):
+    cells = planner(recipe, grid={"alpha": [0.1, 1]}, seeds=3).cells([], {})
+    assert [(cell.parameters["alpha"], cell.seed) for cell in cells] == [
+        (alpha, seed) for alpha in (0.1, 1.0) for seed in range(3)
+    ]
+    assert len({cell.key for cell in cells}) == 6
+
+
+def test_a_key_depends_on_code_parameters_seed_and_version_and_nothing_else(recipe, monkeypatch):
+    def key(path=recipe, alpha=0.1, seeds=(1,)):
+        return planner(path, grid={"alpha": [alpha]}, seeds=seeds).cells([], {})[0].key
+
+    assert key() == key()
+    others = {key(alpha=0.2), key(seeds=(2,))}
+    others.add(key(write_recipe(recipe.with_name("other.ipynb"), "print(alpha + 1)")))
+    monkeypatch.setattr("flnb.__version__", "9.9")
+    others.add(key())
+    monkeypatch.undo()
+    monkeypatch.setenv("FLNB_SMOKE", "1")
+    others.add(key())
+    assert len(others - {planner(recipe).cells([], {})[0].key}) == 5
+
+
+def test_data_that_a_recipe_names_is_part_of_the_key(tmp_path):
+    path = write_recipe(tmp_path / "r.ipynb", "x = 1", parameters='data: Path = "heart.csv"')
+    with pytest.raises(DataError, match="heart.csv"):
+        planner(path).cells([], {})
+    (tmp_path / "heart.csv").write_text("1,2")
+    before = planner(path).cells([], {})[0].key
+    (tmp_path / "heart.csv").write_text("1,3")
+    assert planner(path).cells([], {})[0].key != before
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"grid": {"alpa": [1]}}, "did you mean 'alpha'"),
+        ({"grid": {"alpha": ["a"]}}, "alpha = 'a'"),
+        ({"cells": [{"alpha": 0.1}, {"sed": 1}]}, "did you mean 'seed'"),
+        ({"random": {"axes": {"alpha": ["x"]}, "n": 2}}, "alpha = 'x'"),
+        ({"grid": {"seed": [1]}, "seeds": 2}, "leave one out"),
+        ({"grid": {"lab": ["./other"]}}, "lab is no axis"),
+    ],
+)
+def test_what_a_recipe_cannot_be_given_is_refused(recipe, asked, said):
+    with pytest.raises(RecipeError, match=said):
+        planner(recipe, **asked).check()
+
+
+def test_seeds_need_a_parameter_for_them(tmp_path):
+    path = write_recipe(tmp_path / "r.ipynb", parameters="alpha: float = 0.3")
+    with pytest.raises(RecipeError, match="needs a parameter seed"):
+        planner(path, seeds=2).check()
+
+
+def test_one_study_has_one_way_of_asking(recipe):
+    with pytest.raises(PlanError, match="one of grid, cells"):
+        planner(recipe, grid={"alpha": [1]}, cells=[{"alpha": 2}])
+    with pytest.raises(PlanError, match="did you mean 'notebook'"):
+        StudyFile(notebok="r.ipynb")
+
+
+def test_finished_cells_of_before_a_change_are_found_by_their_parameters(recipe):
+    before = planner(recipe, grid={"alpha": [0.1, 0.2]}, seeds=1).cells([], {})
+    done = replace(before[0], outcome=Outcome.FINISHED)
+    write_recipe(recipe, "print(alpha)", "print('more')")
+    after = planner(recipe, grid={"alpha": [0.1, 0.2]}, seeds=1).cells([done], {})
+    assert stale(after, [done, before[1]]) == [(after[0], done)]
+
+
+def test_optuna_asks_for_more_when_it_knows_more(recipe):
+    axes = {"alpha": {"low": 0.01, "high": 1.0, "log": True}}
+    search = {"axes": axes, "n": 3, "metric": "accuracy", "ahead": 1}
+    plan = planner(recipe, optuna=Optuna(**search), seeds=2)
+    first = plan.cells([], {})
+    assert len(first) == 2
+    assert plan.cells(first, {}) == first, "what is open is waited for"
+    done = [replace(cell, outcome=Outcome.FINISHED) for cell in first]
+    more = plan.cells(done, {cell.key: 0.9 for cell in done})
+    assert len(more) == 4
+    assert [cell.key for cell in more[:2]] == [cell.key for cell in first]

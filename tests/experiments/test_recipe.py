@@ -1,0 +1,50 @@
+"""Recipes: one parameters cell, and a digest of each code cell."""
+
+import json
+
+import pytest
+from tests.experiments.recipes import write_recipe
+
+from flnb.core.errors import RecipeError
+from flnb.experiments import Recipe
+
+
+def test_a_recipe_knows_its_cells_and_parameters(tmp_path):
+    recipe = Recipe.read(write_recipe(tmp_path / "r.ipynb", "x = alpha", "print(x)"))
+    assert recipe.sources[1:] == ("x = alpha", "print(x)")
+    assert dict(recipe.parameters.defaults) == {"alpha": 0.3, "seed": 0}
+
+
+def test_a_notebook_without_a_parameters_cell_is_told_how_to_get_one(tmp_path):
+    path = write_recipe(tmp_path / "r.ipynb", "x = 1")
+    notebook = json.loads(path.read_text())
+    notebook["cells"][0]["metadata"]["tags"] = []
+    path.write_text(json.dumps(notebook))
+    with pytest.raises(RecipeError, match="no cells tagged 'parameters'.*"):
+        Recipe.read(path)
+
+
+def test_a_recipe_that_is_not_there_names_its_neighbour(tmp_path):
+    write_recipe(tmp_path / "fedavg.ipynb")
+    with pytest.raises(RecipeError, match="did you mean 'fedavg.ipynb'"):
+        Recipe.read(tmp_path / "fedavgg.ipynb")
+
+
+def test_something_else_than_a_notebook_is_refused(tmp_path):
+    (tmp_path / "r.ipynb").write_text("no notebook")
+    with pytest.raises(RecipeError, match="not a notebook"):
+        Recipe.read(tmp_path / "r.ipynb")
+
+
+def test_changes_name_the_cells_that_differ(tmp_path):
+    before = Recipe.read(write_recipe(tmp_path / "r.ipynb", "x = 1", "y = 2")).digests
+    after = Recipe.read(write_recipe(tmp_path / "r.ipynb", "x = 1", "y = 3  "))
+    assert after.changes(before) == ["cell 3"]
+    assert after.changes(after.digests) == []
+    shorter = Recipe.read(write_recipe(tmp_path / "r.ipynb", "x = 1"))
+    assert shorter.changes(before) == ["1 more cells are gone"]
+
+
+def test_outputs_and_white_space_at_the_end_change_nothing(tmp_path):
+    before = Recipe.read(write_recipe(tmp_path / "r.ipynb", "x = 1")).digests
+    assert Recipe.read(write_recipe(tmp_path / "r.ipynb", "x = 1   \n")).digests == before
