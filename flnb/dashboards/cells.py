@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import panel as pn
-from bokeh.document import Document
 
 from flnb.coordinator.run import Run
 from flnb.core import cards
@@ -22,7 +21,7 @@ from flnb.dashboards.access import Person, sees_clients
 from flnb.dashboards.beside import link
 from flnb.dashboards.feed import Sight
 from flnb.dashboards.orders import Orders
-from flnb.dashboards.page import Page
+from flnb.dashboards.page import Page, soon
 from flnb.dashboards.pages.overview import Overview
 from flnb.dashboards.pages.rounds import Rounds
 from flnb.dashboards.serving import Pages, Settings
@@ -211,7 +210,8 @@ class InCell(pn.viewable.Viewer):
         if document is None or document.session_context is None:
             sight.on_change(page.fill, self._state.get("run"))
         else:  # a session's document is changed on its own loop, and ends with it
-            sight.on_change(_on_loop_of(document, page.fill), self._state.get("run"))
+            told = functools.partial(soon, document, page.fill)
+            sight.on_change(told, self._state.get("run"))
             ending = functools.partial(threading.Thread, target=sight.close, daemon=True)
             pn.state.on_session_destroyed(lambda _: ending().start())
         sight.start()
@@ -234,10 +234,3 @@ class InCell(pn.viewable.Viewer):
             f'<div style="font-size:12px"><a href="{cards.escape(tab)}" target="_blank">Open it in a tab</a>; '
             "if the notebook runs on another machine, <code>flnb ui</code> shows it.</div>",
         )
-
-
-def _on_loop_of(document: Document, do: Callable[[], None]) -> Callable[[], None]:
-    def on_loop() -> None:
-        document.add_next_tick_callback(do)
-
-    return on_loop

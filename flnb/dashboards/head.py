@@ -1,10 +1,18 @@
 """The document around a page: colours before the first paint, and the theme that people chose.
 
 The theme follows the system until somebody chooses; the choice is kept in the browser. A cookie
-tells the server, so that the next page is drawn right from the start.
+tells the server, so that the next page is drawn right from the start. A tab that is hidden says so.
 """
 
 from __future__ import annotations
+
+from typing import Any
+
+import panel as pn
+import param
+from bokeh.document import Document
+from panel.io.notifications import NotificationAreaBase
+from panel_material_ui.template.base import Page as MaterialPage
 
 from flnb.dashboards.focus import SCRIPT
 
@@ -43,6 +51,9 @@ TEMPLATE = (
       show(value)
     })
     system.addEventListener("change", set)
+    const look = () => { page.data.seen = !document.hidden }
+    look()
+    document.addEventListener("visibilitychange", look)
   }, 15)
 })()
 """
@@ -52,3 +63,30 @@ TEMPLATE = (
 {% endblock %}
 """
 )
+
+
+class _Never(param.Boolean[bool]):
+    """A flag that stays down, whatever it is told to follow."""
+
+    def __set__(self, obj: Any, value: Any) -> None:
+        """Leave it down."""
+        super().__set__(obj, False)
+
+
+class Frame(MaterialPage):
+    """What is around every page, without the sign that somebody's page is at work.
+
+    With that sign each page follows a flag of the whole process: no page that was ever opened would
+    be let go, and whatever one of them does would be told to all of them.
+    """
+
+    busy = _Never(default=False, readonly=True, allow_refs=False, doc="Never")
+    seen = param.Boolean(default=True, doc="Whether its tab is before somebody's eyes")
+
+
+def forget(document: Document) -> None:
+    """Let go of the toasts of a session that is over; Panel keeps them, and with them its document."""
+    kept = pn.state._views  # nothing public names them
+    for name, (shown, _, shown_in, _) in list(kept.items()):
+        if shown_in is document and isinstance(shown, NotificationAreaBase):
+            del kept[name]

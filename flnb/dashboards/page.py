@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeVar
 
 import panel as pn
 import param
+from bokeh.document import Document
 
 from flnb.core.errors import FLBaseError
 from flnb.core.ids import RunId
@@ -203,6 +204,21 @@ def in_session(show: Callable[[], None], also: Callable[[], None] | None) -> Non
         both()
     else:
         document.add_next_tick_callback(both)
+
+
+def soon(document: Document, do: Callable[[], None]) -> None:
+    """Do something in the session of a document, from any thread; not once that is over.
+
+    Args:
+        document: Of the session.
+        do: Changes it.
+    """
+    try:
+        document.add_next_tick_callback(do)
+    except AttributeError:
+        # Bokeh takes a document apart first, and then says that its session is over.
+        if document.session_context is not None:
+            raise
 
 
 def in_session_after(wait_s: float, do: Callable[[], None]) -> None:

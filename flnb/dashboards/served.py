@@ -7,13 +7,13 @@ import os
 import sys
 
 import panel as pn
-from panel_material_ui.template.base import Page as Frame
 
 from flnb.dashboards.access import Doorman
 from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.doors import Gate, opener
 from flnb.dashboards.feed import Feed
+from flnb.dashboards.head import Frame
 from flnb.dashboards.orders import Orders
 from flnb.dashboards.routes import page_at
 from flnb.dashboards.serving import Settings, prepare
@@ -74,7 +74,7 @@ def page(path: str) -> Frame:
         )
         return Frame(main=[html(said)], title=kind.title)
     shell = Shell(feed(), orders(), person, kind, lambda: gate().person(cookies) is not None)
-    pn.state.on_session_destroyed(lambda _: shell.close())
+    pn.state.on_session_destroyed(shell.over)
     return shell.build()
 
 

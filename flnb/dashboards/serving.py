@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import panel as pn
 from panel.io.server import get_server
-from panel_material_ui.template.base import Page as Frame
 
 from flnb.core.errors import PlanError
 from flnb.dashboards.access import Doorman
 from flnb.dashboards.doors import UNTOLD, Gate, opener
 from flnb.dashboards.feed import Feed
+from flnb.dashboards.head import Frame
 from flnb.dashboards.orders import Orders
 from flnb.dashboards.page import Page
 from flnb.dashboards.routes import PAGES
@@ -125,7 +125,7 @@ class Pages:
                 page,
                 lambda: gate.person(cookies, headers) is not None,
             )
-            pn.state.on_session_destroyed(lambda _: shell.close())
+            pn.state.on_session_destroyed(shell.over)
             return shell.build()
 
         return session

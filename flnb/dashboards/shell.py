@@ -14,7 +14,6 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
-from panel_material_ui.template.base import Page as Frame
 
 from flnb.core.cards import Html, escape
 from flnb.core.clock import SYSTEM_CLOCK
@@ -24,9 +23,9 @@ from flnb.dashboards.components import states
 from flnb.dashboards.components.banner import banner, stale
 from flnb.dashboards.components.panes import error_card, html
 from flnb.dashboards.feed import Feed
-from flnb.dashboards.head import TEMPLATE
+from flnb.dashboards.head import TEMPLATE, Frame, forget
 from flnb.dashboards.orders import Orders
-from flnb.dashboards.page import Page
+from flnb.dashboards.page import Page, soon
 from flnb.dashboards.routes import PAGES
 
 log = logging.getLogger(__name__)
@@ -82,7 +81,7 @@ class Shell:
         self._still, self._sight = still, feed.sight(person)
         self._stop: Callable[[], None] = lambda: None
         self._waiting, self._lock = False, threading.Lock()
-        self._loaded = False
+        self._loaded, self._seen = False, True
         self._page: Page | None = None
         self._head, self._menu, self._banner = html(css=_HEAD_CSS), html(css=_MENU_CSS), html()
         self._title = html(f"<h1>{escape(kind.title)}</h1>", styles={"flex": "1 1 160px"})
@@ -130,6 +129,7 @@ class Shell:
             sx=theme.FRAME,
             main_width=1520,
         )
+        shown.param.watch(self._looked_at, "seen")
         self._fill()
         return shown
 
@@ -183,7 +183,7 @@ class Shell:
         if self._doc is None:
             self._fill()
         else:
-            self._doc.add_next_tick_callback(self._fill)
+            soon(self._doc, self._fill)
 
     def _on_load(self) -> None:
         """The browser has the document; what is streamed before that would be lost on its way."""
@@ -198,6 +198,8 @@ class Shell:
             self.close()
             self._body.objects = [html(states.signed_out())]
             return
+        if not self._seen:
+            return
         with pn.io.hold():
             said = banner(self._sight.now.standing) or self._stale()
             self._set(self._banner, said)
@@ -208,6 +210,11 @@ class Shell:
             if self._page is not None:
                 self._page.fill()
                 self._offer_runs(self._page)
+
+    def _looked_at(self, event: Any) -> None:
+        """Its tab was hidden, or is before somebody's eyes again, who sees nothing old then."""
+        self._seen = event.new
+        self._fill()
 
     def _stale(self) -> str:
         page = self._page
@@ -239,8 +246,14 @@ class Shell:
             pane.object = markup
 
     def close(self) -> None:
-        """Listen no more: the session is over."""
+        """Listen no more."""
         self._stop()
+
+    def over(self, _: object) -> None:
+        """The session is over: listen no more, and keep nothing of it."""
+        self.close()
+        if self._doc is not None:
+            forget(self._doc)
 
     def _toast(self, text: str, kind: str = "info") -> None:
         notifications = pn.state.notifications

@@ -1,0 +1,72 @@
+"""The server of pages: what is left of a page that nobody looks at any more."""
+
+import asyncio
+import gc
+import threading
+import weakref
+
+import httpx
+import panel as pn
+import pytest
+from bokeh.document import Document
+
+from flnb.dashboards import serving
+from flnb.dashboards.page import soon
+from flnb.dashboards.serving import Pages, Settings
+from flnb.dashboards.shell import Shell
+from tests.dashboards.test_feed import until
+
+
+@pytest.fixture
+def pages(target, monkeypatch):
+    """Pages that let a session go as soon as nobody is there."""
+    monkeypatch.setattr(serving, "_UNUSED_MS", 1)
+    monkeypatch.setattr(serving, "_CHECK_MS", 100)
+    monkeypatch.setattr(pn.config, "notifications", True)
+    made, ready = Pages(target, Settings()), threading.Event()
+
+    def serve():
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        made.address = made.start(prepared=True)
+        ready.set()
+        made.serve()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    ready.wait(30)
+    yield made
+    made.loop.add_callback(made.stop)
+    thread.join(30)
+
+
+@pytest.fixture
+def documents(monkeypatch):
+    """Of every page that is opened."""
+    opened = []
+
+    class Noted(Shell):
+        def build(self):
+            opened.append(weakref.ref(pn.state.curdoc))
+            return super().build()
+
+    monkeypatch.setattr(serving, "Shell", Noted)
+    return opened
+
+
+def test_nothing_is_left_of_pages_that_were_closed(pages, documents):
+    with httpx.Client(base_url=pages.address, timeout=60, follow_redirects=True) as browser:
+        browser.get(f"/sign-in?ticket={pages.doorman.ticket()}")
+        for _ in range(2):
+            assert browser.get("/rounds?run=finished").status_code == 200
+    until(lambda: not pages.n_open, "their sessions are over")
+    until(lambda: not gc.collect() and not any(one() for one in documents), "nothing holds them")
+    assert len(documents) == 3
+
+
+def test_who_is_told_just_when_his_page_is_closed_breaks_nothing():
+    document, told = Document(), []
+    document.on_change(told.append)
+    soon(document, lambda: None)
+    document.destroy(told.append)
+    soon(document, lambda: None)
+    assert len(told) == 1
