@@ -46,8 +46,10 @@ class Row:
         bar: str = "",
     ) -> Row:
         """Make a row from repeated measurements: medians, and from where to where they spread."""
-        value = statistics.median(values)
-        peer_value = statistics.median(peer_values) if peer_values else None
+        value = float(
+            statistics.median(values)
+        )  # whatever NumPy made of it: rows are written as JSON
+        peer_value = float(statistics.median(peer_values)) if peer_values else None
         comparison, _, limit = bar.partition(" ")
         return cls(
             name=name,

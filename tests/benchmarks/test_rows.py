@@ -1,5 +1,8 @@
 """A row of figures: medians beside the peer, and whether the bar was met."""
 
+import json
+
+import numpy as np
 import pytest
 
 from benchmarks.rows import Row, as_json, as_table
@@ -30,6 +33,12 @@ def test_written_rows_have_the_agreed_keys_and_say_where_they_come_from():
     assert written.keys() >= KEYS
     assert "cores" in written["machine"]
     assert written["commit"]
+
+
+def test_figures_that_numpy_made_can_be_written():
+    row = Row.of("rounds", [np.int64(3)], "", peer_values=[np.float32(2)], bar=">= 2")
+    (written,) = json.loads(json.dumps(as_json([row])))
+    assert (written["value"], written["peer_value"], written["ok"]) == (3.0, 2.0, True)
 
 
 def test_a_missed_bar_is_seen_in_the_table():
