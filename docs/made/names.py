@@ -95,6 +95,21 @@ PAGES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
             "flnb.core:StrategyConfig",
         ),
     ),
+    "studies": (
+        "Studies",
+        "A notebook as recipe, many cells in one lab.",
+        (
+            "flnb:params",
+            "flnb.experiments:Study",
+            "flnb.experiments:StudyFile",
+            "flnb.experiments:Grid",
+            "flnb.experiments:Listed",
+            "flnb.experiments:Random",
+            "flnb.experiments:Between",
+            "flnb.experiments:Optuna",
+            "flnb.experiments:Recipe",
+        ),
+    ),
     "clients": (
         "Clients in other places",
         "The other end of [an invitation](../../remote-clients.md).",
@@ -118,6 +133,11 @@ def found(place: str) -> Any:
     """The object that a place such as `flnb.tasks:digits` names."""
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def offered(module: str) -> list[str]:
+    """The names that a module says it offers."""
+    return list(importlib.import_module(module).__all__)
 
 
 def places() -> Iterator[str]:

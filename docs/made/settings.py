@@ -17,6 +17,7 @@ from docs.made.markdown import code, first_paragraph, page, table
 from flnb.cli.runfile import RunFile, Simulation, TaskChoice
 from flnb.core import Evaluation, Guard, Local, Plan, strategy_registry
 from flnb.datasets import partitioner_registry
+from flnb.experiments import StudyFile
 
 _ABOUT = """What may be said in Python (`flnb.Plan(rounds=20)`), in [a run file](../run-file.md) and after `--set`, with types and
 defaults as the program has them. Each is checked when it is made; an unknown name is refused, with the nearest one."""
@@ -33,6 +34,7 @@ def groups() -> Mapping[str, list[type[BaseModel]]]:
         "Strategies": [strategy_registry.find(name) for name in strategy_registry.names()],
         "Splits": [partitioner_registry.find(name) for name in partitioner_registry.names()],
         "The run file": [RunFile, TaskChoice, Simulation],
+        "The study file": [StudyFile],
     }
 
 

@@ -24,6 +24,7 @@ _WRITTEN = (
     "docs/figures/*",
     "docs/monitoring/*",
     "design/*.md",
+    "experiments/*",
 )
 _LINK = re.compile(r"\[([^]]+)\]\((?!https?:)([^)#]+\.(?:md|ipynb))\)")
 
@@ -31,7 +32,7 @@ _LINK = re.compile(r"\[([^]]+)\]\((?!https?:)([^)#]+\.(?:md|ipynb))\)")
 def written() -> Iterator[Path]:
     """Every written file that the site shows, from the repository's root."""
     for pattern in _WRITTEN:
-        yield from (path.relative_to(ROOT) for path in sorted(ROOT.glob(pattern)))
+        yield from (path.relative_to(ROOT) for path in sorted(ROOT.glob(pattern)) if path.is_file())
 
 
 def stage(folder: Path, notebooks: Mapping[Path, str]) -> None:

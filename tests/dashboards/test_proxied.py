@@ -42,7 +42,8 @@ def proxied(lab):
         process.communicate()
 
 
-def test_jupyter_reads_the_configuration_and_shows_it_in_the_launcher():
+def test_jupyter_reads_the_configuration_and_shows_it_in_the_launcher(monkeypatch):
+    monkeypatch.setenv("JUPYTER_PATH", "")  # is set, and gone afterwards
     settings = SimpleNamespace(ServerProxy=SimpleNamespace())
     runpy.run_path(str(CONFIGURED), {"get_config": lambda: settings})
     entry = settings.ServerProxy.servers["flnb"]
