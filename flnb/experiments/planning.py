@@ -136,6 +136,17 @@ class Planner:
         return Done(choice, mean, over)
 
 
+def anew(cell: StudyCell) -> StudyCell:
+    """A cell as if nothing had become of it."""
+    return StudyCell(
+        study=cell.study,
+        key=cell.key,
+        position=cell.position,
+        parameters=cell.parameters,
+        seed=cell.seed,
+    )
+
+
 def stale(
     planned: Sequence[StudyCell], known: Sequence[StudyCell]
 ) -> list[tuple[StudyCell, StudyCell]]:

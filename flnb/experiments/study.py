@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import flnb
@@ -110,6 +111,22 @@ class Study:
             for one in cells
         ]
 
+    def report(self, path: str | Path) -> Path:
+        """Write the study as one HTML file, which opens anywhere, offline; returns where it lies.
+
+        The grid, curves with bands over seeds, means with a paired test, what it cost, and what it was
+        computed with; its numbers are those of `df()`.
+
+        Args:
+            path: Such as `alpha.html`; a file of before is replaced.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
+        from flnb.experiments.report import of_study  # pandas and the drawings take half a second
+
+        return of_study.write(self, path)
+
     # --- executing it ---------------------------------------------------------------------------
 
     def run(
@@ -201,6 +218,10 @@ class Study:
             )
         state.put_study(self._record(planner.recipe))
         notes = _differences(planned, known)
+        if changed == BESIDE:
+            for cell in planned:
+                if cell.kept:  # for this study; what it was kept from stays
+                    state.put_cell(planning.anew(cell))
         if stale and changed == KEEP:
             state.ask_for_cells(self.name, planned)
             state.keep_cells(stale)

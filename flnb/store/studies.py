@@ -13,7 +13,7 @@ from flnb.core import Clock
 from flnb.core.errors import NotFoundError, StudyHeldError
 from flnb.store.database import Database, upsert
 from flnb.store.lease import Holder
-from flnb.store.study_records import Claim, Outcome, StudyCell, StudyRecord
+from flnb.store.study_records import KEPT, Claim, Outcome, StudyCell, StudyRecord
 from flnb.store.study_tables import study as _studies
 from flnb.store.study_tables import study_cell as _cells
 
@@ -95,7 +95,7 @@ class Studies:
             known = {row.study: _cell(row) for row in rows}
             mine = known.pop(study)
             for other in known.values():
-                if other.outcome is Outcome.FINISHED:
+                if other.outcome is Outcome.FINISHED and not other.kept:
                     taken = _taken_over(mine, other, f"study {other.study}")
                     _write(connection, taken)
                     return Claim(False, taken)
@@ -126,7 +126,7 @@ class Studies:
         """
         with self._database.writing(fenced=False) as connection:
             for cell, before in kept:
-                _write(connection, _taken_over(cell, before, f"key {before.key}"))
+                _write(connection, _taken_over(cell, before, f"{KEPT}{before.key}"))
 
     def begin_running(self, study: str, holder: Holder, lease_s: float) -> None:
         """Write who executes a study.
@@ -193,7 +193,7 @@ def _holder(facts: dict[str, Any]) -> Holder:
 
 def _taken_over(cell: StudyCell, other: StudyCell, origin: str) -> StudyCell:
     found = {name: getattr(other, name) for name in _TAKEN_OVER}
-    origin = other.origin or origin
+    origin = origin if origin.startswith(KEPT) else other.origin or origin
     return replace(cell, outcome=Outcome.FINISHED, why="", failed_cell=None, origin=origin, **found)
 
 

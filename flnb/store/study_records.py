@@ -9,6 +9,10 @@ from enum import StrEnum
 from typing import Any
 
 
+KEPT = "key "
+"""How the origin of a cell begins whose result was kept when its key changed; the key of before follows."""
+
+
 class Outcome(StrEnum):
     """What became of a cell of a study."""
 
@@ -76,6 +80,11 @@ class StudyCell:
     """Where it lies as HTML."""
     log: str = ""
     """Where the words of its worker and kernel lie."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is the result of another recipe, or other data, that somebody lets count here."""
+        return self.origin.startswith(KEPT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,3 +83,14 @@ def test_each_attempt_is_counted_from_the_first_beginning_on(state):
     state.put_cell(replace(first, outcome=Outcome.CUT_OFF, why="the kernel was ended"))
     second = state.claim_cell("alpha", "k1", lambda _: True).cell
     assert (second.attempts, second.began_at, second.why) == (2, first.began_at, "")
+
+
+def test_what_was_kept_from_before_a_change_is_nobody_elses_result(state):
+    (before,) = ask(state, "alpha", "k1")
+    finish(state, "alpha", "k1")
+    (after,) = ask(state, "alpha", "k2")
+    state.keep_cells([(after, state.study_cells("alpha")[1])])
+    kept = state.study_cells("alpha")[0]
+    assert (kept.outcome, kept.origin, kept.kept) == (Outcome.FINISHED, f"key {before.key}", True)
+    ask(state, "other", "k2")
+    assert state.claim_cell("other", "k2", lambda _: False).mine
