@@ -32,7 +32,7 @@ NOTEBOOK = {
         {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# Executed"},
         {**CELL, "execution_count": 1, "outputs": [FRAME]},
     ],
-    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    "metadata": {"language_info": {"name": "python", "pygments_lexer": "ipython3"}},
     "nbformat": 4,
     "nbformat_minor": 5,
 }
