@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import os
 import re
 import sys
@@ -39,10 +38,8 @@ def params() -> Values:
         RecipeError: No such cell was executed; a value does not fit its type; or papermill was given
             a name that no parameter has (the nearest is offered).
     """
-    frame = inspect.currentframe()
-    assert frame is not None, "CPython has frames"
-    assert frame.f_back is not None, "somebody called"
-    given, executed = frame.f_back.f_globals, _executed()
+    given = _namespace()
+    executed = list(given.get("_ih", ()))
     parameters = _declared(given, executed)
     for source in executed:
         _check_injected(source, parameters)
@@ -100,8 +97,8 @@ def _check_injected(source: str, parameters: Parameters) -> None:
         parameters.check_names(names)
 
 
-def _executed() -> Sequence[str]:
-    """Sources of the cells that this kernel executed, oldest first; the one that runs is the last."""
+def _namespace() -> Mapping[str, Any]:
+    """The names of the notebook; `_ih` are its executed cells, the one that runs is the last."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    return list(shell.user_ns.get("_ih", ())) if shell is not None else []
+    return shell.user_ns if shell is not None else {}

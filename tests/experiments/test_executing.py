@@ -7,12 +7,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from tests.experiments.recipes import write_recipe
 
 import flnb
 from flnb.core.errors import RoundStateError, StudyHeldError
 from flnb.experiments.holding import Holding
 from flnb.store import Outcome
+from tests.experiments.recipes import write_recipe
 
 # papermill and its kernels bring warnings of their own that say nothing about studies.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(240)]

@@ -50,7 +50,7 @@ def test_an_unknown_name_is_refused_with_cell_name_value_and_the_nearest(paramet
     ],
 )
 def test_a_value_of_another_type_is_refused(parameters, given):
-    with pytest.raises(RecipeError, match="cell 1 of recipe.ipynb"):
+    with pytest.raises(RecipeError, match="cell 1 of recipe"):
         parameters.check(given)
 
 
