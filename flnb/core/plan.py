@@ -39,7 +39,12 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Local(Frozen):
-    """What each client does in a round."""
+    """What each client does in a round.
+
+    Examples:
+        >>> Local(epochs=5, batch_size=10).replace(lr=0.05).lr
+        0.05
+    """
 
     epochs: PositiveInt | None = 1
     """Passes over the client's own data; None when `steps` counts instead."""

@@ -21,7 +21,13 @@ from flnb.strategies.server import Adam
 
 @strategy_registry.register("fedadam")
 class FedAdam(Averaging):
-    """The server scales each parameter's step by how much it moved lately."""
+    """The server scales each parameter's step by how much it moved lately.
+
+    Examples:
+        >>> adam = FedAdam(server_lr=0.03).replace(tau=1e-2)
+        >>> adam.server_lr, adam.tau, adam.beta2
+        (0.03, 0.01, 0.99)
+    """
 
     kind: ClassVar[str] = "fedadam"
     server_lr: PositiveFloat = 0.01

@@ -20,7 +20,15 @@ from flnb.strategies.server import SGD
 
 @strategy_registry.register("fedavg")
 class FedAvg(Averaging):
-    """Clients train, the server takes the mean."""
+    """Clients train, the server takes the mean.
+
+    Examples:
+        >>> FedAvg(local={"epochs": 5, "lr": 0.05}).local.epochs
+        5
+        >>> FedAvg(server_lr=-1.0)  # refused where it is written
+        Traceback (most recent call last):
+        flnb.core.errors.PlanError: FedAvg.server_lr: input should be greater than 0, got -1.0
+    """
 
     kind: ClassVar[str] = "fedavg"
     server_lr: PositiveFloat = 1.0

@@ -26,6 +26,12 @@ class LabelQuantity(SimulatedClients):
 
     With fewer clients than classes a class may have no owner; its examples are left over. A
     class with fewer examples than owners leaves some owners without any of it.
+
+    Examples:
+        >>> LabelQuantity(clients=3, labels=1).split([0] * 20 + [1] * 20 + [2] * 20).label_counts
+        array([[ 0,  0, 20],
+               [ 0, 20,  0],
+               [20,  0,  0]])
     """
 
     kind: ClassVar[str] = "label_quantity"

@@ -19,7 +19,12 @@ from flnb.datasets.partition.partitioner import SimulatedClients, partitioner_re
 
 @partitioner_registry.register("log_normal_sizes")
 class LogNormalSizes(SimulatedClients):
-    """Draw each client's share of the data from a log-normal distribution; contents are IID."""
+    """Draw each client's share of the data from a log-normal distribution; contents are IID.
+
+    Examples:
+        >>> LogNormalSizes(clients=3, sigma=1.0).split([0, 1, 2] * 20)
+        <split: 3 clients · 60 examples · min/median/max 5/19/36>
+    """
 
     kind: ClassVar[str] = "log_normal_sizes"
     sigma: float = Field(default=1.0, ge=0, le=10)

@@ -24,6 +24,12 @@ class Shards(SimulatedClients):
     A shard may straddle two classes, so a client can see one class more for each such shard.
     Works for targets that are numbers too: clients then hold ranges. Shard sizes differ by one
     at most when the examples do not divide evenly; all are used.
+
+    Examples:
+        >>> Shards(clients=3, per_client=2).split([0] * 20 + [1] * 20 + [2] * 20).label_counts
+        array([[ 0, 10, 10],
+               [10,  0, 10],
+               [10, 10,  0]])
     """
 
     kind: ClassVar[str] = "shards"
