@@ -17,6 +17,7 @@ def executed(folder, recipe, **parameters):
         folder / "out.ipynb",
         parameters=parameters,
         kernel_name="python3",
+        language="python",
         progress_bar=False,
     )
     return nbformat.read(folder / "out.ipynb", as_version=4)

@@ -48,7 +48,7 @@ def test_a_key_depends_on_code_parameters_seed_and_version_and_nothing_else(reci
 
 def test_data_that_a_recipe_names_is_part_of_the_key(tmp_path):
     path = write_recipe(tmp_path / "r.ipynb", "x = 1", parameters='data: Path = "heart.csv"')
-    with pytest.raises(DataError, match="names .*heart"):
+    with pytest.raises(DataError, match=r"names .*heart"):
         planner(path).cells([], {})
     (tmp_path / "heart.csv").write_text("1,2")
     before = planner(path).cells([], {})[0].key
