@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flnb.experiments.report.measured import lower_is_better
 from flnb.store import StudyCell
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ FACTS = (
 )
 """Columns of every study, beside its parameters and metrics; a parameter of such a name gets a `_`."""
 _ROWS, _PATIENCE_S = 10_000_000, 60.0
-_LESS_IS_BETTER = ("loss", "error")
 
 
 def frame(lab: Lab, cells: Sequence[StudyCell]) -> pd.DataFrame:
@@ -72,10 +72,31 @@ def measures(lab: Lab, runs: Sequence[str]) -> dict[str, dict[str, float]]:
         found[row["run"]] = {"rounds": row["rounds"], "bytes_up": row["bytes_up"]}
     for row in _ask(lab, _METRICS.format(lines=lines)):
         name = column_of(row["scope"], row["metric"])
-        least = any(word in row["metric"] for word in _LESS_IS_BETTER)
-        best = row["least"] if least else row["most"]
+        best = row["least"] if lower_is_better(row["metric"]) else row["most"]
         found[row["run"]] |= {name: row["last"], f"best_{name}": best}
     return found
+
+
+def courses(lab: Lab, runs: Sequence[str]) -> pd.DataFrame:
+    """What runs were measured by in each round on the line to their heads.
+
+    Args:
+        lab: Where the runs are.
+        runs: Their names.
+
+    Returns:
+        `run round bytes_up metric value`, rounds rising: `bytes_up` is the sum so far, metrics are called
+        as the columns of `frame`.
+    """
+    import pandas as pd  # takes half a second
+
+    columns = ["run", "round", "bytes_up", "metric", "value"]
+    if not runs:
+        return pd.DataFrame(columns=columns)
+    lines = " OR ".join(f"({line})" for line in _lines(lab, runs))
+    found = lab.sql(_COURSES.format(lines=lines), rows=_ROWS, timeout_s=_PATIENCE_S).df()
+    pairs = zip(found["scope"], found["metric"], strict=True)
+    return found.assign(metric=[column_of(scope, metric) for scope, metric in pairs])[columns]
 
 
 def column_of(scope: str, metric: str) -> str:
@@ -92,6 +113,12 @@ _ROUNDS = "SELECT run, max(round) AS rounds, sum(bytes_up)::BIGINT AS bytes_up F
 _METRICS = """
 SELECT run, scope, metric, arg_max(value, round) AS last, min(value) AS least, max(value) AS most
 FROM metrics WHERE {lines} GROUP BY run, scope, metric ORDER BY scope, metric, run
+"""
+_COURSES = """
+SELECT m.run, m.round, r.bytes_up, m.scope, m.metric, m.value
+FROM (SELECT * FROM metrics WHERE {lines}) AS m JOIN (
+  SELECT run, round, (sum(bytes_up) OVER (PARTITION BY run ORDER BY round))::DOUBLE AS bytes_up FROM rounds WHERE {lines}
+) AS r USING (run, round) ORDER BY m.run, m.round, m.scope, m.metric
 """
 
 

@@ -38,14 +38,19 @@ class Axis:
         part = (value - self.low) / (self.high - self.low)
         return self.start_px + part * (self.end_px - self.start_px)
 
-    def ticks(self, most: int = 5) -> list[float]:
+    def ticks(self, most: int = 5, *, whole: bool = False) -> list[float]:
         """Round numbers within the range, at most so many and one.
+
+        Args:
+            most: How many.
+            whole: Whether there is nothing between whole numbers, such as rounds.
 
         Examples:
             >>> Axis(0.0, 0.93, 0, 100).ticks()
             [0.0, 0.2, 0.4, 0.6, 0.8]
         """
         step = _round_step((self.high - self.low) / most)
+        step = max(1.0, step if step != 2.5 else 5.0) if whole else step
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
         digits = max(0, 1 - math.floor(math.log10(step)))

@@ -45,21 +45,24 @@ class Words:
     y: str
 
 
-def chart(words: Words, lines: Sequence[Line], *, key: bool = True) -> Html:
+def chart(
+    words: Words, lines: Sequence[Line], *, key: bool = True, up: Sequence[float] = ()
+) -> Html:
     """Draw curves over each other.
 
     Args:
         words: Its caption and the names of its axes, with their units.
         lines: The curves; one without a finite point is left out.
         key: Whether the names of several curves stand below it.
+        up: Values that its vertical axis holds too, so that figures beside each other share one.
     """
     drawn = [_thin(line) for line in lines if any(map(math.isfinite, line.y))]
     if not drawn:
         return _figure(words.title, '<p class="quiet">Nothing was measured.</p>')
     across = Axis.over((x for line in drawn for x in line.x), _LEFT, _WIDTH - _RIGHT)
     heights = [v for line in drawn for v in (*line.y, *line.low, *line.high)]
-    up = Axis.over(heights, _HEIGHT - _BOTTOM, _TOP, air=0.05)
-    parts = [*_grid(words, across, up), *(_drawn(line, across, up) for line in drawn)]
+    upwards = Axis.over([*heights, *up], _HEIGHT - _BOTTOM, _TOP, air=0.05)
+    parts = [*_grid(words, across, upwards), *(_drawn(line, across, upwards) for line in drawn)]
     said = "; ".join(_said(line) for line in drawn)
     picture = (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(f"{words.title} {said}")}">'
@@ -93,7 +96,7 @@ def _grid(words: Words, across: Axis, up: Axis) -> Iterator[str]:
         y = up.px(tick)
         yield f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>'
         yield _text(_LEFT - 6, y + 4, label(tick), "end")
-    for tick in across.ticks(6):
+    for tick in across.ticks(6, whole=words.x == "round"):
         x = across.px(tick)
         yield f'<path class="tick" d="M{x:.1f} {bottom}v4"/>'
         yield _text(x, bottom + 16, label(tick), "middle")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flnb.experiments.report import heat
+
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b8579a", "#3a8fc7", "#b07a00", "#5b5fc7")
 _DARK_COLOURS = ("#5fb4ea", "#ff9a57", "#3fcf9f", "#e79acb", "#9bd3f5", "#e8b83f", "#a7abff")
 """Okabe and Ito's, darkened for thin lines on white and lightened for those on black."""
@@ -12,11 +14,11 @@ def _variables(colours: tuple[str, ...]) -> str:
 
 
 _LIGHT = (
-    "--ground: #ffffff; --ink: #1c2128; --quiet: #57606a; --rule: #d9dee4; --soft: #f4f6f8; "
+    "--ground: #ffffff; --ink: #1c2128; --quiet: #57606a; --line: #d9dee4; --soft: #f4f6f8; "
     f"--accent: #0b66a8; --good: #1a7f37; --busy: #8a5300; --bad: #b3261e; {_variables(_COLOURS)}"
 )
 _DARK = (
-    "--ground: #0d1117; --ink: #e6edf3; --quiet: #a9b3be; --rule: #30363d; --soft: #161b22; "
+    "--ground: #0d1117; --ink: #e6edf3; --quiet: #a9b3be; --line: #30363d; --soft: #161b22; "
     f"--accent: #6cb6f0; --good: #56d364; --busy: #e3b341; --bad: #ff8f87; {_variables(_DARK_COLOURS)}"
 )
 _STROKES = "\n".join(
@@ -34,7 +36,7 @@ body {{ margin: 0 auto; max-width: 1120px; padding: 32px 24px 64px; color: var(-
   font: 15px/1.55 system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif;
   font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }}
 h1 {{ font-size: 30px; line-height: 38px; font-weight: 680; letter-spacing: -.015em; margin: 0 0 4px; }}
-h2 {{ font-size: 19px; line-height: 28px; font-weight: 650; margin: 0 0 12px; padding-top: 20px; border-top: 1px solid var(--rule); }}
+h2 {{ font-size: 19px; line-height: 28px; font-weight: 650; margin: 0 0 12px; padding-top: 20px; border-top: 1px solid var(--line); }}
 h3 {{ font-size: 15px; font-weight: 650; margin: 24px 0 8px; }}
 section {{ margin-top: 36px; }}
 p {{ margin: 0 0 12px; max-width: 76ch; }}
@@ -46,13 +48,13 @@ a:focus-visible, summary:focus-visible, [tabindex]:focus-visible {{ outline: 2px
 .state {{ white-space: nowrap; font-weight: 550; }}
 nav ul {{ list-style: none; display: flex; flex-wrap: wrap; gap: 4px 20px; padding: 0; margin: 20px 0 0; font-size: 14px; }}
 dl, dd, dt {{ margin: 0; }}
-.key {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(148px, 1fr)); gap: 1px; background: var(--rule);
-  border: 1px solid var(--rule); border-radius: 10px; overflow: hidden; }}
+.key {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(156px, 1fr)); gap: 1px; background: var(--line);
+  border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }}
 .key > div {{ background: var(--ground); padding: 12px 16px; }}
 .key dt {{ font-size: 13px; color: var(--quiet); }}
-.key dd {{ font-size: 24px; line-height: 34px; font-weight: 620; letter-spacing: -.01em; }}
-.key dd.quiet {{ font-size: 13px; line-height: 20px; font-weight: 400; letter-spacing: 0; min-height: 20px; }}
-.facts > div {{ display: grid; grid-template-columns: minmax(120px, 236px) 1fr; gap: 4px 16px; padding: 6px 0; border-bottom: 1px solid var(--rule); }}
+.key dd {{ font-size: 24px; line-height: 34px; font-weight: 620; letter-spacing: -.01em; white-space: nowrap; }}
+.key dd.quiet {{ font-size: 13px; line-height: 20px; font-weight: 400; letter-spacing: 0; min-height: 20px; white-space: normal; }}
+.facts > div {{ display: grid; grid-template-columns: minmax(120px, 236px) 1fr; gap: 4px 16px; padding: 6px 0; border-bottom: 1px solid var(--line); }}
 .facts > div:last-child {{ border-bottom: 0; }}
 .facts dt {{ color: var(--quiet); }}
 .columns {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 8px 40px; align-items: start; }}
@@ -67,10 +69,11 @@ figure.table > figcaption::before {{ content: "Table " counter(table) ". "; font
 .figures > figure > svg {{ max-width: none; }}
 figure > svg {{ display: block; width: 100%; max-width: 560px; height: auto; font-size: 11.5px; fill: var(--quiet); }}
 figure > svg text {{ font-family: inherit; }}
-svg .grid {{ stroke: var(--rule); fill: none; }} svg .tick {{ stroke: var(--quiet); fill: none; }}
+svg .grid {{ stroke: var(--line); fill: none; }} svg .tick {{ stroke: var(--quiet); fill: none; }}
 svg .line {{ fill: none; stroke-width: 1.8; stroke-linejoin: round; stroke-linecap: round; }} svg .dashed {{ stroke-dasharray: 5 4; }}
 svg .band {{ opacity: .17; }}
 {_STROKES}
+{heat.CSS}
 .legend {{ list-style: none; display: flex; flex-wrap: wrap; gap: 2px 16px; padding: 0; margin: 4px 0; font-size: 13px; }}
 .legend li {{ display: flex; align-items: center; gap: 6px; }} .legend svg {{ width: 26px; height: 8px; flex: none; }}
 .scroll {{ overflow-x: auto; }}
@@ -83,30 +86,15 @@ th {{ font-weight: 600; }} th.n, td.n {{ text-align: right; }}
 td.wrap {{ white-space: normal; min-width: 160px; }}
 tr.best td, td.best {{ font-weight: 680; }}
 tbody tr:hover td {{ background: var(--soft); }}
-table.heat {{ border-collapse: separate; border-spacing: 3px; }}
-table.heat thead, table.heat tbody {{ border: 0; }}
-table.heat th {{ padding: 4px 10px 4px 0; font-weight: 500; }} table.heat thead th {{ text-align: center; padding: 4px 6px; }}
-table.heat thead th[scope=rowgroup] {{ text-align: left; color: var(--quiet); }} table.heat thead th.axis {{ color: var(--quiet); }}
-table.heat td {{ min-width: 66px; height: 40px; padding: 4px 8px; text-align: center; vertical-align: middle; border-radius: 5px; font-weight: 550;
-  print-color-adjust: exact; -webkit-print-color-adjust: exact; }}
-table.heat td small {{ display: block; font-size: 11px; font-weight: 400; line-height: 13px; }}
-table.heat tbody tr:hover td {{ background: revert-layer; }}
-table.heat td.running {{ background: repeating-linear-gradient(45deg, var(--rule) 0 3px, transparent 3px 9px); }}
-table.heat td.failed {{ box-shadow: inset 0 0 0 1.5px var(--bad); color: var(--bad); }}
-table.heat td.waiting {{ box-shadow: inset 0 0 0 1px var(--rule); color: var(--quiet); }}
-table.heat td.part {{ outline: 2px dashed var(--busy); outline-offset: -2px; }}
-table.heat td a {{ color: inherit; }}
-.ramp {{ display: flex; align-items: center; gap: 8px; font-size: 13px; color: var(--quiet); margin: 4px 0 8px; flex-wrap: wrap; }}
-.ramp i {{ width: 160px; height: 10px; border-radius: 3px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }}
-.note {{ border: 1px solid var(--rule); border-left: 4px solid var(--accent); border-radius: 8px; padding: 10px 14px; max-width: none; white-space: pre-wrap; }}
-.note.bad {{ border-left-color: var(--bad); }} .note.busy {{ border-left-color: var(--busy); }}
+.note {{ border: 1px solid var(--line); border-left: 4px solid var(--accent); border-radius: 8px; padding: 10px 14px; max-width: none; white-space: pre-wrap; }}
+.note.bad {{ border-left-color: var(--bad); color: inherit; }} .note.busy {{ border-left-color: var(--busy); color: inherit; }}
 pre, code {{ font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }}
 pre {{ background: var(--soft); border-radius: 8px; padding: 12px 16px; margin: 0 0 12px; white-space: pre-wrap; }}
 details {{ margin: 8px 0 16px; }} summary {{ cursor: pointer; color: var(--accent); }} details[open] > summary {{ margin-bottom: 8px; }}
 .packages {{ columns: 200px; column-gap: 24px; font-size: 12.5px; margin: 0; padding: 0; list-style: none; }}
-footer {{ margin-top: 48px; padding-top: 12px; border-top: 1px solid var(--rule); font-size: 13px; color: var(--quiet); }}
+footer {{ margin-top: 48px; padding-top: 12px; border-top: 1px solid var(--line); font-size: 13px; color: var(--quiet); }}
 @media (max-width: 520px) {{ body {{ padding: 20px 16px 48px; }} h1 {{ font-size: 25px; line-height: 32px; }}
-  .key {{ grid-template-columns: 1fr 1fr; }} .key > div {{ padding: 10px 12px; }} .key dd {{ font-size: 20px; line-height: 28px; }}
+  .key {{ grid-template-columns: 1fr 1fr; }} .key > div {{ padding: 10px 12px; }} .key > div:last-child:nth-child(odd) {{ grid-column: 1 / -1; }} .key dd {{ font-size: 20px; line-height: 28px; }}
   .facts > div {{ grid-template-columns: 1fr; gap: 0; }} }}
 @page {{ margin: 16mm 14mm; }}
 @media print {{ body {{ max-width: none; padding: 0; font-size: 10.5pt; }} nav {{ display: none; }} section {{ margin-top: 18pt; }}
