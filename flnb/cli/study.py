@@ -54,7 +54,7 @@ def run(
 
     if keep and beside:
         raise PlanError("--keep and --beside say the opposite of each other", hint="give one")
-    found = _asked_for(study, labs.opened(lab))
+    found = asked_for(study, labs.opened(lab))
     changed = "keep" if keep else "beside" if beside else ""
     found.run(workers, timeout, retry=retry, changed=changed)
     _tell(found, as_json=as_json)
@@ -69,7 +69,7 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Execute failed cells and those that ran out of time again, and what is left."""
-    found = _asked_for(study, labs.opened(lab))
+    found = asked_for(study, labs.opened(lab))
     _tell(found.retry(workers, timeout), as_json=as_json)
 
 
@@ -84,11 +84,11 @@ def status(
     """Say how a study stands: its cells, what became of them, and why."""
     there = labs.existing(lab)
     if study is not None:
-        _show(_asked_for(study, there), as_json=as_json)
+        _show(asked_for(study, there), as_json=as_json)
         return
     views = [one.status for one in there.studies]
     if as_json:
-        output.data([_facts(view) for view in views])
+        output.data([facts(view) for view in views])
     else:
         rows = [(view.name, f"{view.over}/{view.total}", view.words, view.note) for view in views]
         output.table(("study", "cells", "so far", ""), rows, left=4)
@@ -120,7 +120,7 @@ def schedule(
     output.say(planned.write())
 
 
-def _asked_for(study: str, lab: Lab) -> Study:
+def asked_for(study: str, lab: Lab) -> Study:
     """The study of a file, or the one of that name that was executed before."""
     path = Path(study)
     if path.suffix in _YAML or path.is_file():
@@ -142,13 +142,14 @@ def _tell(study: Study, *, as_json: bool) -> None:
 
 def _show(study: Study, *, as_json: bool) -> None:
     if as_json:
-        output.data(_facts(study.status) | {"rows": study.df().to_dict("records")})
+        output.data(facts(study.status) | {"rows": study.df().to_dict("records")})
         return
     heads = ("cell", "outcome", "run", "seconds", "why")
     output.table(heads, study.lines(), left=3)
     output.say(study.status.line)
 
 
-def _facts(view: Any) -> dict[str, object]:
+def facts(view: Any) -> dict[str, object]:
+    """A study as the JSON object that its commands show."""
     counts = {str(outcome): count for outcome, count in view.counts.items()}
     return {"study": view.name, "cells": view.total, "outcomes": counts, "note": view.note}

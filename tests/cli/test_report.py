@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,3 +42,18 @@ def test_a_run_that_is_not_there_has_no_report(flnb, reported):
     assert shown.code == 2
     assert "quiet-otter" in shown.err
     assert reported == {}
+
+
+def test_a_study_has_a_report_under_its_own_name(flnb, lab, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    view = SimpleNamespace(name="alpha", counts={"finished": 12}, total=12, note="")
+
+    def report(path):
+        Path(path).write_text("hello")
+        return Path(path)
+
+    asked = SimpleNamespace(report=None)
+    lab.study = lambda name: SimpleNamespace(name=name, asked=asked, report=report, status=view)
+    assert flnb("study", "report", "alpha").err == "wrote alpha.html, 5 B\n"
+    told = json.loads(flnb("study", "report", "alpha", "-o", "x.html", "--json").out)
+    assert told == {"study": "alpha", "cells": 12, "outcomes": {"finished": 12}, "note": "", "report": "x.html", "bytes": 5}  # fmt: skip
