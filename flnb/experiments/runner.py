@@ -251,6 +251,8 @@ class Runner:
         self._note = "^C: what runs is finished, nothing new begins; ^C again interrupts it"
         if count > 1:
             self._note = "^C: interrupting what runs; it goes on from its last commits another time"
+        self._display.say(self._note)
+        if count > 1:
             for worker, executing in self._workers.items():
                 if executing is not None and executing.stopped_for is None:
                     self._stop(worker, executing, Outcome.CUT_OFF)
