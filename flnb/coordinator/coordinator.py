@@ -30,7 +30,7 @@ from flnb.processes import ForkServer
 if TYPE_CHECKING:
     from flnb.coordinator.control.hearing import LabEvent
     from flnb.coordinator.control.service import ControlService
-    from flnb.store import GuestLease, Lease, SharedLease
+    from flnb.store import GuestLease, Lease, SharedLease, SharedStay
     from flnb.transport import Controls, TokenIssuer
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Coordinator(Launching, Granting):
         self._loop: LoopThread | None = None
         self._io: ThreadPoolExecutor | None = None
         self._warm_up: ThreadPoolExecutor | None = None
-        self._lease: Lease | SharedLease | GuestLease | None = None
+        self._lease: Lease | SharedLease | GuestLease | SharedStay | None = None
         self._obeying: Future[None] | None = None
         self._attending: Future[None] | None = None
         self._started_at: datetime | None = None
@@ -108,7 +108,8 @@ class Coordinator(Launching, Granting):
     def _take(self) -> None:
         self._lost = None
         store, guest = self.lab.store, self.guest
-        lease = store.be_guest(guest) if guest else store.lease(on_lost=self._lose)
+        lose = self._lose
+        lease = store.be_guest(guest, on_lost=lose) if guest else store.lease(on_lost=lose)
         try:
             store.state.interrupted()
             store.state.drop_commands("the coordinator that was asked has ended")

@@ -284,10 +284,12 @@ class LabLostError(StoreError):
     exit_code = 3
     http_status = 503
 
-    def __init__(self, lab: str, epoch: int, now: int, holder: str) -> None:
+    def __init__(self, lab: str, epoch: int, now: int, holder: str, *, guest: str = "") -> None:
+        why = f"was taken over: {holder} has epoch {now}, this process had epoch {epoch}"
+        if guest:
+            why = f"has no guest {guest} any more: it stood still for too long, or the lab was taken over"
         super().__init__(
-            f"lab {lab} was taken over: {holder} has epoch {now}, this process had epoch {epoch} "
-            "and has written nothing since",
+            f"lab {lab} {why} and has written nothing since",
             hint="its runs are resumed there; here the lab can still be read",
         )
         self.lab, self.epoch, self.now, self.holder = lab, epoch, now, holder

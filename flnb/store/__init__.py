@@ -37,7 +37,7 @@ from flnb.store.records import (
 )
 from flnb.store.requests import OF_THE_LAB
 from flnb.store.retention import YOUNGEST, Freed, sweep, weigh
-from flnb.store.shared_lease import SharedLease
+from flnb.store.shared_lease import SharedLease, SharedStay
 from flnb.store.signing import LogKey, is_signed
 from flnb.store.state import StateStore
 from flnb.store.study_records import Claim, Outcome, StudyCell, StudyRecord
@@ -92,6 +92,7 @@ __all__ = [
     "RunRecord",
     "Segment",
     "SharedLease",
+    "SharedStay",
     "StateStore",
     "StudyCell",
     "StudyRecord",

@@ -201,6 +201,9 @@ class Database:
         """
         raise NotImplementedError
 
+    def dismiss(self, connection: Connection) -> None:
+        """Refuse from now on what guests write who are not at work any more; the dead write nothing."""
+
     # --- what differs ---------------------------------------------------------------------------
 
     def _transaction(self, engine: Engine) -> Any:

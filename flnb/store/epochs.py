@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from flnb.core import Clock
 from flnb.core.errors import LabHeldError, LabLostError
@@ -87,7 +87,10 @@ class Epochs:
             row = asdict(holder) | {"epoch": number, "until": until, "since": now}
             connection.execute(insert(_epochs), row)
             connection.execute(update(_lab).values(epoch=number))
+            if self._database.shared and before is not None and before.ended_at is None:
+                connection.execute(delete(schema.guests))  # their machine may be what stood still
         mine = Epoch(number, replace(holder, since=now), until, None)
+        self._database.guest = ""
         if self._database.shared:
             self._database.lost, self._database.on_lost = None, on_lost
             self._database.fence = number

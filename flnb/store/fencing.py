@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flnb.core import RunId, failpoints
 from flnb.core.errors import CommitConflictError
 from flnb.store.causes import words
+from flnb.store.lease import Holder
 from flnb.store.ordering import commit_in_order
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 EPOCH = "epoch"
 """Key of the epoch in the facts of a commit; labs in a folder have none there."""
-_MARK_OF = "mark_of"
+_MARK_OF, _MARK_BY = "mark_of", "mark_by"
 _TRIES = 10
 
 
@@ -64,7 +65,7 @@ def put_under_mark(repository: Repository, run: RunId, target: str, epoch: int) 
         facts = repository.lookup_snapshot(tip).metadata
         if facts.get(EPOCH, 0) > epoch:
             break
-        if facts.get(_MARK_OF) == target and facts[EPOCH] == epoch:
+        if _facts(target, epoch).items() <= facts.items():
             return
         try:
             if tip != target:
@@ -90,7 +91,12 @@ def _mark(repository: Repository, run: RunId, target: str, epoch: int) -> None:
         raise icechunk.IcechunkError("conflict: the branch has moved")
     # Icechunk writes no commit without a change; a name of its own makes two marks differ.
     zarr.open_group(session.store, mode="a").attrs["mark"] = f"{epoch}-{secrets.token_hex(8)}"
-    commit_in_order(session, "mark", {EPOCH: epoch, _MARK_OF: target})
+    commit_in_order(session, "mark", _facts(target, epoch))
+
+
+def _facts(target: str, epoch: int) -> dict[str, Any]:
+    """What a mark says: by which process, too, for guests that come one after another share an epoch."""
+    return {EPOCH: epoch, _MARK_OF: target, _MARK_BY: Holder.here("").mark}
 
 
 def _epoch(repository: Repository, snapshot: str) -> int:

@@ -45,6 +45,7 @@ class GuestRows:
             record = record_of(connection, run)
             check_not_driven(self._database, connection, record)
             mine = self._database.guest or None
+            self._database.dismiss(connection)
             if record.guest != mine:
                 connection.execute(update(_runs).where(_runs.c.id == run).values(guest=mine))
 
@@ -74,6 +75,7 @@ class GuestRows:
             return self._mark(connection, _of_nobody(self._database, connection))
 
     def _mark(self, connection: Connection, whose: ColumnElement[bool]) -> int:
+        self._database.dismiss(connection)
         now = self._clock.now()
         change = {"status": Status.INTERRUPTED, "waits": None, "updated_at": now}
         marked = connection.execute(

@@ -58,7 +58,7 @@ class GuestLease(Released):
                 self._lease = Lease(self._path, f"guest {name}", clock=clock)
         except LabHeldError as error:
             os.close(self._share)
-            raise _taken(lab, name, error) from None
+            raise taken(str(lab), name, error) from None
         except BaseException:
             os.close(self._share)
             raise
@@ -140,6 +140,19 @@ def in_the_way(lab: str, there: dict[str, Holder]) -> RoundStateError:
     )
 
 
+def taken(lab: str, name: str, error: LabHeldError) -> LabHeldError:
+    """What somebody is told who wants to be the guest of a name that is there.
+
+    Args:
+        lab: Address of the lab.
+        name: Of the guest.
+        error: Says who has it.
+    """
+    held = LabHeldError(f"{lab}, as guest {name},", error.holder, error.since)
+    held.hint = "that run or cell is at work there: wait for it, or end that process"
+    return held
+
+
 def _open(lab: Path) -> int:
     return os.open(lab / _SHARED, os.O_RDWR | os.O_CREAT, 0o644)
 
@@ -152,9 +165,3 @@ def _shared(lab: Path) -> int:
             f"commits of lab {lab} are being let go", hint="wait for that, then start again"
         )
     return share
-
-
-def _taken(lab: Path, name: str, error: LabHeldError) -> LabHeldError:
-    taken = LabHeldError(f"{lab}, as guest {name},", error.holder, error.since)
-    taken.hint = "that run or cell is at work there: wait for it, or end that process"
-    return taken

@@ -53,6 +53,11 @@ class Holder:
             return (self.pid, self.host) == (os.getpid(), socket.gethostname())
         return (self.pid, self.word) == (os.getpid(), _WORD)  # a fork has the word of its parent
 
+    @property
+    def mark(self) -> str:
+        """Tells its process from every other one."""
+        return f"{self.pid}-{self.word}"
+
     def __str__(self) -> str:
         """Such as `coordinator (process 4711 on box)`."""
         return f"{self.who} (process {self.pid} on {self.host})"

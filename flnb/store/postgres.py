@@ -34,6 +34,7 @@ from flnb.store.epochs import held_elsewhere
 from flnb.store.lease import Holder
 from flnb.store.postgres_errors import explained
 from flnb.store.secret import SECRET_BYTES
+from flnb.store.stays import SWEEP, dismiss, present, stays
 
 _IDLE_S = 10
 _STATEMENT_S = 120
@@ -128,8 +129,13 @@ class PostgresDatabase(Database):
             return bytes(connection.scalar(select(schema.lab.c.secret)) or b"")
 
     def guests(self, connection: Connection) -> Mapping[str, Holder]:
-        """None yet: `LabStore.be_guest` refuses a shared lab."""
-        return {}
+        """Who is at work as a guest: rows whose lease has not run out."""
+        there = present(self, connection)
+        return {name: there[name] for name in there if name != SWEEP}
+
+    def dismiss(self, connection: Connection) -> None:
+        """Remove guests whose lease has run out."""
+        dismiss(self, connection)
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
@@ -144,12 +150,14 @@ class PostgresDatabase(Database):
 
     def _begun(self, connection: Connection, fenced: bool) -> None:
         epoch = connection.scalar(select(schema.lab.c.epoch).with_for_update())
-        if not fenced or self.fence is None or epoch == self.fence:
+        if not fenced or epoch == self.fence or not (self.guest or self.fence):
+            return
+        if self.guest and stays(connection, self.guest):
             return
         table = schema.epochs.c
-        row = connection.execute(select(schema.epochs).where(table.epoch == epoch)).one()
-        holder = f"{row.who} (process {row.pid} on {row.host})"
-        lost = LabLostError(self.address, self.fence, row.epoch, holder)
+        row = connection.execute(select(schema.epochs).where(table.epoch == epoch)).first()
+        holder = f"{row.who} (process {row.pid} on {row.host})" if row else "nobody"
+        lost = LabLostError(self.address, self.fence or 0, epoch or 0, holder, guest=self.guest)
         # Once, for the row is locked: other threads that find out come after this one.
         first, self.lost = self.lost is None, lost
         if first and self.on_lost is not None:

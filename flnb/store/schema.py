@@ -76,6 +76,20 @@ epochs = Table(
 """Who took the lab when. `until` is the end of a lease that must be renewed, by the database's clock;
 `word` tells processes apart that have the same number and host."""
 
+guests = Table(
+    "guests",
+    metadata,
+    Column("name", Words, primary_key=True),
+    _text("who"),
+    _count("pid"),
+    _text("host"),
+    _moment("since"),
+    _moment("until"),
+    Column("word", Words),
+)
+"""Guests of a shared lab, each with a lease that it renews, by the database's clock; who goes, or was away
+for too long, has no row any more. In a folder locks of the kernel say it."""
+
 runs = Table(
     "runs",
     metadata,

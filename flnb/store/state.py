@@ -36,6 +36,7 @@ from flnb.store.registry import Registry
 from flnb.store.requests import Requests
 from flnb.store.runs import Runs
 from flnb.store.sqlite import SqliteDatabase
+from flnb.store.stays import Stays
 from flnb.store.studies import Studies
 from flnb.store.tail import Tail
 from flnb.store.tokens import Tokens
@@ -57,6 +58,7 @@ class StateStore(
     Quarantines,
     Studies,
     GuestRows,
+    Stays,
     Attempts,
 ):
     """The state database of a lab.

@@ -8,15 +8,16 @@ from pathlib import Path
 from threading import RLock
 
 from flnb.core import Clock, RunId, failpoints
-from flnb.core.errors import LabLostError, RoundStateError, StoreError
+from flnb.core.errors import LabLostError, StoreError
 from flnb.store.disk import room_at
 from flnb.store.guests import GuestLease, tidy, without_guests
 from flnb.store.lease import LOCK, Holder, Lease, holder
 from flnb.store.owner import claim
 from flnb.store.place import HistoryPlace
 from flnb.store.records import RunRecord
-from flnb.store.shared_lease import SharedLease
+from flnb.store.shared_lease import SharedLease, SharedStay
 from flnb.store.state import StateStore
+from flnb.store.stays import SWEEP
 from flnb.store.writer import HistoryWriter
 
 
@@ -28,7 +29,7 @@ class Taking:
     state: StateStore
     _clock: Clock
     _lock: RLock
-    _lease: Lease | SharedLease | GuestLease | None
+    _lease: Lease | SharedLease | GuestLease | SharedStay | None
 
     @property
     def id(self) -> str:
@@ -80,24 +81,32 @@ class Taking:
                     raise
                 return lease
 
-    def be_guest(self, name: str) -> GuestLease:
+    def be_guest(
+        self, name: str, *, on_lost: Callable[[LabLostError], None] | None = None
+    ) -> GuestLease | SharedStay:
         """Come into the lab beside whoever holds it, to write runs of one's own.
 
         From then on this store writes as that guest, until what is returned is released.
 
         Args:
             name: What the guest is called; one process at a time has a name.
+            on_lost: Called once, in any thread, when a shared lab was taken over, or somebody else
+                has the runs of this guest, which stood still.
 
         Raises:
             LabHeldError: A guest of that name is at work, and since when.
-            RoundStateError: The lab is shared by several machines; or commits are being let go.
+            RoundStateError: Commits are being let go.
+            StorageUnreachableError: The database or the bucket of a shared lab do not answer.
+            StoreError: The bucket ignores conditional writes; the commits belong to another lab.
         """
-        if self.state.shared:
-            raise RoundStateError(
-                f"lab {self.address} is shared by several machines, and has no guests",
-                hint="run the study in a lab in a folder",
-            )
         with self._lock, room_at(self.path):
+            if self.state.shared or not self.place.local:
+                self.writer.check()
+            if self.state.shared:
+                claim(self.place.below("history"), self.id)
+                self._lease = stay_there = SharedStay(self.state, name, on_lost=on_lost)
+                self.writer.epoch = self._epoch
+                return stay_there
             tidy(self.path)
             stay = self.state.be_guest
             lease = GuestLease(self.path, name, left=lambda: stay(""), clock=self._clock)
@@ -109,7 +118,7 @@ class Taking:
     def guest(self) -> str:
         """Under which name this process is a guest of the lab; empty of who is none."""
         lease = self._lease
-        return lease.name if isinstance(lease, GuestLease) and lease.held else ""
+        return lease.name if isinstance(lease, GuestLease | SharedStay) and lease.held else ""
 
     @contextmanager
     def without_guests(self) -> Iterator[None]:
@@ -119,7 +128,7 @@ class Taking:
             RoundStateError: Guests are at work, and says which; or this process is one.
         """
         self.state.check_whole()
-        with without_guests(self.path):
+        with SharedStay(self.state, SWEEP) if self.state.shared else without_guests(self.path):
             yield
 
     @property
@@ -158,6 +167,8 @@ class Taking:
     @property
     def _epoch(self) -> int:
         """What commits of a shared lab carry."""
+        if isinstance(self._lease, SharedStay):
+            return max(1, self._lease.epoch)  # also where nobody has held the lab yet
         return self._lease.epoch if isinstance(self._lease, SharedLease) else 0
 
     def _keep_others_out(self, lease: SharedLease) -> None:

@@ -1,7 +1,8 @@
-"""A guest of a lab in a process of its own: `guest_subject.py LAB CELL OUT [rounds=5] [workers=0] [stay=0]`.
+"""A guest of a lab in a process of its own: `guest_subject.py LAB CELL OUT [NAME=VALUE…]`.
 
 It does what a recipe does in the cell of a study, `STUDY/KEY`, and what it ends with is written to OUT. A
-cell `holder` holds the lab instead. With `stay=1` it stays when its run rests, until the run is finished.
+cell `holder` holds the lab instead. With `stay=1` it stays when its run rests, until the run is finished;
+`state` is the database of a shared lab; names in capitals go into the environment.
 """
 
 import json
@@ -13,6 +14,7 @@ import flnb
 from flnb import tasks
 from flnb.core.errors import FLBaseError
 from flnb.core.view import Status
+from flnb.store import shared_lease
 from tests.e2e.victims import await_
 
 
@@ -27,8 +29,8 @@ def plan(rounds=5):
     )
 
 
-def recipe(lab, rounds=5, workers=0, stay=0):
-    with flnb.Coordinator(lab) as coordinator:
+def recipe(lab, state="", rounds=5, workers=0, stay=0):
+    with flnb.Coordinator(flnb.open(lab, state or None)) as coordinator:
         the_task = task()
         coordinator.simulate(the_task, workers=workers)
         run = coordinator.run(plan(rounds), the_task).wait()
@@ -45,11 +47,18 @@ def recipe(lab, rounds=5, workers=0, stay=0):
 
 def main():
     lab, cell, out = sys.argv[1:4]
-    options = dict(argument.split("=") for argument in sys.argv[4:])
+    options = dict(argument.split("=", 1) for argument in sys.argv[4:])
+    os.environ |= {name: value for name, value in options.items() if name.isupper()}
+    settings = {
+        name: int(value) if value.isdigit() else value
+        for name, value in options.items()
+        if not name.isupper()
+    }
+    shared_lease.LEASE_S = float(settings.pop("lease_s", shared_lease.LEASE_S))
     if cell != "holder":
         os.environ |= {"FLNB_STUDY_CELL": cell, "FLNB_STUDY_LAB": lab}
     try:
-        said = recipe(lab, **{name: int(value) for name, value in options.items()})
+        said = recipe(lab, **settings)
     except FLBaseError as error:
         said = {"error": type(error).__name__, "said": str(error)}
     draft = Path(f"{out}.draft")

@@ -1,0 +1,167 @@
+"""Guests of a shared lab: a row each with a lease; a takeover ends them, and so does standing still."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+import flnb
+from flnb.core import Status
+from flnb.core.errors import LabHeldError, LabLostError, RoundStateError
+from flnb.store import LabStore, shared_lease
+from flnb.testing.stores import sample_closing, sample_run
+from tests.e2e import guest_subject
+from tests.e2e.victims import await_
+
+SCRIPT = Path(guest_subject.__file__)
+LEASE_S = 2
+KEY = "3f9a1c2b77aa"
+NAME = "alpha-3f9a1c2b"
+PLACES = ["folder", pytest.param("s3", marks=pytest.mark.long)]
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(autouse=True)
+def _quick_and_quiet(monkeypatch):
+    monkeypatch.setattr(shared_lease, "LEASE_S", LEASE_S)
+    monkeypatch.setenv("FLNB_PROGRESS", "off")
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What the run ends with that has a lab to itself, in a folder."""
+    with flnb.Coordinator(tmp_path_factory.mktemp("alone") / "lab") as coordinator:
+        coordinator.simulate(guest_subject.task(), workers=0)
+        run = coordinator.run(guest_subject.plan(), guest_subject.task())
+        return run.wait().parameters_sha256
+
+
+@pytest.fixture
+def guest(nursery, tmp_path, state_url):
+    """Starts a guest on a machine of its own; they are all ended at the end."""
+    born = []
+
+    def begin(address, out, key=KEY, failpoint=""):
+        machine = {"FLNB_CACHE_DIR": tmp_path / out}
+        machine |= {name: value for name, value in os.environ.items() if "AWS_" in name}
+        settings = {"state": state_url, "lease_s": LEASE_S} | machine
+        said = [f"{name}={value}" for name, value in settings.items()]
+        where = (address, f"alpha/{key}", tmp_path / f"{out}.json")
+        born.append(nursery.begin("script", SCRIPT, *where, *said, failpoint=failpoint))
+        return born[-1]
+
+    yield begin
+    for victim in born:
+        victim.kill()
+
+
+@pytest.fixture
+def told(tmp_path):
+    """What a guest says at its end."""
+
+    def wait(out):
+        file = tmp_path / f"{out}.json"
+        await_(file.exists, f"{out} did not come to its end")
+        return json.loads(file.read_text())
+
+    return wait
+
+
+def go_on(stopped):
+    for process in [stopped.pid, *(child.pid for child in stopped.family())]:
+        os.kill(process, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_holder_and_two_guests_on_machines_of_their_own_train_at_once(
+    place, address, state_url, guest, told, alone
+):
+    with flnb.Coordinator(flnb.open(address, state_url)) as holder:
+        holder.simulate(guest_subject.task(), workers=0)
+        guest(address, "one")
+        guest(address, "two", key="0123456789ab")
+        mine = holder.run(guest_subject.plan(), guest_subject.task()).wait()
+        ends = [told("one"), told("two")]
+        assert [end["parameters"] for end in ends] == [alone, alone]
+        assert mine.parameters_sha256 == alone
+        assert len(holder.sql("SELECT * FROM rounds")) == 15
+        assert holder.lab.store.state.guests() == {}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_guest_that_stood_still_is_refused_and_the_next_one_goes_on(
+    place, address, state_url, guest, told, alone
+):
+    stopped = guest(address, "first", failpoint="before-snapshot:3")
+    stopped.stopped()
+    state = flnb.open(address, state_url).store.state
+    await_(lambda: not state.guests(), "its lease does not run out")
+    guest(address, "second")
+    assert told("second")["parameters"] == alone
+    go_on(stopped)
+    refused = told("first")
+    assert refused["error"] == "LabLostError"
+    assert f"has no guest {NAME} any more" in refused["said"]
+    lab = flnb.open(address, state_url)
+    assert lab.run(NAME).parameters_sha256 == alone
+    assert lab.verify().problems == ()
+
+
+@pytest.mark.parametrize("place", ["folder", "s3"])
+def test_a_takeover_ends_guests_also_one_in_the_middle_of_a_commit(
+    place, address, state_url, guest, told, alone
+):
+    stopped = guest(address, "first", failpoint="writer-before-commit:3")
+    stopped.stopped()
+    gone = LabStore.open(address, state_url)
+    gone.lease().release(in_order=False)  # as one that died
+    with flnb.Coordinator(flnb.open(address, state_url)) as holder:
+        assert holder.lab.store.state.guests() == {}
+        assert holder.lab.store.state.run(NAME).status is Status.INTERRUPTED
+        go_on(stopped)
+        assert told("first")["error"] in {"LabLostError", "CommitConflictError"}
+        guest(address, "second")
+        assert told("second")["parameters"] == alone
+        assert holder.lab.verify().problems == ()
+
+
+@pytest.mark.parametrize("place", ["folder"])
+def test_a_holder_that_comes_and_goes_in_order_leaves_guests_alone(place, address, state_url):
+    store, other = LabStore.open(address, state_url), LabStore.open(address, state_url)
+    with store.be_guest("alpha-1"):
+        for _ in range(2):
+            other.lease().release()
+        store.state.create_run(run := sample_run())
+        store.close_round(sample_closing(1))
+        assert store.state.run(run.id).guest == "alpha-1"
+        with pytest.raises(LabHeldError, match="as guest alpha-1, is held by guest alpha-1"):
+            other.be_guest("alpha-1")
+        with other.lease():
+            with pytest.raises(RoundStateError, match="in the hands of guest alpha-1"):
+                other.state.claim_run(run.id)
+            with pytest.raises(RoundStateError, match="now there is guest alpha-1"):
+                other.without_guests().__enter__()
+    with other.lease(), other.without_guests(), pytest.raises(RoundStateError, match="let go"):
+        store.be_guest("alpha-1")
+    with store.be_guest("alpha-1"):
+        assert list(other.state.guests()) == ["alpha-1"]
+
+
+@pytest.mark.parametrize("place", ["folder"])
+def test_whoever_acts_on_a_lease_that_ran_out_ends_the_guest(
+    place, address, state_url, monkeypatch
+):
+    store, other = LabStore.open(address, state_url), LabStore.open(address, state_url)
+    heard = []
+    monkeypatch.setattr(shared_lease.SharedStay, "_again", lambda self: None)  # it stands still
+    with store.be_guest("alpha-1", on_lost=heard.append), other.lease():
+        store.state.create_run(run := sample_run())
+        await_(lambda: not other.state.guests(), "the lease does not run out")
+        store.state.set_status(run.id, Status.WAITING)  # nobody has noticed
+        assert other.state.abandoned() == 1
+        assert other.state.run(run.id).status is Status.INTERRUPTED
+        with pytest.raises(LabLostError, match="stood still for too long"):
+            store.state.set_status(run.id, Status.RUNNING)
+    assert [type(error) for error in heard] == [LabLostError]
