@@ -21,6 +21,7 @@ from flnb.cli import (
     coordinator,
     doctor,
     moving,
+    new,
     output,
     quickstart,
     report,
@@ -71,6 +72,7 @@ app.command(epilog=f"Example: flnb check plan.yaml{_RUN_FILE}")(running.check)
 app.add_typer(runs.app, name="runs")
 app.add_typer(checkpoints.app, name="ckpt")
 app.add_typer(study.app, name="study")
+app.command(epilog="Example: flnb new my-lab")(new.new)
 _of_study = study.app.command("report", epilog="Example: flnb study report fedavg -o fedavg.html")
 _of_study(report.of_study)
 app.command(epilog="Example: flnb report quiet-otter -o quiet-otter.html")(report.report)

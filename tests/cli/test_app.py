@@ -46,7 +46,7 @@ def test_every_command_that_takes_a_lab_takes_it_with_its_state():
     found = dict(commands_of(addresses.commands(app.app)))
     with_lab = {name for name, options in found.items() if "--lab" in options}
     assert {name for name, options in found.items() if "--state" in options} == with_lab | {"ui"}
-    others = {"check", "client join", "client rotate", "ui"}
+    others = {"check", "client join", "client rotate", "new", "ui"}
     assert set(found) - with_lab - others == set()
     assert {name for name, options in found.items() if "named" in options} == {
         "coordinator serve",

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.experiments.recipes import write_recipe
 
 import flnb
 from flnb.core.errors import StudyHeldError
 from flnb.experiments.opening import study_from
 from flnb.store import Outcome
+from tests.experiments.recipes import write_recipe
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
 
