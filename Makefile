@@ -68,7 +68,7 @@ proto: .venv/.installed-dev  ## make the messages of flnb/transport/v1 from prot
 	$(PROTOC) --python_out=. --pyi_out=. $(MESSAGES)
 
 bench: .venv/.installed-dev .bench-env/.installed  ## figures, each beside its peer or its physical limit
-	@status=0; for group in main remote history service pages algorithms; do $(BIN)/python -m benchmarks $$group || status=$$?; done; exit $$status
+	@status=0; for group in main remote history service pages studies algorithms; do $(BIN)/python -m benchmarks $$group || status=$$?; done; exit $$status
 
 bench-papers: .venv/.installed-dev  ## rounds to a target beside the papers; goes on where it was stopped
 	$(BIN)/python -m benchmarks papers

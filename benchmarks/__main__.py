@@ -18,6 +18,7 @@ GROUPS = {
     "history": "history",
     "service": "service_figures",
     "pages": "pages_figures",
+    "studies": "studies",
     "algorithms": "lr_mnist",
     "papers": "papers",
 }

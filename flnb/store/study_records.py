@@ -8,7 +8,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-
 KEPT = "key "
 """How the origin of a cell begins whose result was kept when its key changed; the key of before follows."""
 
