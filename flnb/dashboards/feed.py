@@ -22,6 +22,7 @@ from flnb.dashboards.frames import Frames
 from flnb.dashboards.shared import Shared
 from flnb.dashboards.sources import Live, Source
 from flnb.dashboards.standing import STALE_S, Snapshot, Standing
+from flnb.dashboards.study_watch import StudyWatch
 from flnb.dashboards.targets import Target
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Sight:
     def __init__(self, target: Target, role: str, person: Person | None = None) -> None:
         self._target, self.role, self._person = target, role, person
         self.now, self.shared = Snapshot(), Shared()
+        self._studies = StudyWatch(getattr(target, "lab", None))
         self._source: Source | None = None
         self._frames: dict[RunId, Frames] = {}
         self._wanted: dict[Callback, str | None] = {}
@@ -181,8 +183,9 @@ class Sight:
             del self._frames[run]
         kind = "live" if source.live else "store"
         moment = SYSTEM_CLOCK.now()
-        before, self.now = self.now, Snapshot(Standing(kind, moment, source.last_write), views)
-        same = before.views == views and before.standing.kind == kind
+        standing, studies = Standing(kind, moment, source.last_write), self._studies.look()
+        before, self.now = self.now, Snapshot(standing, views, studies)
+        same = before.views == views and before.standing.kind == kind and before.studies == studies
         news = any(grown) or not same or before.standing.last_write != source.last_write
         return news or self._is_quiet()
 
@@ -243,7 +246,7 @@ class Sight:
         before = self.now.standing
         why = error.message if isinstance(error, FLBaseError) else str(error)
         standing = Standing("offline", before.heard_at, before.last_write, why)
-        self.now = Snapshot(standing, self.now.views)
+        self.now = Snapshot(standing, self.now.views, self.now.studies)
         return before.kind != "offline" or before.why != why
 
     def _tell(self) -> None:

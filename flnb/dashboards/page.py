@@ -78,6 +78,11 @@ class Page(pn.viewable.Viewer):
         self.panes: list[Pane] = []
         self._layout: pn.viewable.Viewable | None = None
 
+    @classmethod
+    def is_offered(cls, _now: Snapshot) -> bool:
+        """Whether there is anything that it could show, so that it belongs into the menu."""
+        return cls.in_menu
+
     def build(self) -> pn.viewable.Viewable:
         """Make the panes, each once, and lay them out."""
         raise NotImplementedError

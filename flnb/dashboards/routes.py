@@ -10,6 +10,7 @@ from flnb.dashboards.pages.compare import Compare
 from flnb.dashboards.pages.overview import Overview
 from flnb.dashboards.pages.rounds import Rounds
 from flnb.dashboards.pages.sql import Sql
+from flnb.dashboards.pages.studies import Studies
 from flnb.dashboards.pages.system import System
 
 PAGES: tuple[type[Page], ...] = (
@@ -19,6 +20,7 @@ PAGES: tuple[type[Page], ...] = (
     Client,
     Checkpoints,
     Compare,
+    Studies,
     Sql,
     System,
 )

@@ -280,7 +280,8 @@ class Shell:
 
     def _menu_markup(self) -> Html:
         run = self._page.run if self._page is not None else ""
-        links = "".join(_menu_link(page, self._kind, run) for page in PAGES if page.in_menu)
+        offered = [page for page in PAGES if page.is_offered(self._sight.now)]
+        links = "".join(_menu_link(page, self._kind, run) for page in offered)
         return Html(f'<nav aria-label="Pages">{links}</nav>')
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from flnb.core.ids import RunId
 from flnb.core.view import RunView
 from flnb.dashboards.shared import Made
+from flnb.dashboards.study_watch import StudyNow
 
 STALE_S = 6.0
 """After so long without news people look at the clock, and pages do."""
@@ -34,6 +35,8 @@ class Snapshot:
     standing: Standing = Standing()
     views: Mapping[RunId, RunView] = field(default_factory=dict)
     """Newest first."""
+    studies: tuple[StudyNow, ...] = ()
+    """That which was asked for last first; none of a lab that lies elsewhere."""
     made: Made = field(default_factory=Made, compare=False, repr=False)
     """What is drawn of it."""
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from flnb.coordinator import Lab
+    from flnb.coordinator.operations import Answers
 
 FACTS = (
     "position",
@@ -33,12 +34,13 @@ FACTS = (
 _ROWS, _PATIENCE_S = 10_000_000, 60.0
 
 
-def frame(lab: Lab, cells: Sequence[StudyCell]) -> pd.DataFrame:
+def frame(lab: Lab, cells: Sequence[StudyCell], ask: Answers | None = None) -> pd.DataFrame:
     """One row a cell: its parameters, its seed, what became of it, what its run was measured by.
 
     Args:
         lab: Where its runs are.
         cells: Of one study.
+        ask: Answers for whoever looks; by default the lab.
 
     Returns:
         A column for each parameter, the seed, `FACTS`, and for each metric its value in the last
@@ -49,7 +51,7 @@ def frame(lab: Lab, cells: Sequence[StudyCell]) -> pd.DataFrame:
 
     rows = [_row(cell) for cell in cells]
     runs = sorted({cell.run for cell in cells if cell.run})
-    measured = measures(lab, runs)
+    measured = measures(lab, runs, ask)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     metrics = list(dict.fromkeys(name for found in measured.values() for name in found))
     metrics = [name for name in metrics if name not in columns]
@@ -57,32 +59,36 @@ def frame(lab: Lab, cells: Sequence[StudyCell]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_ordered([*columns, *metrics]))
 
 
-def measures(lab: Lab, runs: Sequence[str]) -> dict[str, dict[str, float]]:
+def measures(
+    lab: Lab, runs: Sequence[str], ask: Answers | None = None
+) -> dict[str, dict[str, float]]:
     """What each run was measured by on the line to its head: name of the column to its value.
 
     Args:
         lab: Where the runs are.
         runs: Their names.
+        ask: Answers for whoever looks; by default the lab.
     """
     if not runs:
         return {}
     lines = " OR ".join(f"({line})" for line in _lines(lab, runs))
     found: dict[str, dict[str, float]] = {}
-    for row in _ask(lab, _ROUNDS.format(lines=lines)):
+    for row in _ask(ask or lab.sql, _ROUNDS.format(lines=lines)):
         found[row["run"]] = {"rounds": row["rounds"], "bytes_up": row["bytes_up"]}
-    for row in _ask(lab, _METRICS.format(lines=lines)):
+    for row in _ask(ask or lab.sql, _METRICS.format(lines=lines)):
         name = column_of(row["scope"], row["metric"])
         best = row["least"] if lower_is_better(row["metric"]) else row["most"]
         found[row["run"]] |= {name: row["last"], f"best_{name}": best}
     return found
 
 
-def courses(lab: Lab, runs: Sequence[str]) -> pd.DataFrame:
+def courses(lab: Lab, runs: Sequence[str], ask: Answers | None = None) -> pd.DataFrame:
     """What runs were measured by in each round on the line to their heads.
 
     Args:
         lab: Where the runs are.
         runs: Their names.
+        ask: Answers for whoever looks; by default the lab.
 
     Returns:
         `run round bytes_up metric value`, rounds rising: `bytes_up` is the sum so far, metrics are called
@@ -94,7 +100,8 @@ def courses(lab: Lab, runs: Sequence[str]) -> pd.DataFrame:
     if not runs:
         return pd.DataFrame(columns=columns)
     lines = " OR ".join(f"({line})" for line in _lines(lab, runs))
-    found = lab.sql(_COURSES.format(lines=lines), rows=_ROWS, timeout_s=_PATIENCE_S).df()
+    query = _COURSES.format(lines=lines)
+    found = (ask or lab.sql)(query, rows=_ROWS, timeout_s=_PATIENCE_S).df()
     pairs = zip(found["scope"], found["metric"], strict=True)
     return found.assign(metric=[column_of(scope, metric) for scope, metric in pairs])[columns]
 
@@ -122,8 +129,8 @@ FROM (SELECT * FROM metrics WHERE {lines}) AS m JOIN (
 """
 
 
-def _ask(lab: Lab, query: str) -> Iterator[dict[str, Any]]:
-    return iter(lab.sql(query, rows=_ROWS, timeout_s=_PATIENCE_S))
+def _ask(ask: Answers, query: str) -> Iterator[dict[str, Any]]:
+    return iter(ask(query, rows=_ROWS, timeout_s=_PATIENCE_S))
 
 
 def _lines(lab: Lab, runs: Iterable[str]) -> Iterator[str]:

@@ -1,13 +1,16 @@
 """What the tests look at: labs in every state, a coordinator that can be killed, a server of pages."""
 
+import itertools
 import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import flnb
 from flnb.core.view import Status
+from flnb.store import Outcome, StudyCell, StudyRecord
 from tests.ui.coordinating import plan_of, task_of
 
 ROOT = Path(__file__).parents[2]
@@ -80,4 +83,25 @@ def make_past(folder):
         failed = coordinator.run(plan_of(3), task, name="failed").wait()
     why = "round 4: the loss is not finite"
     lab.store.state.set_status(failed.id, Status.FAILED, why)
+    make_study(lab)
     return folder
+
+
+def make_study(lab, name="alpha"):
+    """Rows of a study in every state, as a runner leaves them; its runs are those that are there."""
+    state, at = lab.store.state, datetime(2026, 1, 1, tzinfo=UTC)
+    state.put_study(StudyRecord(name=name, notebook="alpha.ipynb", asked_for={}, code=(), created_at=at, updated_at=at))  # fmt: skip
+    done = {"outcome": Outcome.FINISHED, "run": "finished", "notebook": "studies/alpha/k0/notebook.ipynb"}  # fmt: skip
+    became = (
+        done, {"outcome": Outcome.FAILED, "run": "failed", "why": "ZeroDivisionError: <b>division</b>"},
+        {"outcome": Outcome.RUNNING}, {"outcome": Outcome.WAITING}, {"outcome": Outcome.OUT_OF_TIME, "why": "no answer"}, {"outcome": Outcome.CUT_OFF},
+    )  # fmt: skip
+    grid = itertools.product((0.1, 0.3, 1.0), ("fedavg", "<script>alert(2)</script>"))
+    cells = [
+        StudyCell(study=name, key=f"k{position}", position=position, parameters={"alpha": alpha, "strategy": strategy}, seconds_s=9.0, **told)
+        for position, ((alpha, strategy), told) in enumerate(zip(grid, became, strict=True))
+    ]  # fmt: skip
+    state.ask_for_cells(name, cells)
+    notebook = lab.path / done["notebook"]
+    notebook.parent.mkdir(parents=True)
+    notebook.write_text("{}")

@@ -26,6 +26,7 @@ OF_PAST = {
     "client": "client?run=finished&name=c-plain",
     "checkpoints": "checkpoints?run=finished&at=6&against=2",
     "compare": "compare?runs=finished,failed",
+    "studies": "studies",
     "sql": QUERY,
     "system": "system",
 }

@@ -17,8 +17,9 @@ PAGES = {
     "client?run=finished&name=c-plain": "Client",
     "checkpoints?run=finished&at=6&against=2": "Checkpoints",
     "compare?runs=finished,failed": "Compare",
+    "studies?study=alpha": "Studies",
 }
-EMPTY = ("", "rounds", "sql", "system")
+EMPTY = ("", "rounds", "sql", "system", "studies")
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa"]}}
 UNNAMED = """() => {
   const found = [], look = (root) => {

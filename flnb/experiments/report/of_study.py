@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from flnb.coordinator import Lab
+    from flnb.coordinator.operations import Answers
     from flnb.experiments.study import Study
     from flnb.store import StudyCell
 
@@ -68,30 +69,37 @@ def write(study: Study, path: str | Path) -> Path:
     return save(markup(facts_of(study, Path(path).absolute().parent)), path)
 
 
-def facts_of(study: Study, folder: Path) -> StudyFacts:
+def facts_of(study: Study, folder: Path | None = None, ask: Answers | None = None) -> StudyFacts:
     """Ask for everything that the report tells.
 
     Args:
         study: Which.
-        folder: Where the report will lie, for links to notebooks.
+        folder: Where the report will lie, for links to notebooks; None leaves these out.
+        ask: Answers for whoever looks; by default the lab.
     """
     asked = [cell for cell in study.cells if cell.asked]
-    cells = rows.frame(study.lab, asked)
-    given = {name for cell in asked for name in cell.parameters}
+    cells = rows.frame(study.lab, asked, ask)
     runs = sorted({cell.run for cell in asked if cell.run})
     return StudyFacts(
         name=study.name,
         cells=cells.astype(dict.fromkeys(_NUMBERS, "float64")),
-        parameters=tuple(name for name in map(str, cells.columns) if name.removesuffix("_") in given and name not in _ADDED),
-        curves=rows.courses(study.lab, runs),
+        parameters=parameters_of(asked, cells),
+        curves=rows.courses(study.lab, runs, ask),
         asked_for=_asked_for(study),
         environments=_environments(study.lab, runs),
-        links=_links(study.lab, asked, folder),
+        links=_links(study.lab, asked, folder) if folder else {},
     )  # fmt: skip
 
 
 _NUMBERS = ("rounds", "bytes_up", "seconds_s")
 _ADDED = {"seed", *rows.FACTS}
+
+
+def parameters_of(cells: Sequence[StudyCell], frame: pd.DataFrame) -> tuple[str, ...]:
+    """The columns of a study's frame that are parameters, the seed apart."""
+    given = {name for cell in cells for name in cell.parameters}
+    columns = map(str, frame.columns)
+    return tuple(one for one in columns if one.removesuffix("_") in given and one not in _ADDED)
 
 
 def _asked_for(study: Study) -> dict[str, str]:

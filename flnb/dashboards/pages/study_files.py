@@ -1,0 +1,95 @@
+"""Files of a study that a browser can be given: its report, and the executed notebook of a cell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import panel as pn
+import panel_material_ui as pmui
+
+from flnb.core.errors import FLBaseError, NotFoundError
+from flnb.dashboards.page import in_session
+from flnb.experiments.labels import label
+
+if TYPE_CHECKING:
+    from flnb.dashboards.pages.studies import Studies
+
+
+class StudyFiles:
+    """Two buttons, for operators: both may quote single clients.
+
+    A notebook holds whatever its recipe drew. It is downloaded and never shown as a page of this server,
+    where its scripts would act as whoever looks.
+
+    Args:
+        page: Which study it is about.
+    """
+
+    def __init__(self, page: Studies) -> None:
+        self._page = page
+        style = {"variant": "outlined", "size": "small", "margin": 0, "embed": False}
+        self._report = pmui.FileDownload(callback=self._writer(self._make_report), filename="study.html", label="Download the report", **style)  # fmt: skip
+        self._cell = pmui.Select(label="Notebook of", options={}, size="small", width=320, margin=0)
+        self._notebook = pmui.FileDownload(callback=self._writer(self._read_notebook), filename="notebook.html", label="Download the notebook", **style)  # fmt: skip
+        self._cell.param.watch(lambda _: self._name(), "value")
+        self.view = pn.FlexBox(self._report, self._cell, self._notebook, gap="16px", align_items="center", margin=(8, 0))  # fmt: skip
+
+    def fill(self) -> None:
+        """Offer the cells that have a notebook."""
+        chosen = self._page.chosen
+        allowed = self._page.person.may("operator")
+        cells = chosen.cells if chosen is not None else ()
+        there = {label(one, cells): one.key for one in cells if one.notebook}
+        if dict(self._cell.options) != there:
+            self._cell.options = there
+            if self._cell.value not in there.values():
+                self._cell.value = next(iter(there.values()), None)
+        self._report.disabled = not allowed or chosen is None
+        self._notebook.disabled = self._cell.disabled = not (allowed and there)
+        self._name()
+
+    def _name(self) -> None:
+        chosen = self._page.chosen
+        if chosen is not None:
+            self._report.filename = f"{chosen.name}.html"
+            page = self._path().suffix if self._cell.value else ".html"
+            self._notebook.filename = f"{chosen.name}-{str(self._cell.value)[:8]}{page}"
+
+    def _writer(self, make: Callable[[], bytes]) -> Callable[[], object]:
+        """A file that is made in a thread; what goes wrong is said."""
+
+        async def write() -> BytesIO:
+            try:
+                return BytesIO(await asyncio.to_thread(make))
+            except FLBaseError as error:
+                said = str(error)
+                in_session(lambda: self._page.toast(said, "error"), None)
+                raise
+
+        return write
+
+    def _make_report(self) -> bytes:
+        from flnb.experiments.report import of_study  # its drawings are made for few
+
+        page = self._page
+        assert page.chosen is not None, "the button is disabled without one"
+        study = page.orders.target.lab.study(page.chosen.name)  # type: ignore[attr-defined]  # a lab that lies elsewhere has no studies
+        facts = of_study.facts_of(study, ask=page.sight.source.ask)
+        return of_study.markup(facts).encode()
+
+    def _read_notebook(self) -> bytes:
+        path = self._path()
+        if not path.is_file():
+            raise NotFoundError("notebook on this machine", path.name)
+        return path.read_bytes()
+
+    def _path(self) -> Path:
+        chosen = self._page.chosen
+        assert chosen is not None, "the button is disabled without one"
+        cell = next(one for one in chosen.cells if one.key == self._cell.value)
+        folder: Path = self._page.orders.target.lab.path  # type: ignore[attr-defined]  # as above
+        return folder / (cell.page or cell.notebook)
