@@ -42,6 +42,17 @@ def test_the_default_split_of_the_digits_is_the_documented_one_and_can_be_replac
     assert len(load_digits_data(split=IID(clients=3)).split) == 3
 
 
+def test_the_digits_are_those_of_scikit_learn_and_do_not_wait_for_it():
+    program = (
+        "import sys; from flnb.datasets import load_digits_data; data = load_digits_data();"
+        "assert 'sklearn' not in sys.modules; from sklearn.datasets import load_digits;"
+        "images = sorted(image.tobytes() for image in (load_digits().images / 16).astype('float32'));"
+        "mine = sorted(image.tobytes() for part in (data.train, data.test) for image in part.x);"
+        "assert images == mine"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 def test_every_fifth_of_each_class_is_held_out_in_the_order_of_the_file():
     assert every_fifth(np.array([0] * 11 + [1] * 5)).tolist() == [4, 9, 15]
     assert every_fifth(np.array([0, 1, 0, 1])).tolist() == []
