@@ -177,7 +177,8 @@ class Sight:
             raise trouble
         views = source.views()
         wanted = self._wanted_runs(views)
-        grown = [self._grow(source, run, views[run]) for run in wanted]
+        due = wanted if self._may_tell_of_closed else wanted - set(self._frames)
+        grown = [self._grow(source, run, views[run]) for run in due]
         self._closed |= any(grown)
         for run in set(self._frames) - wanted:
             del self._frames[run]
@@ -188,6 +189,11 @@ class Sight:
         same = before.views == views and before.standing.kind == kind and before.studies == studies
         news = any(grown) or not same or before.standing.last_write != source.last_write
         return news or self._is_quiet()
+
+    @property
+    def _may_tell_of_closed(self) -> bool:
+        """Whether it is not too soon after the last time; what is not told is not asked for either."""
+        return SYSTEM_CLOCK.monotonic_s() - self._told_closed_s >= TELL_S
 
     def _is_quiet(self) -> bool:
         """Whether pages were told nothing for so long that they should look at their clocks.

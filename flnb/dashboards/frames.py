@@ -10,11 +10,9 @@ import pandas as pd
 from flnb.core.ids import RunId
 from flnb.core.view import RunView
 from flnb.dashboards import queries
+from flnb.dashboards.closed import EVENTS, closed
 from flnb.dashboards.shared import Made
 from flnb.dashboards.sources import Source
-
-EVENTS = 200
-"""The newest ones are kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +34,8 @@ class Frames:
     """The newest ones, oldest first."""
     unused: pd.DataFrame
     """Who could not be used in the newest round; empty for viewers."""
+    line: str
+    """An SQL condition for these rounds and those that follow them."""
     made: Made = field(default_factory=Made, init=False, repr=False)
     """What is drawn of these frames."""
 
@@ -69,24 +69,22 @@ class Frames:
             known = None  # its head was moved: other rounds lead to it
         if known is not None and known.round == view.round:
             return known
-        whole = queries.line(source, run)
-        last = queries.newest(source, whole)
-        if known is not None and known.round == last:
+        line = known.line if known is not None else queries.line(source, run)
+        found = closed(source, line, known.round if known is not None else 0, clients=clients)
+        if known is not None and known.round == found.last:
             return known
-        if known is not None and known.round > last:
-            known = None  # rounds were taken back
-        after = known.round if known is not None else 0
-        # While these are asked one after the other the next round may close.
-        line = f"{whole} AND round <= {last}"
+        if known is not None and known.round > found.last:  # rounds were taken back
+            return cls.after(None, source, run, view, clients=clients)
         new = cls(
             run,
             *stands,
-            last,
-            queries.rounds(source, line, after),
-            queries.metrics(source, line, after),
-            queries.band(source, line, after) if clients else queries.no_band(),
-            queries.events(source, line, after, EVENTS),
-            queries.unused(source, line) if clients else queries.NOTHING.unused,
+            found.last,
+            found.rounds,
+            found.metrics,
+            found.band,
+            found.events,
+            found.unused,
+            line,
         )
         return new if known is None else known.grown(new)
 

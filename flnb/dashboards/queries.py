@@ -13,65 +13,14 @@ if TYPE_CHECKING:
     from flnb.coordinator.run import Run
     from flnb.dashboards.sources import Source
 
-_MOST_ROWS, _TABLE_S = 10_000_000, 60.0
+MOST_ROWS, TABLE_S = 10_000_000, 60.0
 OUTCOMES = ("accepted", "late", "lost", "refused", "failed")
 BAND = ("metric", "round", "low", "mid", "high", "n")
-
-
-def newest(source: Source, line: str) -> int:
-    """The last closed round; 0 before the first."""
-    found = source.ask(f"SELECT coalesce(max(round), 0) AS last FROM rounds WHERE {line}")  # noqa: S608  # our own words
-    return int(found.df()["last"][0])
 
 
 def line(source: Source, run: RunId) -> str:
     """An SQL condition for the rounds that lead to the head of a run."""
     return source.run(run).source.line
-
-
-def rounds(source: Source, line: str, after: int = 0) -> pd.DataFrame:
-    """Closed rounds, oldest first."""
-    return _table(source, "rounds", line, after, "round")
-
-
-def metrics(source: Source, line: str, after: int = 0) -> pd.DataFrame:
-    """Tidy metrics, in the order of `run.metrics`."""
-    return _table(source, "metrics", line, after, "round, scope, metric")
-
-
-def events(source: Source, line: str, after: int, most: int) -> pd.DataFrame:
-    """The newest events, oldest first."""
-    query = (
-        f"SELECT * FROM (SELECT * FROM events WHERE {line} AND round > {after} "  # noqa: S608  # our own words
-        f"ORDER BY round DESC, position DESC LIMIT {most}) ORDER BY round, position"
-    )
-    return _asked(source, query)
-
-
-def band(source: Source, line: str, after: int = 0) -> pd.DataFrame:
-    """5 %, 50 % and 95 % of the clients' training loss, by round."""
-    query = (
-        "SELECT 'train_loss' AS metric, round, quantile_cont(loss, .05) AS low, "  # noqa: S608  # our own words
-        "quantile_cont(loss, .5) AS mid, quantile_cont(loss, .95) AS high, count(*) AS n "
-        f"FROM updates WHERE {line} AND round > {after} AND accepted AND isfinite(loss) "
-        "GROUP BY round ORDER BY round"
-    )
-    return _asked(source, query)
-
-
-def no_band() -> pd.DataFrame:
-    """The same without a row."""
-    return _without_rows(*BAND)
-
-
-def unused(source: Source, line: str, after: int = 0) -> pd.DataFrame:
-    """Who could not be used in the newest round, and why."""
-    query = (
-        "SELECT round, client, outcome, reason FROM assignments "  # noqa: S608  # our own words
-        f"WHERE {line} AND outcome <> 'accepted' AND round > {after} AND round = "
-        f"(SELECT max(round) FROM rounds WHERE {line}) ORDER BY outcome, client LIMIT 200"
-    )
-    return _asked(source, query)
 
 
 def operations(source: Source, most: int = 200) -> pd.DataFrame:
@@ -143,10 +92,5 @@ def names(metrics: pd.DataFrame) -> list[str]:
     return sorted(dict.fromkeys(found), key=lambda name: (name in {"loss", "train_loss"}, name))
 
 
-def _table(source: Source, name: str, line: str, after: int, order: str) -> pd.DataFrame:
-    query = f"SELECT * FROM {name} WHERE {line} AND round > {after} ORDER BY {order}"  # noqa: S608  # our own words
-    return _asked(source, query)
-
-
 def _asked(source: Source, query: str) -> pd.DataFrame:
-    return source.ask(query, rows=_MOST_ROWS, timeout_s=_TABLE_S).df()
+    return source.ask(query, rows=MOST_ROWS, timeout_s=TABLE_S).df()

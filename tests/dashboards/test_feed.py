@@ -11,7 +11,7 @@ import pytest
 from flnb.coordinator import Lab
 from flnb.core.errors import NotFoundError, QueryRefusedError, UnreachableError
 from flnb.core.view import Status
-from flnb.dashboards import feed, queries
+from flnb.dashboards import feed
 from flnb.dashboards.access import Person
 from flnb.dashboards.feed import Feed, Sight
 from flnb.dashboards.targets import LabTarget
@@ -75,6 +75,19 @@ def test_what_happens_between_two_times_is_told_together(sight, monkeypatch):
     assert len(told) == n_told
 
 
+def test_rounds_that_may_not_be_told_yet_are_not_asked_for(sight, lab, monkeypatch):
+    sight.on_change(lambda: None, "finished")
+    until(lambda: sight.frames(lab.run("finished").id) and not sight._closed, "they were told")
+    asked, told_s = [], sight._told_closed_s
+    monkeypatch.setattr(feed, "TELL_S", 3600.0)
+    monkeypatch.setattr(sight, "_grow", lambda _source, run, _view: asked.append(run))
+    before = sight.now
+    until(lambda: sight.now is not before, "it is looked again")
+    assert (asked, sight._told_closed_s) == ([], told_s)
+    monkeypatch.setattr(feed, "TELL_S", 0.0)
+    until(lambda: asked, "they are asked for once they may be told")
+
+
 def test_nothing_is_asked_while_nobody_looks_and_whoever_comes_sees_nothing_old(sight, monkeypatch):
     until(lambda: sight.now.standing.kind == "store", "the store is read")
     monkeypatch.setattr(feed, "REST_S", 0.0)
@@ -108,16 +121,6 @@ def test_while_nobody_answers_whoever_asks_is_told_at_once(target, monkeypatch):
         assert time.monotonic() - began_s < feed.FIRST_S / 2
     finally:
         sight.close()
-
-
-def test_frames_grow_by_what_was_closed_since(target, lab):
-    source, run = target.stored("operator"), lab.run("finished")
-    line = queries.line(source, run.id)
-    assert queries.rounds(source, line, after=2)["round"].to_list() == [3, 4]
-    assert queries.newest(source, line) == 4
-    band = queries.band(source, line)
-    assert (band["low"] <= band["mid"]).all()
-    assert (band["mid"] <= band["high"]).all()
 
 
 def test_a_viewer_is_told_nothing_of_single_clients(target, lab):

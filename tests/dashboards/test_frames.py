@@ -6,7 +6,7 @@ from flnb.dashboards.queries import NOTHING
 
 
 def frames(last):
-    rest = (NOTHING.rounds, NOTHING.metrics, NOTHING.band, NOTHING.events, NOTHING.unused)
+    rest = (NOTHING.rounds, NOTHING.metrics, NOTHING.band, NOTHING.events, NOTHING.unused, "")
     return Frames(RunId("r"), "main", 1, last, *rest)
 
 

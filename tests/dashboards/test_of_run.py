@@ -14,6 +14,7 @@ from flnb.core.errors import UnreachableError
 from flnb.core.view import Status
 from flnb.dashboards import plots, queries
 from flnb.dashboards.access import Person
+from flnb.dashboards.closed import closed
 from flnb.dashboards.commits import Undo
 from flnb.dashboards.feed import Sight
 from flnb.dashboards.orders import Orders
@@ -100,7 +101,7 @@ def test_a_file_that_cannot_be_had_is_said_in_words(page, lab):
 
 def test_bars_of_another_run_with_the_same_rounds_are_drawn(target, lab):
     source, run = target.stored("operator"), lab.run("finished")
-    one = queries.rounds(source, queries.line(source, run.id))
+    one = closed(source, queries.line(source, run.id)).rounds
     bars = plots.Outcomes()
     for accepted in (4, 3):
         bars.show(plots.Bars.of(accepted, one.assign(accepted=accepted)))
