@@ -82,6 +82,20 @@ def test_new_rounds_leave_scroll_and_zoom_alone(visit, present):
     assert max(page.evaluate(SCROLLED)) == max(place)
 
 
+def test_a_hidden_tab_rests_and_shows_how_things_stand_when_somebody_looks(visit, present):
+    page, other = (visit(present, "rounds?run=running") for _ in range(2))
+    wait_for_round(page, 1)
+    turn = """(hidden) => { Object.defineProperty(document, "hidden", { value: hidden, configurable: true })
+      document.dispatchEvent(new Event("visibilitychange")) }"""
+    page.evaluate(turn, True)
+    wait_for_round(other, shown_round(other) + 2)  # whatever was on its way has come
+    before = shown_round(page)
+    wait_for_round(other, before + 3)
+    assert shown_round(page) == before
+    page.evaluate(turn, False)
+    wait_for_round(page, before + 3, within_s=NEWS_S)
+
+
 def test_a_killed_coordinator_is_said_and_its_return_needs_no_reload(visit, mortal):
     page = visit(mortal, "rounds?run=running")
     wait_for_round(page, 2)
