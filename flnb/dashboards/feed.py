@@ -196,10 +196,7 @@ class Sight:
         return SYSTEM_CLOCK.monotonic_s() - self._told_closed_s >= TELL_S
 
     def _is_quiet(self) -> bool:
-        """Whether pages were told nothing for so long that they should look at their clocks.
-
-        Also when all runs are over: a page finds out then that its reader was signed out.
-        """
+        """Whether pages should look at their clocks; also that somebody was signed out shows then."""
         return SYSTEM_CLOCK.monotonic_s() - self._told_s >= STALE_S
 
     def _wanted_runs(self, views: Mapping[RunId, RunView]) -> set[RunId]:
