@@ -99,7 +99,7 @@ footer {{ margin-top: 48px; padding-top: 12px; border-top: 1px solid var(--line)
 @page {{ margin: 16mm 14mm; }}
 @media print {{ body {{ max-width: none; padding: 0; font-size: 10.5pt; }} nav {{ display: none; }} section {{ margin-top: 18pt; }}
   h2 {{ break-after: avoid; }} h3 {{ break-after: avoid; }} tr, .key > div {{ break-inside: avoid; }} thead {{ display: table-header-group; }}
-  figure.table {{ break-inside: auto; }} .scroll {{ overflow: visible; }} table {{ font-size: 9pt; }} th, td {{ padding-right: 10pt; }}
+  figure.table {{ break-inside: auto; }} .scroll {{ overflow: visible; }} table {{ font-size: 7.5pt; }} th, td {{ padding: 2.5pt 7pt 2.5pt 0; }} thead th {{ white-space: normal; }}
   .figures {{ grid-template-columns: 1fr 1fr; }} a {{ color: inherit; text-decoration: none; }} details:not([open])::details-content {{ content-visibility: visible; }} }}
 """
 """One style sheet, inside the file."""
