@@ -16,12 +16,15 @@ from flnb.transport.hub import ChunkSink, Hub
 from flnb.transport.limits import Allowance
 from flnb.transport.listening import Listening
 from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES, check_places
-from flnb.transport.pace import TURNS, Pace
+from flnb.transport.places import Place, Places
 from flnb.transport.tokens import Claims, Role
-from flnb.transport.uploading import Place, Uploading
 from flnb.transport.v1 import federation_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
+
+_PATIENCE_S = 15.0
+"""For how long a client is sent nothing of a version, because others on quick lines are first: it must not
+take the line for dead."""
 
 
 class Federation:
@@ -39,8 +42,8 @@ class Federation:
         self._transfers: dict[str, int] = {}
         self._listening = Listening(limits.sign_ins)
         self._sign_ins = asyncio.Semaphore(limits.sign_ins)
-        self._uploads = Uploading(limits.uploads, limits.still_upload_s)
-        self._turns = asyncio.Semaphore(TURNS)
+        self._uploads = Places(limits.uploads, still_s=limits.still_upload_s)
+        self._downloads = Places(patience_s=_PATIENCE_S)
         per_minute = limits.failed_joins_per_minute
         self._failed_joins = Allowance(per_minute / 60, per_minute, limits.clients)
 
@@ -124,13 +127,11 @@ class Federation:
             request = await call.first(pb.FetchRequest)
             package = await self._hub.package(claims, request.digest)
             places = check_places(request.chunks, package.manifest.chunk_count)
-            pace, sent = Pace(self._turns), 0
-            async with Watchdog(self._hub.claims, call) as watch:
+            async with self._downloads.place() as place, Watchdog(self._hub.claims, call) as watch:
+                sent = 0
                 while sent < len(places):
-                    async with pace.message() as turn:
-                        some = places[sent : sent + pace.chunks]
-                        await call.context.write(package.chunks(some))
-                        turn.over_the_line(len(some))
+                    some = places[sent : sent + place.chunks]
+                    await place.give(call.context.write(package.chunks(some)), len(some))
                     sent += len(some)
                     watch.moved()
 

@@ -216,9 +216,9 @@ class Link:
                 await call.initial_metadata()  # comes when there is a place
                 while sent < len(chunks):
                     some = chunks[sent : sent + pace.chunks]
-                    async with pace.message() as turn:
+                    with pace.message() as message:
                         await call.write(data(some))
-                        turn.over_the_line(len(some))
+                        message.over_the_line(len(some))
                     sent += len(some)
                 await call.done_writing()
                 return decoded(pb.SendReply, await call).chunks

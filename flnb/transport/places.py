@@ -1,34 +1,48 @@
-"""Places for uploads: few on quick lines at once, more on slow ones, and none for those that stand still.
+"""Places for transfers: few on quick lines at once, more on slow ones, and none for those that stand still.
 
-An upload that has no place is not told to begin, so it costs nothing, however many wait. Few on quick
-lines fill disk and processor; more would only lie in memory. One on a slow line must keep nobody
-waiting, so others begin beside it. A client that stands still, because its line is dead or on purpose,
-would keep all others out for as long as a lease: its place is theirs.
+What has no place has not begun and costs nothing, however many wait. Few on quick lines fill disk and
+processor; more would only lie in memory, where a message is two to three times while it goes over the
+line, and nothing would arrive sooner. One on a slow line must keep nobody waiting, so others begin
+beside it. A client that stands still, because its line is dead or on purpose, would keep all others
+out for as long as a lease: its place is theirs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from flnb.core.errors import UnreachableError
 from flnb.transport.manifest import CHUNK_BYTES
-from flnb.transport.pace import TURNS, Pace
+from flnb.transport.pace import Pace
+
+QUICK = 4
+"""Transfers on quick lines at once, each way."""
 
 
-class Uploading:
-    """The uploads of one server.
+class Places:
+    """The transfers of one server that go the same way.
 
     Args:
-        places: Uploads that are taken in at once.
+        most: How many have a place at once.
         still_s: How long one may send nothing while others wait.
-        quick: Of these, so many on quick lines.
+        quick: Of those with a place, so many on quick lines.
+        patience_s: Who has waited for so long begins all the same.
     """
 
-    def __init__(self, places: int, still_s: float, quick: int = TURNS) -> None:
-        self._places, self._quick, self._still_s = places, quick, still_s
+    def __init__(
+        self,
+        most: float = math.inf,
+        *,
+        still_s: float = math.inf,
+        quick: int = QUICK,
+        patience_s: float = math.inf,
+    ) -> None:
+        self._most, self._quick = most, quick
+        self._still_s, self._patience_s = still_s, patience_s
         self._taken: set[Place] = set()
         self._waiting: deque[tuple[Place, asyncio.Future[None]]] = deque()
 
@@ -40,13 +54,22 @@ class Uploading:
         self._waiting.append((place, turn))
         try:
             self._moved()
-            await turn
+            await self._turn_of(place, turn)
             yield place
         finally:
             self._taken.discard(place)
-            if not turn.done() or turn.cancelled():
+            if (place, turn) in self._waiting:
                 self._waiting.remove((place, turn))
             self._moved()
+
+    async def _turn_of(self, place: Place, turn: asyncio.Future[None]) -> None:
+        if turn.done() or math.isinf(self._patience_s):
+            await turn
+            return
+        await asyncio.wait([turn], timeout=self._patience_s)
+        if not turn.done():
+            self._waiting.remove((place, turn))
+            self._taken.add(place)
 
     def _moved(self) -> None:
         """Something may have made room: let those in who come first, and bound the others."""
@@ -59,15 +82,15 @@ class Uploading:
 
     def _has_room(self) -> bool:
         quick = sum(place.quick for place in self._taken)
-        return len(self._taken) < self._places and quick < self._quick
+        return len(self._taken) < self._most and quick < self._quick
 
 
 class Place:
-    """What one upload has.
+    """What one transfer has.
 
     Args:
         moved: Called when its line turns out to be slow.
-        still_s: How long it may send nothing while others wait.
+        still_s: How long nothing may come while others wait.
     """
 
     def __init__(self, moved: Callable[[], None], still_s: float) -> None:
@@ -82,6 +105,23 @@ class Place:
         """Whether its line is, as far as that is known."""
         return not self._pace.slow
 
+    @property
+    def chunks(self) -> int:
+        """How many chunks the next message should hold at most."""
+        return self._pace.chunks
+
+    async def give(self, writing: Awaitable[None], chunks: int) -> None:
+        """Send a message.
+
+        Args:
+            writing: Does it.
+            chunks: How many it holds.
+        """
+        with self._pace.message() as message:
+            await writing
+            message.over_the_line(chunks)
+        self._look_again()
+
     async def receive(self, read: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
         """Wait for a message, however long while nobody else waits for a place.
 
@@ -93,12 +133,13 @@ class Place:
         """
         too_late_s = asyncio.get_running_loop().time() + self._still_s
         try:
-            async with asyncio.timeout(None) as awaited, self._pace.message() as turn:
+            async with asyncio.timeout(None) as awaited:
                 self._awaited = awaited, too_late_s
                 self.bound(self._others_wait)
-                data = await read()
-                if data:
-                    turn.over_the_line(-(-len(data) // CHUNK_BYTES))
+                with self._pace.message() as message:
+                    data = await read()
+                    if data:
+                        message.over_the_line(-(-len(data) // CHUNK_BYTES))
         except TimeoutError:
             raise UnreachableError(
                 f"nothing was sent for {self._still_s:g} s, and other uploads wait",
@@ -106,8 +147,7 @@ class Place:
             ) from None
         finally:
             self._awaited = None
-        if not self.quick:
-            self._moved()
+        self._look_again()
         return data
 
     def bound(self, others_wait: bool) -> None:
@@ -117,3 +157,7 @@ class Place:
             awaited, too_late_s = self._awaited
             if not awaited.expired():
                 awaited.reschedule(too_late_s if others_wait else None)
+
+    def _look_again(self) -> None:
+        if not self.quick:
+            self._moved()

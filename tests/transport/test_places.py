@@ -1,4 +1,4 @@
-"""Places for uploads: whoever stands still makes room, and only then."""
+"""Places for transfers: few on quick lines, others beside slow ones, none for who stands still."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 
 from flnb.core.errors import UnreachableError
 from flnb.transport import CHUNK_BYTES, Limits
-from flnb.transport.uploading import Uploading
+from flnb.transport.places import Places
 from flnb.transport.v1 import federation_pb2 as pb
 
 
@@ -14,8 +14,8 @@ async def nothing():
     await asyncio.Event().wait()
 
 
-async def silent(uploading, begun):
-    async with uploading.place() as place:
+async def silent(places, begun):
+    async with places.place() as place:
         begun.append(True)
         await place.receive(nothing)
 
@@ -25,8 +25,8 @@ async def chunk():
     return bytes(CHUNK_BYTES)
 
 
-async def busy(uploading, go_on, begun=None):
-    async with uploading.place() as place:
+async def busy(places, go_on, begun=None):
+    async with places.place() as place:
         if begun is not None:
             begun.append(place)
         while not go_on.is_set():
@@ -34,18 +34,18 @@ async def busy(uploading, go_on, begun=None):
 
 
 async def test_a_silent_upload_keeps_its_place_until_somebody_waits():
-    uploading, begun = Uploading(1, still_s=0.02), []
-    first = asyncio.create_task(silent(uploading, begun))
+    places, begun = Places(1, still_s=0.02), []
+    first = asyncio.create_task(silent(places, begun))
     await asyncio.wait([first], timeout=0.1)
     assert (begun, first.done()) == ([True], False)
-    async with uploading.place():
+    async with places.place():
         with pytest.raises(UnreachableError, match=r"nothing was sent for 0\.02 s"):
             await first
 
 
 async def test_an_upload_that_moves_keeps_its_place_however_many_wait():
-    uploading, go_on = Uploading(1, still_s=0.5), asyncio.Event()
-    tasks = [asyncio.create_task(busy(uploading, go_on)) for _ in range(3)]
+    places, go_on = Places(1, still_s=0.5), asyncio.Event()
+    tasks = [asyncio.create_task(busy(places, go_on)) for _ in range(3)]
     await asyncio.wait(tasks, timeout=0.7)
     assert not any(task.done() for task in tasks)
     go_on.set()
@@ -53,9 +53,9 @@ async def test_an_upload_that_moves_keeps_its_place_however_many_wait():
 
 
 async def test_who_stopped_waiting_leaves_the_others_in_peace():
-    uploading, begun = Uploading(1, still_s=0.1), []
-    first = asyncio.create_task(silent(uploading, begun))
-    waiting = asyncio.create_task(silent(uploading, begun))
+    places, begun = Places(1, still_s=0.1), []
+    first = asyncio.create_task(silent(places, begun))
+    waiting = asyncio.create_task(silent(places, begun))
     await asyncio.wait([waiting], timeout=0.02)
     waiting.cancel()
     await asyncio.wait([waiting])
@@ -82,9 +82,9 @@ async def test_silent_uploads_do_not_keep_a_client_from_sending(wire, work):
 
 
 async def test_few_begin_on_quick_lines_and_each_that_ends_lets_one_in():
-    uploading, begun = Uploading(5, still_s=5, quick=2), []
+    places, begun = Places(5, still_s=5, quick=2), []
     ends = [asyncio.Event() for _ in range(4)]
-    tasks = [asyncio.create_task(busy(uploading, end, begun)) for end in ends]
+    tasks = [asyncio.create_task(busy(places, end, begun)) for end in ends]
     await asyncio.wait(tasks, timeout=0.03)
     assert len(begun) == 2
     ends[0].set()
@@ -97,13 +97,25 @@ async def test_few_begin_on_quick_lines_and_each_that_ends_lets_one_in():
 
 
 async def test_others_begin_beside_those_on_slow_lines_up_to_all_places():
-    uploading, begun = Uploading(3, still_s=5, quick=1), []
-    tasks = [asyncio.create_task(silent(uploading, begun)) for _ in range(5)]
+    places, begun = Places(3, still_s=5, quick=1), []
+    tasks = [asyncio.create_task(silent(places, begun)) for _ in range(5)]
     await asyncio.wait(tasks, timeout=0.5)
     assert len(begun) == 3
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
+
+
+async def test_who_has_waited_for_long_begins_beside_those_on_quick_lines():
+    places, begun, end = Places(quick=1, patience_s=0.05), [], asyncio.Event()
+    tasks = [asyncio.create_task(busy(places, end, begun)) for _ in range(3)]
+    await asyncio.wait(tasks, timeout=0.02)
+    assert len(begun) == 1
+    async with asyncio.timeout(5):
+        while len(begun) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    end.set()
+    await asyncio.gather(*tasks)
 
 
 async def test_an_upload_sends_nothing_before_it_has_a_place(wire, work):
