@@ -31,6 +31,7 @@ class Places:
         still_s: How long one may send nothing while others wait.
         quick: Of those with a place, so many on quick lines.
         patience_s: Who has waited for so long begins all the same.
+        when_empty: Called when the last one has left, with how many had a place since it was last.
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class Places:
         still_s: float = math.inf,
         quick: int = QUICK,
         patience_s: float = math.inf,
+        when_empty: Callable[[int], None] = lambda _many: None,
     ) -> None:
         self._most, self._quick = most, quick
         self._still_s, self._patience_s = still_s, patience_s
+        self._when_empty, self._many = when_empty, 0
         self._taken: set[Place] = set()
         self._waiting: deque[tuple[Place, asyncio.Future[None]]] = deque()
 
@@ -55,12 +58,16 @@ class Places:
         try:
             self._moved()
             await self._turn_of(place, turn)
+            self._many += 1
             yield place
         finally:
             self._taken.discard(place)
             if (place, turn) in self._waiting:
                 self._waiting.remove((place, turn))
             self._moved()
+            if not self._taken:
+                many, self._many = self._many, 0
+                self._when_empty(many)
 
     async def _turn_of(self, place: Place, turn: asyncio.Future[None]) -> None:
         if turn.done() or math.isinf(self._patience_s):
