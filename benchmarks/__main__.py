@@ -44,6 +44,7 @@ PARTS = (
     "service_events",
     "service_kernel",
     "service_rest",
+    "study_report",
     "sums",
     "workloads",
 )

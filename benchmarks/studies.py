@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import flnb
+from benchmarks import study_report
 from benchmarks.rows import Row
 from flnb.experiments import Recipe, Study
 
@@ -26,7 +27,7 @@ TIMES = 3
 
 
 def rows(*, times: int = TIMES, seeds: int = 2, rounds: int = 20) -> Iterator[Row]:
-    """Measure both.
+    """Measure both, and the report of a hundred cells.
 
     Args:
         times: Bare runs; one more cell than that is executed for them.
@@ -37,6 +38,7 @@ def rows(*, times: int = TIMES, seeds: int = 2, rounds: int = 20) -> Iterator[Ro
         folder = Path(name)
         yield from over_the_bare_run(folder, times, rounds)
         yield from side_by_side(folder, seeds, rounds)
+    yield from study_report.rows()
 
 
 def over_the_bare_run(folder: Path, times: int, rounds: int) -> Iterator[Row]:

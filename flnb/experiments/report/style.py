@@ -48,9 +48,9 @@ a:focus-visible, summary:focus-visible, [tabindex]:focus-visible {{ outline: 2px
 .state {{ white-space: nowrap; font-weight: 550; }}
 nav ul {{ list-style: none; display: flex; flex-wrap: wrap; gap: 4px 20px; padding: 0; margin: 20px 0 0; font-size: 14px; }}
 dl, dd, dt {{ margin: 0; }}
-.key {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(156px, 1fr)); gap: 1px; background: var(--line);
+.key {{ display: flex; flex-wrap: wrap; gap: 1px; background: var(--line);
   border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }}
-.key > div {{ background: var(--ground); padding: 12px 16px; }}
+.key > div {{ flex: 1 1 156px; background: var(--ground); padding: 12px 16px; }}
 .key dt {{ font-size: 13px; color: var(--quiet); }}
 .key dd {{ font-size: 24px; line-height: 34px; font-weight: 620; letter-spacing: -.01em; white-space: nowrap; }}
 .key dd.quiet {{ font-size: 13px; line-height: 20px; font-weight: 400; letter-spacing: 0; min-height: 20px; white-space: normal; }}
@@ -94,10 +94,11 @@ details {{ margin: 8px 0 16px; }} summary {{ cursor: pointer; color: var(--accen
 .packages {{ columns: 200px; column-gap: 24px; font-size: 12.5px; margin: 0; padding: 0; list-style: none; }}
 footer {{ margin-top: 48px; padding-top: 12px; border-top: 1px solid var(--line); font-size: 13px; color: var(--quiet); }}
 @media (max-width: 520px) {{ body {{ padding: 20px 16px 48px; }} h1 {{ font-size: 25px; line-height: 32px; }}
-  .key {{ grid-template-columns: 1fr 1fr; }} .key > div {{ padding: 10px 12px; }} .key > div:last-child:nth-child(odd) {{ grid-column: 1 / -1; }} .key dd {{ font-size: 20px; line-height: 28px; }}
+  .key > div {{ flex-basis: 40%; padding: 10px 12px; }} .key dd {{ font-size: 20px; line-height: 28px; }}
   .facts > div {{ grid-template-columns: 1fr; gap: 0; }} }}
 @page {{ margin: 16mm 14mm; }}
-@media print {{ body {{ max-width: none; padding: 0; font-size: 10.5pt; }} nav {{ display: none; }} section {{ margin-top: 18pt; }}
+@media print {{ .key dd {{ font-size: 14pt; }} .key dd.quiet {{ font-size: 8pt; }} .key > div {{ flex-basis: 100px; padding: 6pt 8pt; }}
+  body {{ max-width: none; padding: 0; font-size: 10.5pt; }} nav {{ display: none; }} section {{ margin-top: 18pt; }}
   h2 {{ break-after: avoid; }} h3 {{ break-after: avoid; }} tr, .key > div {{ break-inside: avoid; }} thead {{ display: table-header-group; }}
   figure.table {{ break-inside: auto; }} .scroll {{ overflow: visible; }} table {{ font-size: 7.5pt; }} th, td {{ padding: 2.5pt 7pt 2.5pt 0; }} thead th {{ white-space: normal; }}
   .figures {{ grid-template-columns: 1fr 1fr; }} a {{ color: inherit; text-decoration: none; }} details:not([open])::details-content {{ content-visibility: visible; }} }}
