@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from flnb.cli import addresses, app
 _ABOUT = """Every command that there is, as `flnb … --help` tells it. In the tables a value in capitals is what an option
 wants to have. `-h` and `--help` are understood everywhere. What the exit codes mean stands [with the errors](errors.md)."""
 
+_OPTION = re.compile(r"(?<![\w`-])(--[a-z][\w-]*)")
 _WORDS = {"int": "N", "float": "NUMBER", "str": "TEXT"}
 
 
@@ -48,7 +50,7 @@ def _section(name: str, found: list[Any]) -> str:
 
 
 def _said(text: str | None) -> str:
-    return (text or "").strip()
+    return _OPTION.sub(r"`\1`", (text or "").strip())
 
 
 def _usage(name: str, command: Any) -> str:
@@ -66,7 +68,7 @@ def _argument(one: Any) -> str:
 
 def _parameters(command: Any) -> str:
     rows = [
-        [code(spelling(one)), one.help or "", _default(one)]
+        [code(spelling(one)), _said(one.help), _default(one)]
         for one in command.params
         if not getattr(one, "hidden", False) and "--help" not in one.opts
     ]

@@ -1,6 +1,5 @@
 """A newcomer types what the README says: from a CSV file to a federated result, in a fresh folder."""
 
-import json
 import os
 import re
 import subprocess
@@ -65,16 +64,5 @@ def test_everything_that_was_written_lies_in_the_folder(followed):
 def test_the_model_of_the_result_can_be_used(followed):
     folder, _ = followed
     ask = "import flnb; print(flnb.open('lab').run('patients').model().values.size)"
-    flnb = [
-        str(PROGRAMS / "flnb"),
-        "runs",
-        "show",
-        "patients",
-        "--lab",
-        str(folder / "lab"),
-        "--json",
-    ]
-    facts = json.loads(subprocess.check_output(flnb, text=True, cwd=folder))
-    assert facts["status"] == "finished"
     size = subprocess.check_output([sys.executable, "-c", ask], text=True, cwd=folder)
     assert int(size) >= 30 * 16 + 16 + 16 * 2 + 2

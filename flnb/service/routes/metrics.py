@@ -19,7 +19,7 @@ router = APIRouter(tags=["health"])
 async def metrics(request: Request, way: Way, found: Credentials) -> Response:
     """Figures in the text format of Prometheus: docs/events.md lists them.
 
-    Needs a token of a viewer; with --metrics-open, on loopback, none. Without a token that can be
+    Needs a token of a viewer; with `--metrics-open`, on loopback, none. Without a token that can be
     looked at, a coordinator that is gone is an error; else it shows as `flnb_up 0`.
     """
     state = request.app.state
