@@ -22,11 +22,11 @@ _COMING_S = 240.0
 
 
 def rows(
-    *, sessions: int = 5000, processes: int = 2, idle_s: float = 60.0, turns: int = 3
+    *, sessions: int = 5000, processes: int = 2, idle_s: float = 90.0, turns: int = 3
 ) -> Iterator[Row]:
     """Let them all come, look at them for a while, then tell them something.
 
-    Each pings once in 60 s: a shorter look would see more or fewer of them than there are.
+    Each pings once in 90 s: a shorter look would see more or fewer of them than there are.
     """
     with (
         tempfile.TemporaryDirectory(prefix="flnb-bench-") as folder,

@@ -33,6 +33,7 @@ async def obey(coordinator: Coordinator, in_io: Callable[..., Awaitable[Any]]) -
     """
     state = coordinator.lab.store.state
     pending = state.when_changed(state.pending_commands)
+    resting = state.when_changed(state.quarantines)
     away = False
     while True:
         await asyncio.sleep(INTERVAL_S)
@@ -42,16 +43,19 @@ async def obey(coordinator: Coordinator, in_io: Callable[..., Awaitable[Any]]) -
                     continue  # taken back since the look, such as while another one was done
                 result = await _answer(coordinator, command)
                 await in_io(state.finish_command, command.id, result)
-            coordinator.rest(await in_io(state.quarantines))
+            if (quarantines := await in_io(resting)) is not None:
+                coordinator.rest(quarantines)
             away = False
         except (StorageUnreachableError, LabLostError) as error:
             pending.again()
+            resting.again()
             if not away:  # once, and not four times a second
                 log.warning("commands of other processes are not heard: %s", error.message)
             away = True
         except Exception:
             # Such as a full disk: other commands, and this one in a while, are still heard.
             pending.again()
+            resting.again()
             log.exception("commands of other processes could not be carried out")
 
 

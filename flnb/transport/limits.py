@@ -163,10 +163,10 @@ def server_options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.server_handshake_timeout_ms", sign_in_ms),
         ("grpc.http2.settings_timeout", sign_in_ms),
         ("grpc.max_connection_idle_ms", 60_000),  # no call at all, not even a session
-        # Clients ping every 60 s, with or without a call; by default that is abuse.
+        # Clients ping every 90 s, with or without a call; by default that is abuse.
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.keepalive_time_ms", 80_000),  # they are first: of each line one end pings
+        ("grpc.keepalive_time_ms", 120_000),  # they are first: of each line one end pings
         ("grpc.keepalive_timeout_ms", 20_000),
     ]
 
@@ -183,8 +183,9 @@ def client_options(limits: Limits, *, through_proxy: bool) -> list[tuple[str, in
         ("grpc.max_receive_message_length", limits.message_bytes),
         ("grpc.max_send_message_length", limits.message_bytes),
         ("grpc.max_metadata_size", limits.header_bytes),
-        # Find out about a dead connection within 75 s; the pings are most of what an idle client costs.
-        ("grpc.keepalive_time_ms", 60_000),
+        # Find out about a dead connection within 105 s, whoever works by its signs of life within 40; the
+        # pings are most of what an idle client costs.
+        ("grpc.keepalive_time_ms", 90_000),
         ("grpc.keepalive_timeout_ms", 15_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),

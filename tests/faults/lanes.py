@@ -19,9 +19,9 @@ NAMES = ("c000", "c001")
 DELAY_S = "0.1"
 """What each training takes longer, so that faults meet every part of a round."""
 SCRIPT = Path(__file__).parent / "clients.py"
-HANG_S = 105.0
+HANG_S = 135.0
 """After the last fault, a run must be over by then: nothing may take longer than a dead connection
-takes to be found out (75 s) and a client to come back (30 s)."""
+takes to be found out (105 s) and a client to come back (30 s)."""
 PERMANENT_DEADLINE_S, PERMANENT_S = 4.0, 12.0
 """Deadline of a round where a fault stays, and when such a run must have come to its end."""
 
