@@ -1,9 +1,12 @@
 """The report of a run tells what the run's own tables say, as text, and asks nobody for anything."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
+import flnb
+from flnb.coordinator.granting import place_of, written_token
 from flnb.core.errors import StoreError
 from tests.experiments.report.reading import Report
 
@@ -73,6 +76,17 @@ def test_a_report_without_clients_names_none_and_quotes_nobody(run, tmp_path):
     assert "This report names no single client." in said
     assert "c-plain" not in said
     assert "poisoned" not in said
+
+
+def test_a_viewer_elsewhere_is_told_what_the_role_may_see(lab, tmp_path):
+    lab.coordinator.listen()
+    token, _ = written_token(lab.store, "vera", "viewer", timedelta(hours=1))
+    with flnb.connect(place_of(lab).address, token) as there:
+        told = Report(there.attach("told").report(tmp_path / "told.html"))
+    said = " ".join(told.text)
+    assert "This report names no single client." in said
+    assert "poisoned" not in said
+    assert len(told.table("The rounds that lead")) == 5
 
 
 def test_a_report_that_cannot_be_written_says_why_and_leaves_nothing(run, tmp_path):
