@@ -25,6 +25,8 @@ from flnb.store import Outcome, StudyCell
 _TICK_S = 1.0
 _PATIENCE_S = 45.0
 """A worker that was told to stop has so long: ten seconds for the kernel to save, ten to end."""
+_FINISHING = "^C: what runs is finished, nothing new begins; ^C again interrupts it"
+_INTERRUPTING = "^C: interrupting what runs; it goes on from its last commits another time"
 _ENOUGH = {Status.FINISHED, Status.STOPPED}
 """A run that is at its end; one that rests otherwise makes its cell a failed one."""
 
@@ -248,14 +250,11 @@ class Runner:
     def _interrupted(self, count: int) -> None:
         """The first ^C lets what runs finish, the second interrupts the kernels."""
         self._pressed = count
-        self._note = "^C: what runs is finished, nothing new begins; ^C again interrupts it"
-        if count > 1:
-            self._note = "^C: interrupting what runs; it goes on from its last commits another time"
+        self._note = _FINISHING if count == 1 else _INTERRUPTING
         self._display.say(self._note)
-        if count > 1:
-            for worker, executing in self._workers.items():
-                if executing is not None and executing.stopped_for is None:
-                    self._stop(worker, executing, Outcome.CUT_OFF)
+        for worker, executing in self._workers.items():
+            if count > 1 and executing is not None and executing.stopped_for is None:
+                self._stop(worker, executing, Outcome.CUT_OFF)
 
     def _stop(self, worker: Worker, executing: Executing, why: Outcome) -> None:
         executing.stopped_for = why

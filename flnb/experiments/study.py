@@ -156,23 +156,24 @@ class Study:
             PlanError: `workers` or `timeout_s` cannot be.
             RecipeError: The recipe can no longer be given what is asked for.
         """
-        asked = self.asked.replace(
-            **{"workers": workers} if workers is not None else {},
-            **{"timeout_s": timeout_s} if timeout_s is not None else {},
-        )
+        given = {"workers": workers, "timeout_s": timeout_s}
+        given = {name: value for name, value in given.items() if value is not None}
+        asked = self.asked.replace(**given)
         if changed not in {"", KEEP, BESIDE}:
             raise PlanError(f"changed={changed!r}", hint=f"{KEEP!r} or {BESIDE!r}")
         planner = self.check()
         self._introduce(planner.recipe)
         with Holding(self.lab.store, self.name) as holding:
             notes = self._ask(planner, changed)
-            desk = Desk(self.lab, planner, retry=retry)
             display = showing.here()
             for note in notes:
                 display.say(note)
-            runner = Runner(
-                desk, holding, workers=asked.workers, timeout_s=asked.timeout_s, display=display
+            desk, n, longest_s = (
+                Desk(self.lab, planner, retry=retry),
+                asked.workers,
+                asked.timeout_s,
             )
+            runner = Runner(desk, holding, workers=n, timeout_s=longest_s, display=display)
             self.interrupted = not runner.run()
         return self
 
