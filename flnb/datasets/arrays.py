@@ -58,7 +58,8 @@ class FederatedData:
     """A data set, held-out part included, and how its training part is spread over clients.
 
     Raises:
-        DataError: The split names examples that `train` does not have.
+        DataError: The split names examples that `train` does not have, or `test_ids` are not one a
+            held-out example.
     """
 
     train: Arrays
@@ -71,6 +72,9 @@ class FederatedData:
     name: str
     labels: tuple[str, ...] = ()
     """What the classes are called, in the order of their numbers; empty when nothing is known."""
+    test_ids: Shaped[np.ndarray, " held_out"] | None = None
+    """Whose each held-out example is, as text: each one's are then measured apart as well, as
+    `accuracy_cleveland`. None measures all of them together only."""
 
     def __post_init__(self) -> None:
         last = int(self.split.order.max(initial=-1))
@@ -80,6 +84,16 @@ class FederatedData:
                 f"the training part ends at {len(self.train) - 1}",
                 hint="make the split from the y of this training part",
             )
+        n_held_out = len(self.test) if self.test is not None else 0
+        if self.test_ids is not None and len(self.test_ids) != n_held_out:
+            raise DataError(
+                f"{self.name}: {len(self.test_ids)} test_ids for {n_held_out} held-out examples"
+            )
+
+    @property
+    def test_parts(self) -> tuple[str, ...]:
+        """Whose held-out examples are measured apart, in the order of their names."""
+        return () if self.test_ids is None else tuple(map(str, np.unique(self.test_ids)))
 
     def __repr__(self) -> str:
         """One line: name, sizes, clients."""

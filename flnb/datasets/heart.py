@@ -30,7 +30,9 @@ _NEVER_ZERO = [COLUMNS.index("trestbps"), COLUMNS.index("chol")]
 _SOURCE = "https://archive.ics.uci.edu/dataset/45/heart+disease"
 
 
-def heart(directory: str | Path | None = None) -> FederatedData:
+def heart(
+    directory: str | Path | None = None, *, fold: int = 4, apart: bool = False
+) -> FederatedData:
     """Read the four hospitals: 13 standardised float32 columns, target 1 for any disease.
 
     Each hospital is a client. Its test part is every fifth healthy and every fifth ill patient, in
@@ -42,16 +44,20 @@ def heart(directory: str | Path | None = None) -> FederatedData:
     Args:
         directory: Folder of `processed.<hospital>.data`, with or without a header line; by
             default `heart` in `FLNB_DATA_DIR`.
+        fold: Which fifth is the test part, 0 … 4; over all five each patient is tested once.
+        apart: Measure each hospital's test patients apart as well (`auc_cleveland`).
 
     Raises:
-        DataError: A file is missing, a line does not have 14 numbers, or nobody has a value of
-            some column.
+        DataError: A file is missing, a line does not have 14 numbers, nobody has a value of
+            some column, or there is no such fold.
     """
+    if not 0 <= fold < 5:
+        raise DataError(f"fold={fold}: the five test parts are 0 … 4")
     folder = data_folder(directory, "heart")
     tables = [_read_hospital(folder, hospital) for hospital in HOSPITALS]
     target = np.concatenate([table[:, -1] > 0 for table in tables]).astype(np.int64)
     hospital = np.repeat(np.arange(len(HOSPITALS)), [len(table) for table in tables])
-    held_out = every_fifth(2 * hospital + target)
+    held_out = every_fifth(2 * hospital + target, fold)
     kept = np.setdiff1d(np.arange(len(target)), held_out)
     columns = _standardise(np.concatenate(tables)[:, :-1], kept)
     return own(
@@ -59,6 +65,7 @@ def heart(directory: str | Path | None = None) -> FederatedData:
         target[kept],
         ids=np.array(HOSPITALS)[hospital[kept]],
         test=(columns[held_out], target[held_out]),
+        test_ids=np.array(HOSPITALS)[hospital[held_out]] if apart else None,
         n_classes=2,
         name="heart",
         labels=("healthy", "ill"),

@@ -19,6 +19,7 @@ def own(
     ids: ArrayLike | None = None,
     split: Partitioner | Split | None = None,
     test: tuple[ArrayLike, ArrayLike] | None = None,
+    test_ids: ArrayLike | None = None,
     n_classes: int | None = None,
     name: str = "own",
     labels: tuple[str, ...] = (),
@@ -32,6 +33,7 @@ def own(
         ids: Who each example came from; makes one client for each distinct id.
         split: How the examples are spread over clients; with `ids` it may be left out.
         test: Inputs and targets held out for central evaluation.
+        test_ids: Whose each held-out example is; metrics are then measured for each one's apart as well.
         n_classes: Number of classes; by default one more than the greatest class in `y` and `test`.
         name: What messages call the data.
         labels: What the classes are called, by their number.
@@ -55,15 +57,22 @@ def own(
     if found.label_counts is None or labels:
         found = found.counted(train.y, labels)
     classes = n_classes if n_classes is not None else _count_classes(train, held_out)
-    return FederatedData(train, held_out, found, classes, name, labels)
+    theirs = np.asarray(test_ids, dtype=str) if test_ids is not None else None
+    return FederatedData(train, held_out, found, classes, name, labels, theirs)
 
 
-def every_fifth(y: Shaped[np.ndarray, " examples"]) -> Int64[np.ndarray, " held_out"]:
+def every_fifth(
+    y: Shaped[np.ndarray, " examples"], first: int = 4
+) -> Int64[np.ndarray, " held_out"]:
     """Pick a fixed test part: every fifth example of each class, in the order of the file.
 
     It needs no seed, so everybody's test part is the same, and has the classes in proportion.
+
+    Args:
+        y: The class of each example.
+        first: Where to begin, 0 … 4: the five parts have no example in common, and together all.
     """
-    picked = [np.flatnonzero(y == value)[4::5] for value in np.unique(y)]
+    picked = [np.flatnonzero(y == value)[first::5] for value in np.unique(y)]
     return np.sort(np.concatenate([np.empty(0, np.int64), *picked]))
 
 

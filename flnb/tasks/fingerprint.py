@@ -84,6 +84,8 @@ def digest_data(data: FederatedData) -> str:
         for array in (arrays.x, arrays.y) if arrays else ():
             hasher.update(f"{array.dtype.str}{array.shape}".encode())
             hasher.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    if data.test_ids is not None:
+        hasher.update("\0".join(map(str, data.test_ids)).encode())
     return hasher.hexdigest()[:_DIGITS]
 
 

@@ -18,7 +18,7 @@ from torch.nn.parameter import is_lazy
 
 from flnb.core.errors import TaskError
 from flnb.tasks.losses import Loss, one_number
-from flnb.tasks.metrics import Metric, one_an_example
+from flnb.tasks.metrics import Metric, summed
 from flnb.tensors import Layout, Model, aligned
 
 _SEEDED = threading.RLock()
@@ -196,7 +196,7 @@ def _metric_trial(
         outputs = module(inputs)
         for name, metric in metrics.items():
             try:
-                one_an_example(name, metric(outputs, targets), len(targets))
+                summed(name, metric(outputs, targets), len(targets))
             except TaskError as error:
                 yield error.message
             except Exception as error:

@@ -48,8 +48,8 @@ class Task:
             split that the data came with.
         loss: `cross_entropy`, `mse`, `binary_cross_entropy`, or a function of outputs and targets
             that gives their mean.
-        metrics: Names (`accuracy`, `squared_error`, `absolute_error`) or functions of outputs and
-            targets that give one value an example; the loss is always measured too.
+        metrics: Names (`accuracy`, `auc`, `squared_error`, `absolute_error`) or functions of outputs and
+            targets that give one value an example or a `MetricSum`; the loss is always measured too.
         name: What the task is called in tables and on screen.
 
     Raises:
@@ -208,7 +208,7 @@ class Task:
 
     @cached_property
     def metric_functions(self) -> Mapping[str, Metric]:
-        """Metric name to the function that gives one value an example."""
+        """Metric name to its function."""
         from flnb.tasks.metrics import find_metric
 
         return MappingProxyType({name: find_metric(given) for name, given in self.metrics.items()})
@@ -241,7 +241,10 @@ class Task:
             n_test_examples=len(held_out) if held_out else 0,
             errors=errors,
             warnings=tuple(warnings),
-            metrics=tuple(self.metrics),
+            metrics=(
+                *self.metrics,
+                *(f"{m}_{p}" for m in self.metrics for p in self.data.test_parts),
+            ),
         )
 
     def _first_batch(self) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -8,6 +8,7 @@ numbers of torch draws them from a seed by name, whatever the process did before
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from flnb.core import ClientId, MetricSum, derive
 from flnb.core.errors import DataError
 from flnb.tasks.losses import one_number
-from flnb.tasks.metrics import one_an_example
+from flnb.tasks.metrics import summed
 from flnb.tasks.modules import seeded
 from flnb.tasks.task import BLOCK_EXAMPLES, Task
 from flnb.tensors import Model
@@ -37,14 +38,15 @@ def evaluate_block(resident: Resident, model: Model, block: range) -> Sums:
         block: One of `task.test_blocks()`.
 
     Returns:
-        `loss` and every metric of the task.
+        `loss` and every metric of the task, and where the data say whose held-out examples are, every
+        metric of each one's apart (`accuracy_anna`).
 
     Raises:
-        TaskError: The loss is not one number, or a metric not one value an example.
+        TaskError: The loss is not one number, or what a metric gave cannot be added up.
     """
     resident.load(model)
     with seeded(derive(0, block=block.start, purpose="evaluation")):
-        return _measured(resident, *resident.task.test_tensors(block))
+        return _measured(resident, *resident.task.test_tensors(block), _parts(resident.task, block))
 
 
 def evaluate_client(resident: Resident, model: Model, client: ClientId, seed: int) -> Sums:
@@ -52,7 +54,7 @@ def evaluate_client(resident: Resident, model: Model, client: ClientId, seed: in
 
     Raises:
         DataError: The client has no examples.
-        TaskError: The loss is not one number, or a metric not one value an example.
+        TaskError: The loss is not one number, or what a metric gave cannot be added up.
     """
     resident.load(model)
     rows = rows_of(resident.task, client)
@@ -88,7 +90,21 @@ def rows_of(task: Task, client: ClientId) -> np.ndarray:
     return rows
 
 
-def _measured(resident: Resident, inputs: Tensor, targets: Tensor) -> Sums:
+def _parts(task: Task, block: range) -> Mapping[str, Tensor]:
+    """Whose examples of a block are measured apart, and which they are."""
+    ids = task.data.test_ids
+    if ids is None:
+        return {}
+    mine = ids[block.start : block.stop]
+    return {part: torch.from_numpy(mine == part) for part in task.data.test_parts}
+
+
+def _measured(
+    resident: Resident,
+    inputs: Tensor,
+    targets: Tensor,
+    parts: Mapping[str, Tensor] = MappingProxyType({}),
+) -> Sums:
     task, n = resident.task, len(targets)
     resident.module.eval()
     # Not inference_mode: what a module keeps from then (rotary tables, masks) could not be trained
@@ -98,6 +114,12 @@ def _measured(resident: Resident, inputs: Tensor, targets: Tensor) -> Sums:
         loss = float(one_number(task.loss_function(outputs, targets)))
         sums = {"loss": MetricSum(loss * n, n)}
         for name, metric in task.metric_functions.items():
-            values = one_an_example(name, metric(outputs, targets), n)
-            sums[name] = MetricSum(float(values.sum(dtype=torch.float64)), n)
+            sums[name] = summed(name, metric(outputs, targets), n)
+            for part, mine in parts.items():
+                # Whoever has none in this block has some in another: the names are those of all blocks.
+                sums[f"{name}_{part}"] = (
+                    summed(name, metric(outputs[mine], targets[mine]), int(mine.sum()))
+                    if mine.any()
+                    else MetricSum(0.0, 0.0)
+                )
     return sums

@@ -66,7 +66,7 @@ def local_sgd(resident: Resident, base: Model, work: Work, client: ClientId) -> 
 
     Raises:
         DataError: The client has no examples.
-        TaskError: The loss is not one number, or a metric not one value an example.
+        TaskError: The loss is not one number, or what a metric gave cannot be added up.
     """
     started_s = SYSTEM_CLOCK.monotonic_s()
     local, rows = work.half.local, rows_of(resident.task, client)

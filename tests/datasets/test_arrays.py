@@ -34,3 +34,14 @@ def test_a_repr_shows_shapes_and_never_values():
     data = FederatedData(train, None, Split.of({"anna": [0, 1, 2]}), 1, "toy")
     assert repr(train) == "Arrays(x=float64[3, 1], y=int64[3])"
     assert repr(data) == "<toy: 1 client · 3 examples · min/median/max 3/3/3, 0 held out>"
+
+
+def test_ids_of_held_out_examples_are_one_an_example():
+    train = Arrays(np.zeros((3, 1)), np.zeros(3, np.int64))
+    split = Split.of({"anna": [0, 1, 2]})
+    data = FederatedData(train, train, split, 1, "toy", test_ids=np.array(["b", "a", "b"]))
+    assert data.test_parts == ("a", "b")
+    with pytest.raises(DataError, match="2 test_ids for 3 held-out examples"):
+        FederatedData(train, train, split, 1, "toy", test_ids=np.array(["b", "a"]))
+    with pytest.raises(DataError, match="1 test_ids for 0 held-out examples"):
+        FederatedData(train, None, split, 1, "toy", test_ids=np.array(["b"]))

@@ -56,6 +56,7 @@ def test_the_digits_are_those_of_scikit_learn_and_do_not_wait_for_it():
 def test_every_fifth_of_each_class_is_held_out_in_the_order_of_the_file():
     assert every_fifth(np.array([0] * 11 + [1] * 5)).tolist() == [4, 9, 15]
     assert every_fifth(np.array([0, 1, 0, 1])).tolist() == []
+    assert every_fifth(np.array([0] * 11 + [1] * 5), first=0).tolist() == [0, 5, 10, 11]
 
 
 def test_importing_the_room_loads_neither_scikit_learn_nor_torch():
@@ -226,6 +227,18 @@ def test_hospitals_are_clients_and_any_disease_is_ill(hospitals):
     assert (len(data.train), len(data.test)) == (68, 12)
     assert np.bincount(data.train.y).tolist() == [16, 52]
     assert data.train.x.dtype == np.float32
+
+
+def test_over_five_folds_each_patient_is_tested_once_and_hospitals_can_be_told_apart(hospitals):
+    folds = [heart(hospitals, fold=fold, apart=True) for fold in range(5)]
+    assert sum(len(data.test) for data in folds) == 80
+    targets = np.concatenate([data.test.y for data in folds])
+    assert np.bincount(targets).tolist() == [16, 64]
+    assert folds[4].test_parts == ("cleveland", "hungarian", "switzerland", "va")
+    assert list(folds[4].test_ids).count("va") == 3
+    assert heart(hospitals).test_ids is None
+    with pytest.raises(DataError, match=r"fold=5: the five test parts are 0 … 4"):
+        heart(hospitals, fold=5)
 
 
 def test_columns_are_standardised_over_the_training_patients(hospitals):

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from flnb.tasks.fingerprint import Fingerprint, digest_code
+from flnb.datasets import Split, own
+from flnb.tasks.fingerprint import Fingerprint, digest_code, digest_data
 
 
 def compiled(source, name="make", **names):
@@ -34,6 +35,15 @@ def test_one_other_value_or_another_split_changes_only_the_data(make_task, array
     assert make_task(split={"kind": "iid", "clients": 2}).fingerprint().differs(was).keys() == {
         "data"
     }
+
+
+def test_whose_the_held_out_examples_are_belongs_to_the_data(arrays):
+    split = Split.of({"anna": [0, 1]})
+    digests = {
+        digest_data(own(*arrays, split=split, test=arrays, test_ids=ids))
+        for ids in (None, ["a"] * len(arrays[1]), ["b"] * len(arrays[1]))
+    }
+    assert len(digests) == 3
 
 
 def test_a_wider_layer_changes_code_and_layout(make_task):

@@ -7,6 +7,7 @@ from torch import nn
 
 from flnb.core import MetricSum
 from flnb.core.errors import TaskError
+from flnb.datasets import Split, own
 from flnb.tasks import task as task_module
 from flnb.training import combine_blocks, evaluate_block, local_sgd
 
@@ -141,3 +142,28 @@ def test_a_loss_of_every_example_is_refused_where_it_is_measured_too(make_reside
 def test_infinities_of_both_signs_make_no_number_and_no_error():
     blocks = [{"m": MetricSum(value, 1.0)} for value in (math.inf, -math.inf)]
     assert math.isnan(combine_blocks(blocks)["m"].value)
+
+
+@pytest.fixture
+def of_two(arrays, make_resident):
+    """Held-out examples are of two hospitals; the first 25 are of the south."""
+    ids = ["south"] * 25 + ["north"] * 35
+    data = own(*arrays, split=Split.of({"anna": range(60)}), test=arrays, test_ids=ids)
+    return make_resident(train=None, test=None, split=None, data=data)
+
+
+def test_held_out_examples_that_say_whose_they_are_are_measured_apart_too(of_two, base, arrays):
+    x, y = map(torch.from_numpy, arrays)
+    found = measured(of_two, base)
+    right = (of_two.module(x).argmax(1) == y).float()
+    assert found["accuracy_south"] == MetricSum(right[:25].sum().item(), 25)
+    assert found["accuracy_north"] == MetricSum(right[25:].sum().item(), 35)
+    assert of_two.task.summary().metrics == ("accuracy", "accuracy_north", "accuracy_south")
+
+
+def test_parts_add_up_over_blocks_that_hold_nothing_of_some(of_two, base, monkeypatch):
+    whole = measured(of_two, base)
+    monkeypatch.setattr(task_module, "BLOCK_EXAMPLES", 7)
+    parts = measured(of_two, base)
+    assert list(parts) == list(whole)
+    assert all(parts[name] == whole[name] for name in whole if name != "loss")
