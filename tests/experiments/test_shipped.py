@@ -1,4 +1,4 @@
-"""The recipes that ship: read, checked, executed with two rounds; their numbers are those of the lab."""
+"""The recipes that ship: read, checked, executed with a round or two; their numbers are those of the lab."""
 
 from pathlib import Path
 
@@ -42,6 +42,23 @@ def test_the_numbers_of_a_study_are_those_of_sql_over_the_lab(lab):
     assert [found["value"] for found in lab.sql(asked)] == [row["accuracy"]]
     known = lab.sql("SELECT study, study_key FROM runs")
     assert list(known) == [{"study": "fedavg", "study_key": row["key"]}]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "cell", "rounds", "measured"),
+    [
+        ("heart", {"training": "va", "model": "net"}, 2, ["auc", "auc_cleveland", "accuracy_va"]),
+        ("mnist_skew", {"alpha": 0.1, "strategy": "fedyogi"}, 2, ["accuracy"]),
+        ("shakespeare_roles", {"epochs": 5, "batch_size": 0}, 1, ["accuracy"]),
+    ],
+)
+def test_a_study_on_real_data_runs_and_measures_what_it_is_about(lab, name, cell, rounds, measured):
+    study = lab.study(name, FOLDER / f"{name}.ipynb", [cell], seeds=1).run()
+    (row,) = study.df().to_dict("records")
+    assert (row["outcome"], row["why"], row["rounds"]) == ("finished", "", rounds)
+    assert all(0 < row[metric] <= 1 for metric in measured)
+    assert name in study.report(lab.path / "report.html").read_text()
 
 
 @pytest.mark.long
