@@ -15,7 +15,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iflnb/transport/v1=proto/flnb/v1
 MESSAGES := flnb/transport/v1/federation.proto flnb/transport/v1/control.proto
 
-.PHONY: help demo test test-long test-s3 test-ui soak screenshots chromium check docs bench bench-papers proto
+.PHONY: help demo test test-long test-s3 test-ui soak screenshots chromium check docs bench studies bench-papers proto
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*##/  make \1\t/' | expand -t 20
@@ -69,6 +69,14 @@ proto: .venv/.installed-dev  ## make the messages of flnb/transport/v1 from prot
 
 bench: .venv/.installed-dev .bench-env/.installed  ## figures, each beside its peer or its physical limit
 	@status=0; for group in main remote history service pages studies algorithms; do $(BIN)/python -m benchmarks $$group || status=$$?; done; exit $$status
+
+STUDIES := fedavg heart mnist_skew shakespeare_roles
+STUDIES_LAB ?= labs/studies
+studies: .venv/.installed-dev  ## real studies at full size, resumable; heart 6 min of 2 cores, the others not timed yet (hours)
+	@test -n "$(FLNB_DATA_DIR)" || { echo "set FLNB_DATA_DIR to the folder that holds mnist, shakespeare and heart: data/README.md"; exit 2; }
+	@for study in $(STUDIES); do \
+		$(BIN)/flnb study run experiments/$$study.yaml --lab $(STUDIES_LAB) || exit $$?; \
+		$(BIN)/flnb study report $$study --lab $(STUDIES_LAB) --output $(STUDIES_LAB)/$$study.html || exit $$?; done
 
 bench-papers: .venv/.installed-dev  ## rounds to a target beside the papers; goes on where it was stopped
 	$(BIN)/python -m benchmarks papers

@@ -64,12 +64,41 @@ def results(facts: StudyFacts) -> Html:
     if not ranked:
         return elements.joined(*parts, elements.paragraph("No cell is finished yet."))
     parts += [study_curves.curves(facts, ranked), _setting_table(facts, ranked, name)]
+    parts += _other_measures(facts, ranked)
     return elements.joined(*parts)
+
+
+_BESIDE = 4
+"""Metrics that fit beside bytes and time, and metrics of each table after that one: paper is narrow."""
+
+
+def _in_order(facts: StudyFacts) -> list[str]:
+    return [facts.headline, *(one for one in facts.metrics if one != facts.headline)]
+
+
+def _other_measures(facts: StudyFacts, ranked: Sequence[Setting]) -> list[Html]:
+    """Tables of the metrics that found no place in the first, such as those of each held-out part."""
+    axes = facts.settings.axes
+    tables = []
+    others = _in_order(facts)[_BESIDE:]
+    for metrics in (others[at : at + _BESIDE] for at in range(0, len(others), _BESIDE)):
+        columns = [
+            *(Column(axis) for axis in axes or (SETTING,)),
+            *(Column(sentence(name), "n") for name in metrics),
+        ]
+        rows = []
+        for one in ranked:
+            spreads = [tests.spread(finished(one)[name]) for name in metrics]
+            levels = [one.levels[axis] for axis in axes] if axes else [one.name]
+            rows.append((*levels, *(elements.spread(each.mean, each.sd) for each in spreads)))
+        caption = f"{', '.join(map(sentence, metrics))}: the settings in the same order."
+        tables.append(elements.table(caption, columns, rows))
+    return tables
 
 
 def _setting_table(facts: StudyFacts, ranked: Sequence[Setting], headline: str) -> Html:
     axes = facts.settings.axes
-    metrics = [facts.headline, *(one for one in facts.metrics if one != facts.headline)][:4]
+    metrics = _in_order(facts)[:_BESIDE]
     columns = [
         *(Column(axis) for axis in axes or (SETTING,)), Column("Seeds", "n"),
         *(Column(sentence(name), "n") for name in metrics), Column(f"Best {headline}", "n"),

@@ -78,6 +78,21 @@ def test_means_and_spreads_are_those_of_the_finished_cells(read):
         assert f'±&nbsp;<data value="{str(spread)[:10]}' in markup(facts)
 
 
+def test_metrics_that_find_no_place_beside_the_others_have_tables_of_their_own(read):
+    facts = study(seeds=2)
+    names = [f"auc_{part}" for part in "abcdefg"]
+    measured = {name: facts.cells["accuracy"] / at for at, name in enumerate(names, start=2)}
+    cells = facts.cells.assign(**measured, **{f"best_{name}": 1.0 for name in names})
+    told = read(replace(facts, cells=cells))
+    first = told.table("Every setting")
+    others = [told.table(one) for one in told.tables if one.endswith("in the same order.")]
+    shown = {head: rows for rows in (first, *others) for head in rows[0]}
+    assert shown.keys() >= {f"Auc {part}" for part in "abcdefg"}
+    means = cells.groupby(["alpha", "strategy"])["auc_g"].mean()
+    expected = [means[float(row["alpha"]), row["strategy"]] for row in first]
+    assert [row["Auc g"] for row in shown["Auc g"]] == pytest.approx(expected)
+
+
 def test_levels_are_compared_in_pairs_that_agree_in_all_else(read):
     facts = study(seeds=3)
     (row,) = read(facts).table("Accuracy by alpha")
