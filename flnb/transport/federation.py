@@ -144,6 +144,7 @@ class Federation:
             request = await call.first(pb.SendRequest)
             places = check_places(request.chunks, -(-self._limits.model_bytes // CHUNK_BYTES))
             async with self._uploads.place() as place:
+                await self._hub.claims(call.token)  # it may have waited for long
                 sink = await self._hub.sink(claims, request)
                 await call.begin()
                 complete = False

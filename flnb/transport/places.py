@@ -82,8 +82,9 @@ class Places:
         """Something may have made room: let those in who come first, and bound the others."""
         while self._waiting and self._has_room():
             place, turn = self._waiting.popleft()
-            self._taken.add(place)
-            turn.set_result(None)
+            if not turn.done():  # whoever has just hung up leaves the line a moment later
+                self._taken.add(place)
+                turn.set_result(None)
         for place in self._taken:
             place.bound(bool(self._waiting))
 

@@ -65,6 +65,19 @@ async def test_who_stopped_waiting_leaves_the_others_in_peace():
     await asyncio.wait([first])
 
 
+async def test_who_hangs_up_while_another_one_ends_breaks_nothing():
+    places, end = Places(1), asyncio.Event()
+    tasks = [asyncio.create_task(busy(places, end)) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    for task in tasks[:2]:  # in the same turn of the loop, as when their connection breaks
+        task.cancel()
+    end.set()
+    first, second, third = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(first, asyncio.CancelledError)
+    assert isinstance(second, asyncio.CancelledError)
+    assert third is None
+
+
 async def test_silent_uploads_do_not_keep_a_client_from_sending(wire, work):
     async with wire(Limits(uploads=4, still_upload_s=0.2)) as it:
         link, calls = it.other_link(), []
