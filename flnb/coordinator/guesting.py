@@ -97,9 +97,10 @@ async def attend(store: LabStore, in_io: Callable[..., Awaitable[Any]]) -> None:
         before = there
         try:
             there = bool(await in_io(store.state.guests))
-            if there or before:  # once more when the last one has left
+            # On every look: one that came and died between two of them was never seen.
+            marked = await in_io(store.state.abandoned)
+            if there or before or marked:  # once more when the last one has left
                 await in_io(store.take_up)
-                await in_io(store.state.abandoned)
             silent = False
         except FLBaseError as error:
             there = True  # looked at again

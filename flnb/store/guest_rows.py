@@ -66,10 +66,12 @@ class GuestRows:
         Returns:
             How many there were.
         """
+        of_guests = select(_runs.c.guest).distinct()
+        going_on = of_guests.where(_runs.c.status.in_(_GOING_ON), _runs.c.guest.is_not(None))
         with self._database.reading() as connection:
-            gone = _of_nobody(self._database, connection)
-            query = select(_runs.c.id).where(_runs.c.status.in_(_GOING_ON), gone)
-            if connection.execute(query).first() is None:
+            # Whoever holds the lab asks this every second, and there is seldom such a run.
+            names = set(connection.scalars(going_on))
+            if not names or names <= self._database.guests(connection).keys():
                 return 0
         with self._database.writing(of=OWN) as connection:
             return self._mark(connection, _of_nobody(self._database, connection))

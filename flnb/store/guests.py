@@ -85,7 +85,8 @@ def guest(lab: Path, name: str) -> Holder | None:
         lab: The folder of the lab.
         name: Of the guest.
     """
-    return holder(lab / FOLDER / f"{name}{_SUFFIX}")
+    found = holder(lab / FOLDER / f"{name}{_SUFFIX}")
+    return found if found is not None and found.who == f"guest {name}" else None
 
 
 def guests(lab: Path) -> dict[str, Holder]:
@@ -100,10 +101,14 @@ def guests(lab: Path) -> dict[str, Holder]:
 
 def tidy(lab: Path) -> None:
     """Remove what guests left behind whose processes were killed."""
-    for file in (lab / FOLDER).glob(f"*{_SUFFIX}"):
-        with contextlib.suppress(LabHeldError, FileNotFoundError), Lease(file, "tidy") as lease:
-            if lease.is_at(file):
-                file.unlink()
+    with contextlib.suppress(FileNotFoundError):
+        alone = os.open(lab / FOLDER, os.O_RDONLY)
+        try:
+            if lock_now(alone, fcntl.LOCK_EX, tries=1):
+                for file in (lab / FOLDER).glob(f"*{_SUFFIX}"):
+                    _remove_if_left(file)
+        finally:
+            os.close(alone)
 
 
 @contextmanager
@@ -155,6 +160,17 @@ def taken(lab: str, name: str, error: LabHeldError) -> LabHeldError:
 
 def _open(lab: Path) -> int:
     return os.open(lab / _SHARED, os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def _remove_if_left(file: Path) -> None:
+    """Remove the lock of a guest that is gone, for the only process that tidies."""
+    lock = os.open(file, os.O_RDWR)
+    try:
+        # Shared keeps guests from coming as well, and nobody who looks takes it for a guest's.
+        if lock_now(lock, fcntl.LOCK_SH, tries=1) and os.fstat(lock).st_ino == file.stat().st_ino:
+            file.unlink()
+    finally:
+        os.close(lock)
 
 
 def _shared(lab: Path) -> int:

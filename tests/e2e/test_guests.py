@@ -19,6 +19,8 @@ from tests.e2e.victims import await_
 
 SCRIPT = Path(__file__).parent / "guest_subject.py"
 ROUNDS = 5
+MANY = 80
+"""Of more than 8 ms each."""
 PLACES = ("assigned", "before-snapshot", "chunks-written", "after-snapshot", "after-closing")
 """Where a guest is killed: one of each kind."""
 MORE_PLACES = (
@@ -44,9 +46,13 @@ def _quiet(monkeypatch):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     """What the run ends with that has a lab to itself."""
-    with flnb.Coordinator(tmp_path_factory.mktemp("alone") / "lab") as coordinator:
-        coordinator.simulate(task(), workers=0)
-        return coordinator.run(plan(ROUNDS), task()).wait().parameters_sha256
+    return ends_with(tmp_path_factory.mktemp("alone"), ROUNDS)
+
+
+@pytest.fixture(scope="module")
+def alone_for_long(tmp_path_factory):
+    """The same of a run that is told something in time: what is asked is looked for each 0.25 s."""
+    return ends_with(tmp_path_factory.mktemp("long"), MANY)
 
 
 @pytest.fixture
@@ -75,6 +81,12 @@ def told(tmp_path):
         return json.loads(file.read_text())
 
     return wait
+
+
+def ends_with(folder, rounds):
+    with flnb.Coordinator(folder / "lab") as coordinator:
+        coordinator.simulate(task(), workers=0)
+        return coordinator.run(plan(rounds), task()).wait().parameters_sha256
 
 
 def key(number):
@@ -233,10 +245,10 @@ def test_what_others_ask_of_a_run_is_asked_of_its_guest(tmp_path, guest, told):
 
 
 def test_a_run_that_rests_is_rolled_back_and_resumed_by_its_guest_while_that_is_there(
-    tmp_path, guest, told, alone
+    tmp_path, guest, told, alone_for_long
 ):
     name = f"alpha-{key(1)[:8]}"
-    stopped = guest(key(1), failpoint="assigned:4", stay=1)
+    stopped = guest(key(1), failpoint="assigned:4", stay=1, rounds=MANY)
     stopped.stopped()
     with flnb.Coordinator(tmp_path / "lab") as holder:
         run = holder.lab.attach(name)
@@ -247,7 +259,7 @@ def test_a_run_that_rests_is_rolled_back_and_resumed_by_its_guest_while_that_is_
         record = holder.lab.store.state.run(name)
         assert (record.generation, record.guest, record.status) == (2, name, Status.PAUSED)
         holder.lab.resume(name)
-        assert told(key(1))["parameters"] == alone
+        assert told(key(1))["parameters"] == alone_for_long
         assert holder.lab.store.state.run(name).guest == name
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from flnb.core import Status
 from flnb.core.errors import LabHeldError, RoundStateError
 from flnb.store import LabStore, Operation, Request
 from flnb.store.guests import guests, tidy
+from flnb.store.lease import Lease
 from flnb.testing.stores import sample_closing, sample_run
 
 BE_GUEST = (
@@ -71,6 +73,22 @@ def test_a_guest_that_was_killed_is_gone_and_leaves_nothing(lab, process, tmp_pa
     assert lab().state.guests() == {}
     tidy(tmp_path / "lab")
     assert list((tmp_path / "lab" / "guests").iterdir()) == []
+
+
+def test_whoever_tidies_is_not_taken_for_a_guest(lab, process, tmp_path, monkeypatch):
+    process.kill()
+    process.wait()
+    seen, unlink = [], Path.unlink
+
+    def look(file, **options):
+        seen.append((file.name, guests(tmp_path / "lab")))
+        unlink(file, **options)
+
+    monkeypatch.setattr(Path, "unlink", look)
+    tidy(tmp_path / "lab")
+    assert seen == [("alpha-1.lock", {})]
+    with Lease(tmp_path / "lab" / "guests" / "alpha-1.lock", "tidy"):
+        assert guests(tmp_path / "lab") == {}
 
 
 def test_a_guest_writes_its_runs_beside_the_holder_and_nothing_of_the_lab(lab):
