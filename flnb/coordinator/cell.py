@@ -70,8 +70,9 @@ class Cell:
             wanted: What the recipe calls it; None is nothing.
             count: How many the recipe has begun under that name by then, this one included.
         """
-        name = self.name if wanted is None else f"{self.name}-{wanted}"
-        return name if count == 1 else f"{name}-{count}"
+        # The number comes first: whatever a recipe calls a run, it cannot look like one.
+        name = self.name if count == 1 else f"{self.name}.{count}"
+        return name if wanted is None else f"{name}-{wanted}"
 
     def check_same(self, record: RunRecord, plan: Plan, task: Task) -> None:
         """See that a run is what the recipe asks for when it is executed again.

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 INTERVAL_S = 1.0
 """Between two looks of whoever holds the lab at what its guests have closed."""
 
+_BEGUN = Counter[tuple[str, Cell, str | None]]()
+"""How many runs this process has begun in a cell of a lab, under each name of the recipe: also with
+several coordinators, one after another."""
+
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +41,6 @@ class Guesting:
         """The cell of a study that this process executes."""
         self.guest = ""
         """Under which name it is a guest of the lab; empty of who holds the lab."""
-        self._begun: Counter[str | None] = Counter()
 
     def resume(self, run: Run | str, task: Task | None = None) -> Run:
         """Go on with a run; see `Lab.resume`."""
@@ -63,19 +66,29 @@ class Guesting:
         """What a run is called; in a cell, after the cell."""
         if self.cell is None:
             return name
-        self._begun[name] += 1
-        return self.cell.name_of(name, self._begun[name])
+        return self.cell.name_of(name, 1 + _BEGUN[self.lab.address, self.cell, name])
+
+    def _count(self, name: str | None) -> None:
+        """Note that a run of a cell is there, so that the next one of that name is another."""
+        if self.cell is not None:
+            _BEGUN[self.lab.address, self.cell, name] += 1
 
     def _begun_before(self, name: str | None, plan: Plan, task: Task) -> Run | None:
         """The run of a cell that was executed before: goes on, or is over already."""
-        known = {record.name: record for record in self.lab.store.state.runs()}.get(name or "")
-        if self.cell is None or known is None:
+        if self.cell is None:
             return None
-        self.cell.check_same(known, plan, task)
-        if known.status in {Status.FINISHED, Status.STOPPED}:
-            self.lab.store.state.claim_run(known.id)
-            return self.lab.run(known.id)
-        return self.resume(self.lab.run(known.id), task)
+        known = {record.name: record for record in self.lab.store.state.runs()}
+        record = known.get(self._named(name) or "")
+        if record is None:
+            return None
+        self.cell.check_same(record, plan, task)
+        if record.status in {Status.FINISHED, Status.STOPPED}:
+            self.lab.store.state.claim_run(record.id)
+            found = self.lab.run(record.id)
+        else:
+            found = self.resume(self.lab.run(record.id), task)
+        self._count(name)
+        return found
 
     def _in_cell(self, record: RunRecord) -> RunRecord:
         """A new run's row, with the cell that it belongs to."""

@@ -57,7 +57,6 @@ class Launching(Hosting, Steering):
             NotFoundError: There is no such file, run or checkpoint.
         """
         self._thread()
-        name = self._named(name)
         if (before := self._begun_before(name, plan, task)) is not None:
             return before
         population = self._population(task)
@@ -72,12 +71,14 @@ class Launching(Hosting, Steering):
         begin = begin_from(self.lab, start, task.layout) if start is not None else None
         with self.gate:
             store = self.lab.store
-            record = self._in_cell(new_record(store, plan, task, population.simulation, name))
+            called = self._named(name)
+            record = self._in_cell(new_record(store, plan, task, population.simulation, called))
             if begin is None:
                 version = first_version(plan, task)
             else:
                 record, version = commit_start(store, record, plan, begin)
             store.state.create_run(record)
+            self._count(name)
             reach("run-created")
             self.note(record.id, "start", f"from {begin.source}" if begin else "")
             outset = Outset(version, Shelf(store.path))
@@ -107,11 +108,15 @@ class Launching(Hosting, Steering):
                         hint="run.pause() and run.wait() first",
                     )
                 drive.done.exception()  # it is coming to its rest, and goes on from there
-            self.lab.store.state.claim_run(run.id)
-            record = self.lab.store.state.run(run.id)
-            populate = partial(self._populate, any_workers=workers is None)
-            known = [population.task for population in self._populations]
-            job = resumed_job(self.lab.store, record, task, known, workers, changes, populate)
+            before = self.lab.store.state.claim_run(run.id)
+            try:
+                record = self.lab.store.state.run(run.id)
+                populate = partial(self._populate, any_workers=workers is None)
+                known = [population.task for population in self._populations]
+                job = resumed_job(self.lab.store, record, task, known, workers, changes, populate)
+            except BaseException:
+                self.lab.store.state.give_back(run.id, before)
+                raise
             said = "".join(f"; {name}={value}" for name, value in changes.items())
             self.note(record.id, "resume", f"was {record.status}{said}")
             picture = self.picture(record.id)
@@ -122,13 +127,14 @@ class Launching(Hosting, Steering):
     def carry_on(self) -> list[str]:
         """Resume every run whose process died; those that cannot are said in the log.
 
+        Runs of a study go on when their cell is executed again, and are left to it.
+
         Returns:
             Their names.
         """
         going_on = []
         for record in self.lab.store.state.runs():
-            # That of a guest goes on when the guest comes again, such as when its study does.
-            if record.status is Status.INTERRUPTED and record.guest is None:
+            if record.status is Status.INTERRUPTED and record.study is None:
                 try:
                     going_on.append(self.resume(self.lab.run(record.name)).name)
                 except FLBaseError:

@@ -34,8 +34,11 @@ class GuestRows:
         """Write as a guest from now on: only rows of its own runs. Empty ends that."""
         self._database.guest = name
 
-    def claim_run(self, run: RunId) -> None:
+    def claim_run(self, run: RunId) -> str | None:
         """Take a run to drive it: from now on it is this process', as whoever holds the lab or a guest.
+
+        Returns:
+            The guest that had it last; None is whoever held the lab.
 
         Raises:
             RoundStateError: Another process drives it, or is at work and had it last; says which.
@@ -48,6 +51,20 @@ class GuestRows:
             self._database.dismiss(connection)
             if record.guest != mine:
                 connection.execute(update(_runs).where(_runs.c.id == run).values(guest=mine))
+            return record.guest
+
+    def give_back(self, run: RunId, whose: str | None) -> None:
+        """Undo a claim of a run that could not be driven: it is again of who had it.
+
+        Args:
+            run: The run.
+            whose: What `claim_run` said.
+        """
+        mine = _runs.c.guest.is_not_distinct_from(self._database.guest or None)
+        statement = update(_runs).where(_runs.c.id == run, mine).values(guest=whose)
+        if whose != (self._database.guest or None):
+            with self._database.writing(of=OWN) as connection:
+                connection.execute(statement)
 
     def interrupted(self) -> None:
         """Say of every run that was going on, and was this process', that its process has died.

@@ -1,8 +1,11 @@
 """Coordinators in the cell of a study: guests by themselves, whose runs are found again."""
 
+from collections import Counter
+
 import pytest
 
 import flnb
+from flnb.coordinator import guesting
 from flnb.coordinator.cell import Cell
 from flnb.core.errors import FingerprintError, PlanError, RoundStateError
 from flnb.core.view import Status
@@ -13,7 +16,7 @@ NAME = "alpha-3f9a1c2b"
 
 @pytest.fixture
 def execute(monkeypatch, tmp_path, task):
-    """Executes the cell: a coordinator, as each execution of a recipe has one of its own."""
+    """Executes the cell, as each process that does it anew has begun nothing in it."""
     monkeypatch.setenv("FLNB_STUDY_CELL", f"alpha/{KEY}")
     monkeypatch.setenv("FLNB_STUDY_LAB", str(tmp_path / "lab"))
     begun = []
@@ -21,6 +24,7 @@ def execute(monkeypatch, tmp_path, task):
     def begin():
         for before in begun:
             before.stop()
+        monkeypatch.setattr(guesting, "_BEGUN", Counter())
         begun.append(flnb.Coordinator(tmp_path / "lab").start())
         begun[-1].simulate(task, workers=0)
         return begun[-1]
@@ -54,13 +58,33 @@ def test_runs_are_called_after_the_cell_and_found_when_it_is_executed_again(exec
     names = (None, None, "pooled")
     first = execute()
     runs = [first.run(plan, task, name=name).wait() for name in names]
-    assert [run.name for run in runs] == [NAME, f"{NAME}-2", f"{NAME}-pooled"]
+    assert [run.name for run in runs] == [NAME, f"{NAME}.2", f"{NAME}-pooled"]
     second = execute()
     again = [second.run(plan, task, name=name) for name in names]
     assert [run.id for run in again] == [run.id for run in runs]
     assert {run.status for run in again} == {Status.FINISHED}
     assert len(again[0].rounds) == plan.rounds
     assert len(first.lab.runs()) == 3
+
+
+def test_runs_of_one_cell_have_names_of_their_own_whatever_the_recipe_calls_them():
+    cell = Cell("alpha", KEY)
+    wanted = [(None, 1), (None, 2), ("2", 1), (".2", 1), ("x", 1), ("x", 2), ("x.2", 1), ("x-2", 1)]
+    assert len({cell.name_of(*one) for one in wanted}) == len(wanted)
+
+
+def test_coordinators_of_one_process_count_the_runs_of_a_cell_together(
+    execute, plan, task, tmp_path
+):
+    first = execute()
+    names = [first.run(plan, task).wait().name]
+    first.stop()
+    with flnb.Coordinator(tmp_path / "lab") as second:
+        with pytest.raises(PlanError):
+            second.run(plan.replace(invite=1000), task)  # refused: it counts for nothing
+        second.simulate(task, workers=0)
+        names.append(second.run(plan, task).wait().name)
+    assert names == [NAME, f"{NAME}.2"]
 
 
 def test_a_run_that_rests_goes_on_when_its_cell_is_executed_again(execute, plan, task):
@@ -84,6 +108,33 @@ def test_a_run_with_another_plan_or_task_is_refused_with_what_differs(execute, p
     coordinator.simulate(other, workers=0)
     with pytest.raises(FingerprintError, match="was started with another task"):
         coordinator.run(plan, other)
+
+
+def test_a_run_that_cannot_be_resumed_stays_with_who_had_it(execute, plan, task, tmp_path):
+    run = execute().run(plan, task).wait()
+    execute().stop()
+    with flnb.Coordinator(tmp_path / "lab", guest=False) as holder:
+        with pytest.raises(RoundStateError, match="nothing is left to do"):
+            holder.resume(run.name, task)
+        assert holder.lab.store.state.run(run.id).guest == NAME
+
+
+def test_runs_of_a_guest_that_died_are_carried_on_unless_they_are_of_a_study(
+    execute, plan, task, tmp_path
+):
+    of_study = execute().run(plan.replace(rounds=3000), task)
+    of_study.pause().wait(60)
+    execute().stop()
+    with flnb.Coordinator(tmp_path / "lab", guest=False) as holder:
+        holder.simulate(task, workers=0)
+        other = holder.run(plan.replace(rounds=3000), task, name="other")
+        other.pause().wait(60)
+        for name, guest in ((of_study.name, NAME), ("other", "guest-1")):
+            record = holder.lab.store.state.run(name)
+            holder.lab.store.state.give_back(record.id, record.guest)
+            holder.lab.store.state.give_back(record.id, guest)
+            holder.lab.store.state.set_status(record.id, Status.INTERRUPTED)
+        assert holder.carry_on() == ["other"]
 
 
 def test_a_run_of_another_cell_that_has_the_same_name_is_refused(execute, plan, task, monkeypatch):

@@ -138,6 +138,19 @@ def test_only_whoever_has_a_run_drives_it(lab, process):
     assert store.state.run(run.id).guest is None
 
 
+def test_a_claim_that_came_to_nothing_is_undone(lab):
+    store = lab()
+    store.state.be_guest("alpha-1")
+    run = run_of(store)
+    store.state.be_guest("")
+    assert store.state.claim_run(run.id) == "alpha-1"
+    assert store.state.run(run.id).guest is None
+    store.state.give_back(run.id, "alpha-1")
+    assert store.state.run(run.id).guest == "alpha-1"
+    store.state.give_back(run.id, "alpha-2")  # it is not this process' any more
+    assert store.state.run(run.id).guest == "alpha-1"
+
+
 def test_who_takes_the_lab_interrupts_what_was_driven_by_nobody_who_is_there(lab, process):
     store = lab()
     for name, guest in {"held": "", "there": "alpha-1", "gone": "alpha-2"}.items():
