@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.cell import state_here
-from flnb.coordinator.commands import DONE
 from flnb.coordinator.following import Following
 from flnb.coordinator.here import coordinator_of
 from flnb.coordinator.history.expiring import KEEP, ExpiryPreview, LabExpiry
+from flnb.coordinator.history.holding import LONG_S, ask
 from flnb.coordinator.history.verifying import Verdict, verify
 from flnb.coordinator.invitations import duration
 from flnb.coordinator.local import LocalRun
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from flnb.coordinator.coordinator import Coordinator
     from flnb.coordinator.run import Run
     from flnb.tasks import Task
-
-ASK_INTERVAL_S = 0.05
 
 
 class Lab(Studying):
@@ -143,7 +140,8 @@ class Lab(Studying):
             changes: Settings of the plan that are others from now on; see `Run.resume`.
 
         Raises:
-            LabHeldError: Another process holds the lab, and cannot be handed a task or a change.
+            LabHeldError: Another process holds the lab, and cannot be handed a task or a change, or
+                does not answer; then what it was asked for is taken back.
             RoundStateError: The run is over, or the holder cannot resume it.
             FingerprintError: The task is another one; says what differs.
         """
@@ -163,13 +161,12 @@ class Lab(Studying):
 
     def _resumed_elsewhere(self, run: Run) -> bool:
         """Ask the coordinator of another process that has the run; False if it ends meanwhile."""
-        asked = self.store.state.enqueue_command(run.id, "resume")
-        while (result := self.store.state.command(asked.id).result) is None:
+        try:
+            ask(self, run.id, "resume", {}, longer_s=LONG_S)
+        except RoundStateError:
             if self.store.elsewhere(run.id) is None:
                 return False
-            time.sleep(ASK_INTERVAL_S)
-        if result != DONE:
-            raise RoundStateError(f"the coordinator that has the run says: {result}")
+            raise
         return True
 
     def sql(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:

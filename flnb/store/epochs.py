@@ -125,13 +125,13 @@ class Epochs:
         self._database.fence = None
 
     def check_epoch(self) -> None:
-        """Find out now whether the lab is still this process'.
+        """Find out now whether a shared lab is still this process', or it is still a guest there.
 
         Raises:
-            LabLostError: Somebody took it.
+            LabLostError: Somebody took it, or acted on the lease of the guest, which had run out.
             StorageUnreachableError: The database does not answer.
         """
-        if self._database.fence is not None:
+        if self._database.fence is not None or (self._database.shared and self._database.guest):
             with self._database.writing(of=OWN):
                 pass
 

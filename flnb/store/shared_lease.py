@@ -148,5 +148,14 @@ class SharedStay(Renewed):
             self._state.tell_nobody()
             self._state.close()
 
+    def check(self) -> None:
+        """Find out now whether it is still there, and stay longer.
+
+        Raises:
+            LabLostError: It stood still for too long, and guests may be at work.
+            StorageUnreachableError: The database does not answer.
+        """
+        self._state.renew_stay(self.name, LEASE_S)
+
     def _again(self) -> None:
         self._state.renew_stay(self.name, LEASE_S)

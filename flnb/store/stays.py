@@ -67,7 +67,8 @@ class Stays:
             if name == SWEEP and there:
                 raise in_the_way(database.lab, there)
             now = database.now(connection)
-            connection.execute(delete(_guests).where(_guests.c.name == name))
+            # Also a sweep whose time ran out: it finds out, and ends, when it wants to stay longer.
+            connection.execute(delete(_guests).where(_guests.c.name.in_([name, SWEEP])))
             until = now + timedelta(seconds=lease_s)
             row = asdict(holder) | {"name": name, "since": now, "until": until}
             connection.execute(insert(_guests), row)
@@ -75,6 +76,7 @@ class Stays:
         if name != SWEEP:
             database.lost, database.on_lost = None, on_lost
             database.guest = name
+            database.fence = None  # of when this process held the lab
         return replace(holder, since=now), epoch
 
     def renew_stay(self, name: str, lease_s: float) -> None:
@@ -87,7 +89,8 @@ class Stays:
         with self._database.renewing() as connection:  # which looks whether the guest is there
             until = self._database.now(connection) + timedelta(seconds=lease_s)
             mine = update(_guests).where(_guests.c.name == name)
-            connection.execute(mine.values(until=until))
+            if not connection.execute(mine.values(until=until)).rowcount:
+                raise LabLostError(self._database.lab, 0, 0, "", guest=name)
 
     def end_stay(self, name: str) -> None:
         """Leave; from then on this process writes as somebody who is no guest.

@@ -121,15 +121,24 @@ class Taking:
         return lease.name if isinstance(lease, GuestLease | SharedStay) and lease.held else ""
 
     @contextmanager
-    def without_guests(self) -> Iterator[None]:
-        """Let no guest be at work meanwhile.
+    def without_guests(self) -> Iterator[Callable[[], None]]:
+        """Let no guest be at work meanwhile; gives what raises `LabLostError` as soon as one may be.
 
         Raises:
             RoundStateError: Guests are at work, and says which; or this process is one.
         """
         self.state.check_whole()
-        with SharedStay(self.state, SWEEP) if self.state.shared else without_guests(self.path):
-            yield
+        if self.state.shared:
+            with SharedStay(self.state, SWEEP) as sweep:
+
+                def check() -> None:
+                    self.check_held()
+                    sweep.check()
+
+                yield check
+        else:
+            with without_guests(self.path):
+                yield self.check_held
 
     @property
     def holder(self) -> Holder | None:

@@ -69,6 +69,15 @@ def told(tmp_path):
     return wait
 
 
+def came(store):
+    """Whether a guest is let in, which leaves at once."""
+    try:
+        store.be_guest("alpha-1").release()
+    except RoundStateError:
+        return False
+    return True
+
+
 def go_on(stopped):
     for process in [stopped.pid, *(child.pid for child in stopped.family())]:
         os.kill(process, signal.SIGCONT)
@@ -165,3 +174,48 @@ def test_whoever_acts_on_a_lease_that_ran_out_ends_the_guest(
         with pytest.raises(LabLostError, match="stood still for too long"):
             store.state.set_status(run.id, Status.RUNNING)
     assert [type(error) for error in heard] == [LabLostError]
+
+
+@pytest.mark.parametrize("place", ["folder"])
+def test_a_guest_that_is_none_any_more_finds_out_before_it_commits(
+    place, address, state_url, monkeypatch
+):
+    store, other = LabStore.open(address, state_url), LabStore.open(address, state_url)
+    monkeypatch.setattr(shared_lease.SharedStay, "_again", lambda self: None)
+    with store.be_guest("alpha-1"), other.lease():
+        store.check_held()
+        store.state.create_run(sample_run())
+        await_(lambda: not other.state.guests(), "the lease does not run out")
+        assert other.state.abandoned() == 1
+        with pytest.raises(LabLostError, match="has no guest alpha-1 any more"):
+            store.check_held()
+
+
+@pytest.mark.parametrize("place", ["folder"])
+def test_a_sweep_that_stood_still_ends_when_a_guest_has_come(
+    place, address, state_url, monkeypatch
+):
+    store, other = LabStore.open(address, state_url), LabStore.open(address, state_url)
+    monkeypatch.setattr(shared_lease, "LEASE_S", 0.2)
+    monkeypatch.setattr(shared_lease.SharedStay, "_again", lambda self: None)
+    monkeypatch.setattr(shared_lease.SharedLease, "_again", lambda self: None)
+    with store.lease(), store.without_guests() as check:
+        check()
+        await_(lambda: came(other), "the lease of the sweep does not run out")
+        with pytest.raises(LabLostError):
+            check()
+
+
+@pytest.mark.parametrize("place", ["folder"])
+def test_who_lost_the_lab_may_come_as_a_guest_and_writes_as_everybody_afterwards(
+    place, address, state_url, monkeypatch
+):
+    store, other = LabStore.open(address, state_url), LabStore.open(address, state_url)
+    monkeypatch.setattr(shared_lease.SharedLease, "_again", lambda self: None)
+    lost = store.lease()
+    await_(lambda: store.state.leased_to() is None, "the lease does not run out")
+    other.lease().release()
+    lost.release()
+    store.be_guest("alpha-1").release()
+    store.state.create_run(sample_run())
+    assert store.state.run(sample_run().id).guest is None

@@ -205,12 +205,12 @@ def let_go(
         LabLostError: Another process has taken a shared lab over; what was under way ended there.
         StoreError: History is damaged; rows say that commits went, their bytes are still there.
     """
-    with store.without_guests():
+    with store.without_guests() as check:
         store.state.expire(keys, asked)
         with store.writer.between_commits():
             oldest, place = store.clock.now() - YOUNGEST, store.history.place
             # A sweep may take longer than a lease: nothing else stops who lost the lab meanwhile.
-            freed = sweep(place, store.state.named_snapshots, before, oldest, store.check_held)
+            freed = sweep(place, store.state.named_snapshots, before, oldest, check)
         store.state.note_freed(run, asked, *freed)
 
 
