@@ -24,7 +24,7 @@ demo: .venv/.installed  ## install and train a first federation, live in the ter
 	$(BIN)/flnb quickstart
 
 test: .venv/.installed-dev  ## every kind of test at reduced size, under 12 minutes on 2 cores
-	$(PYTEST) --numprocesses 2 --dist loadfile
+	$(PYTEST) --numprocesses 2 --dist loadfile --durations=25
 
 test-long: .venv/.installed-dev chromium  ## the full-size runs; how long they take stands in docs/lanes.md
 	$(PYTEST) -m long --hypothesis-profile=long --timeout=5400

@@ -49,8 +49,14 @@ def test_the_numbers_of_a_study_are_those_of_sql_over_the_lab(lab):
     ("name", "cell", "rounds", "measured"),
     [
         ("heart", {"training": "va", "model": "net"}, 2, ["auc", "auc_cleveland", "accuracy_va"]),
-        ("mnist_skew", {"alpha": 0.1, "strategy": "fedyogi"}, 2, ["accuracy"]),
-        ("shakespeare_roles", {"epochs": 5, "batch_size": 0}, 1, ["accuracy"]),
+        pytest.param(
+            *("mnist_skew", {"alpha": 0.1, "strategy": "fedyogi"}, 2, ["accuracy"]),
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            *("shakespeare_roles", {"epochs": 5, "batch_size": 0}, 1, ["accuracy"]),
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_study_on_real_data_runs_and_measures_what_it_is_about(lab, name, cell, rounds, measured):
