@@ -175,9 +175,13 @@ def check_guards(plan: Plan, task: Task) -> None:
 
 
 def end_resting(store: LabStore, run_id: RunId, picture: Picture | None) -> None:
-    """End a run that rests; one that is finished stays so. Needs the lab's lease."""
+    """End a run that rests; one that is finished stays so. Needs the lab's lease.
+
+    Raises:
+        RoundStateError: A guest has come that drives it.
+    """
     if store.state.run(run_id).status is not Status.FINISHED:
-        store.state.set_status(run_id, Status.STOPPED)
+        store.state.stop_resting(run_id)
         if picture is not None:
             picture.on_status(Status.STOPPED)
 

@@ -13,7 +13,8 @@ from flnb.core import Clock, RunId, Status
 from flnb.core.errors import NotFoundError, StoreError
 from flnb.store import closing_rows, log, schema
 from flnb.store.database import Database
-from flnb.store.guest_rows import taken_by
+from flnb.store.guest_rows import check_not_driven, taken_by
+from flnb.store.lines import record_of
 from flnb.store.records import Operation, RunRecord
 
 
@@ -85,6 +86,19 @@ class Runs:
         with self._database.writing(of=run) as connection:
             if not connection.execute(statement).rowcount:
                 raise NotFoundError("run", run)
+
+    def stop_resting(self, run: RunId) -> None:
+        """Write that a run which rests is stopped.
+
+        Raises:
+            NotFoundError: There is no such run.
+            RoundStateError: Another process drives it, or is at work and had it last; says which.
+        """
+        change = {"status": Status.STOPPED, "error": None, "waits": None}
+        change |= {"updated_at": self._clock.now()}
+        with self._database.writing(of=run) as connection:
+            check_not_driven(self._database, connection, record_of(connection, run))
+            connection.execute(update(schema.runs).where(schema.runs.c.id == run).values(change))
 
     def set_plan(
         self, run: RunId, plan_yaml: str, plan_hash: str, *, forget_after: int | None = None

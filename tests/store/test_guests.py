@@ -132,6 +132,8 @@ def test_only_whoever_has_a_run_drives_it(lab, process):
         assert " since 20" in str(held.value)
         with pytest.raises(RoundStateError, match="in the hands of guest alpha-1"):
             store.state.move_head(run.id, (1, 0), None, ASKED)
+        with pytest.raises(RoundStateError, match="in the hands of guest alpha-1"):
+            store.state.stop_resting(run.id)
         process.kill()
         process.wait()
         store.state.claim_run(run.id)
