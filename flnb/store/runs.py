@@ -94,7 +94,7 @@ class Runs:
             NotFoundError: There is no such run.
             RoundStateError: Another process drives it, or is at work and had it last; says which.
         """
-        change = {"status": Status.STOPPED, "error": None, "waits": None}
+        change: dict[str, Any] = {"status": Status.STOPPED, "error": None, "waits": None}
         change |= {"updated_at": self._clock.now()}
         with self._database.writing(of=run) as connection:
             check_not_driven(self._database, connection, record_of(connection, run))
