@@ -29,8 +29,9 @@ class Job:
     """One cell for a worker."""
 
     folder: str
-    """Where everything of the cell goes."""
+    """Where everything of the cell goes; a copy of the recipe as it was planned with lies there."""
     recipe: str
+    """Where the recipe itself lies: beside what it reads."""
     values: Mapping[str, Any]
     """What is injected below the recipe's defaults."""
     environment: Mapping[str, str]

@@ -13,7 +13,8 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -78,7 +79,7 @@ class Parameters:
         for statement in _statements(source, cell):
             name, annotation, default = _assigned(statement, cell)
             kind = _kind(annotation, default, cell, name)
-            if kind is Path:
+            if _names_a_file(kind):
                 files.append(name)
             fields[name] = (kind, default)
         if not fields:
@@ -145,6 +146,18 @@ class Parameters:
 
 _AS_IN = "write, for example: alpha: float = 0.3"
 _QUIET = (ast.Import, ast.ImportFrom)
+
+
+def _names_a_file(kind: Any) -> bool:
+    """Whether values of a type are paths, also where there may be none, or with bounds.
+
+    Examples:
+        >>> _names_a_file(Path | None), _names_a_file(Annotated[Path, "data"]), _names_a_file(str)
+        (True, True, False)
+    """
+    if get_origin(kind) in {Union, UnionType, Annotated}:
+        return any(map(_names_a_file, get_args(kind)))
+    return kind is Path
 
 
 def _statements(source: str, cell: str) -> list[ast.stmt]:

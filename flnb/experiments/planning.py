@@ -148,13 +148,14 @@ def anew(cell: StudyCell) -> StudyCell:
 
 
 def stale(
-    planned: Sequence[StudyCell], known: Sequence[StudyCell]
+    planned: Sequence[StudyCell], known: Sequence[StudyCell], defaults: Mapping[str, Any]
 ) -> list[tuple[StudyCell, StudyCell]]:
     """Cells that were finished under another key: their recipe, their data or flnb changed since.
 
     Args:
         planned: What is asked for now.
         known: What became of all that was asked for before.
+        defaults: Of the recipe's parameters now: the value of one that a cell of before did not have.
 
     Returns:
         Each that is not finished, with the newest finished one of the same parameters and seed.
@@ -165,14 +166,22 @@ def stale(
     for cell in planned:
         if cell.outcome is not Outcome.WAITING or cell.attempts:
             continue
-        same = [one for one in finished if _same(cell, one)]
-        if same:
+        same = [one for one in finished if _same(cell, one, defaults)]
+        gone = [_gone(one, cell) for one in same]
+        if same and all(one == gone[0] for one in gone):  # else nobody knows which of them it is
             found.append((cell, max(same, key=lambda one: (one.asked, str(one.ended_at)))))
     return found
 
 
-def _same(cell: StudyCell, other: StudyCell) -> bool:
-    """Whether two cells have all parameters alike that both have."""
-    both = cell.parameters.keys() & other.parameters.keys()
-    alike = all(cell.parameters[name] == other.parameters[name] for name in both)
-    return alike and cell.seed == other.seed
+def _same(cell: StudyCell, before: StudyCell, defaults: Mapping[str, Any]) -> bool:
+    """Whether a cell is what one of before was: a parameter that is new has its default."""
+    alike = all(
+        value == before.parameters.get(name, defaults.get(name))
+        for name, value in cell.parameters.items()
+    )
+    return alike and cell.seed == before.seed
+
+
+def _gone(before: StudyCell, cell: StudyCell) -> dict[str, Any]:
+    """What a cell of before was given and nobody is any more."""
+    return {name: value for name, value in before.parameters.items() if name not in cell.parameters}

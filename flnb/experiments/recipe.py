@@ -24,12 +24,14 @@ class Recipe:
         sources: Of its code cells, in order.
         parameters: Read from the tagged one.
         place: Which that is, from 0.
+        text: The whole notebook as it was read; what is executed, whatever becomes of the file.
     """
 
     path: Path
     sources: tuple[str, ...]
     parameters: Parameters
     place: int
+    text: str
 
     @classmethod
     def read(cls, path: str | Path) -> Recipe:
@@ -43,7 +45,8 @@ class Recipe:
                 them, or that cell holds what a study cannot set.
         """
         path = Path(path)
-        cells = _code_cells(path)
+        text = _text(path)
+        cells = _code_cells(path, text)
         tagged = [place for place, cell in enumerate(cells) if TAG in _tags(cell)]
         if len(tagged) != 1:
             raise RecipeError(
@@ -54,7 +57,7 @@ class Recipe:
         sources = tuple(_source(cell) for cell in cells)
         place = tagged[0]
         parameters = Parameters.of(sources[place], f"cell {place + 1} of {path.name}")
-        return cls(path, sources, parameters, place)
+        return cls(path, sources, parameters, place, text)
 
     @property
     def digests(self) -> tuple[str, ...]:
@@ -103,14 +106,21 @@ def digest(source: str) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()[:_DIGITS]
 
 
-def _code_cells(path: Path) -> list[dict[str, Any]]:
+def _text(path: Path) -> str:
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         folder = path.parent if path.parent.is_dir() else Path()
         near = did_you_mean(path.name, sorted(one.name for one in folder.glob("*.ipynb")))
         raise RecipeError(f"no recipe {path}", hint=near) from None
     except (OSError, ValueError) as error:
+        raise RecipeError(f"{path} is not a notebook: {error}") from error
+
+
+def _code_cells(path: Path, text: str) -> list[dict[str, Any]]:
+    try:
+        notebook = json.loads(text)
+    except ValueError as error:
         raise RecipeError(f"{path} is not a notebook: {error}") from error
     if not isinstance(notebook, dict) or notebook.get("nbformat") != 4:
         raise RecipeError(

@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from flnb.core.clock import SYSTEM_CLOCK, Clock
+from flnb.core.errors import StudyHeldError
 from flnb.core.view import Status
 from flnb.experiments.artefacts import Artefacts
 from flnb.experiments.crew import Worker, ready, thread_caps
 from flnb.experiments.desk import Desk
 from flnb.experiments.holding import Holding, runner_of
 from flnb.experiments.interrupts import Interrupts
-from flnb.experiments.jobs import ENDED, PAGE, Job, Result
+from flnb.experiments.jobs import ENDED, PAGE, RECIPE, Job, Result
 from flnb.experiments.showing import Display, StudyView
 from flnb.store import Outcome, StudyCell
 
@@ -83,11 +85,15 @@ class Runner:
             StudyHeldError: Another process took the study over meanwhile.
         """
         self._take_up()
+        ours = True
         try:
             with Interrupts() as interrupts:
                 self._loop(interrupts)
+        except StudyHeldError:
+            ours = False  # the rows are of whoever holds it now
+            raise
         finally:
-            self._end_workers()
+            self._end_workers(ours)
             self._show(final=True)
         return not self._pressed
 
@@ -149,6 +155,8 @@ class Runner:
             worker = Worker(self._artefacts.log, thread_caps(self._n_workers, os.environ))
         self._workers[worker] = Executing(cell, self._clock.monotonic_s())
         folder = self._artefacts.fresh(cell.key)
+        # As it was when its key was made: somebody may be working on the file.
+        (folder / RECIPE).write_text(self._desk.recipe.text, encoding="utf-8")
         worker.execute(
             Job(
                 folder=str(folder),
@@ -164,7 +172,10 @@ class Runner:
         said = worker.hear()
         if said is None:
             self._lost(worker)
-            return
+        else:
+            self._told(worker, said)
+
+    def _told(self, worker: Worker, said: list[dict[str, Any]]) -> None:
         for message in said:
             if ENDED in message:
                 self._ended(worker, Result.of(message[ENDED]))
@@ -263,17 +274,16 @@ class Runner:
 
     # --- the end --------------------------------------------------------------------------------
 
-    def _end_workers(self) -> None:
+    def _end_workers(self, ours: bool) -> None:
         """Let workers write the last pages; after an error in this process, kernels are stopped."""
         for worker in self._workers:
             worker.dismiss()  # whose kernel still executes, that stops it
-        for worker, executing in tuple(self._workers.items()):
+        for worker in tuple(self._workers):
             while (said := worker.hear()) is not None:
-                for message in said:
-                    if PAGE in message:
-                        self._page(worker, message[PAGE])
+                if ours:
+                    self._told(worker, said)
             worker.wait(_PATIENCE_S)
-            if executing is not None:
+            if ours and (executing := self._workers[worker]) is not None:
                 self._desk.put(
                     replace(executing.cell, outcome=Outcome.CUT_OFF, why="its runner failed")
                 )

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,8 @@ class Schedule:
         name = f"flnb-{study.stem}"
         command = _command(study, lab, workers)
         if cron or not _has_systemd():
-            return cls(name, {}, f"{' '.join(fields)} {shlex.join(command)} # {name}")
+            words = shlex.join(["env", *_given(), *command]).replace("%", r"\%")
+            return cls(name, {}, f"{' '.join(fields)} {words} # {name}")
         return cls(name, _units(name, command, study, on_calendar(fields)), "")
 
     @property
@@ -85,6 +87,7 @@ class Schedule:
         for path, text in self.files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+            path.chmod(0o600)
         _call(["systemctl", "--user", "daemon-reload"])
         _call(["systemctl", "--user", "enable", "--now", f"{self.name}.timer"])
         return (
@@ -99,7 +102,10 @@ class Schedule:
                 "neither systemd nor cron is here",
                 hint="give the line to whatever starts programs on this machine",
             )
-        known = _called(["crontab", "-l"])  # refuses where there is no table yet
+        known = _called(["crontab", "-l"])
+        if known.returncode and "no crontab" not in known.stderr:
+            # What cannot be read must not be taken for empty: it would be written over.
+            raise StoreError(f"crontab -l refuses: {known.stderr.strip()}")
         others = [one for one in known.stdout.splitlines() if not one.endswith(f"# {self.name}")]
         _call(["crontab", "-"], "\n".join([*others, self.line]) + "\n")
         return f"crontab -l shows it; crontab -e, without the line of {self.name}, ends it"
@@ -114,7 +120,7 @@ def on_calendar(fields: tuple[str, ...]) -> str:
 
     Examples:
         >>> on_calendar(("0", "2", "*", "*", "1-5"))
-        'Mon..Fri *-*-* 2:0:00'
+        'Mon,Tue,Wed,Thu,Fri *-*-* 2:0:00'
         >>> on_calendar(("*/15", "*", "1", "*", "*"))
         '*-*-1 *:0/15:00'
     """
@@ -148,7 +154,11 @@ def _fields(at: str) -> tuple[str, ...]:
 def _weekday(part: str) -> str:
     if "/" in part:
         raise PlanError(f"systemd knows no steps of days of the week: {part}", hint="--cron")
-    return "..".join(_DAYS[int(number)] for number in part.split("-"))
+    if part == "*":
+        return "*"
+    first, _, last = part.partition("-")
+    # In words, one by one: weeks of systemd begin on Monday, and Sun..Wed is none.
+    return ",".join(_DAYS[int(first) : int(last or first) + 1])
 
 
 def _span(field: str, first: int) -> str:
@@ -171,7 +181,7 @@ def _command(study: Path, lab: Path, workers: int | None) -> list[str]:
 
 def _units(name: str, command: list[str], study: Path, when: str) -> dict[Path, str]:
     home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "systemd/user"
-    given = [f"Environment={shlex.quote(f'{one}={os.environ[one]}')}" for one in _KEPT if one in os.environ]  # fmt: skip
+    given = [f"Environment={shlex.quote(one).replace('%', '%%')}" for one in _given()]
     service = [
         "[Unit]",
         f"Description=flnb study {study.stem}",
@@ -179,8 +189,10 @@ def _units(name: str, command: list[str], study: Path, when: str) -> dict[Path, 
         "Type=oneshot",
         f"WorkingDirectory={Path.cwd()}",
         *given,
-        f"ExecStart={shlex.join(command)}",
+        f"ExecStart={shlex.join(command).replace('%', '%%')}",
         "KillSignal=SIGINT",
+        "KillMode=mixed",  # the runner alone: it says to its kernels what is to be done
+        "TimeoutStopSec=90",
     ]
     timer = [
         "[Unit]",
@@ -195,6 +207,22 @@ def _units(name: str, command: list[str], study: Path, when: str) -> dict[Path, 
         home / f"{name}.service": "\n".join(service) + "\n",
         home / f"{name}.timer": "\n".join(timer) + "\n",
     }
+
+
+def _given() -> list[str]:
+    """Variables of this process that the study needs as well, as `NAME=value`.
+
+    Raises:
+        PlanError: One holds a password.
+    """
+    found = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    for name, value in found.items():
+        if "://" in value and urllib.parse.urlsplit(value).password:
+            raise PlanError(
+                f"{name} holds a password, which a schedule would keep where others may read it",
+                hint="put it into ~/.pgpass, which only you may read, and take it out of the address",
+            )
+    return [f"{name}={value}" for name, value in found.items()]
 
 
 def _has_systemd() -> bool:

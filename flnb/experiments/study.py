@@ -209,7 +209,7 @@ class Study:
         state = self.lab.store.state
         before, known = state.study(self.name), state.study_cells(self.name)
         planned = planner.cells(known, {})
-        stale = planning.stale(planned, known)
+        stale = planning.stale(planned, known, planner.recipe.parameters.defaults)
         if stale and not changed:
             raise RoundStateError(
                 f"{_what_changed(before, planner.recipe)} changed since {len(stale)} of the cells that study "

@@ -35,7 +35,7 @@ def execute(job: Job) -> Result:
     began_s = time.monotonic()
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _prepare(Path(job.recipe), folder / RECIPE)
+    _prepare(folder / RECIPE)
     with _logged(folder / LOG), _environment(job.environment):
         ended, why, failed = _executed(job, folder)
     return Result(
@@ -86,15 +86,15 @@ def _number(folder: Path, client: Client | None = None) -> int | None:
     return None
 
 
-def _prepare(recipe: Path, target: Path) -> None:
-    """Copy a recipe, with the last cell that every one gets."""
+def _prepare(recipe: Path) -> None:
+    """Give a copy of the recipe the last cell that every one gets."""
     notebook = nbformat.read(recipe, as_version=4)
     last = nbformat.v4.new_code_cell(ending.SOURCE, metadata={"tags": [ending.TAG]})
     notebook.cells.append(last)
     notebook.metadata.setdefault(
         "kernelspec", {"name": "python3", "display_name": "Python 3", "language": "python"}
     )
-    nbformat.write(nbformat.v4.upgrade(notebook), target)
+    nbformat.write(nbformat.v4.upgrade(notebook), recipe)
 
 
 @contextlib.contextmanager

@@ -65,6 +65,18 @@ def test_each_cell_has_its_outcome_and_its_reason(fates):
     assert cell_of(fates, 0.4).why == "not ended after 20 s"
 
 
+def test_a_recipe_that_is_saved_meanwhile_is_executed_as_it_was_planned(tmp_path):
+    lab, recipe = flnb.open(tmp_path / "lab"), tmp_path / "r.ipynb"
+    edit = f"p = __import__('pathlib').Path({str(recipe)!r})\np.write_text(p.read_text().replace('WHAT', 'else'))"
+    write_recipe(recipe, edit, "'WHAT' + ' was planned'")
+    study = lab.study("saved", recipe, {"alpha": [0.1, 0.2]}, workers=1).run()
+    assert "WHAT" not in recipe.read_text()
+    for cell in study.cells:
+        text = (lab.path / cell.notebook).read_text()
+        assert (cell.outcome, "'WHAT was planned'" in text) == (Outcome.FINISHED, True)
+    lab.store.close()
+
+
 def test_every_cell_leaves_a_notebook_and_a_page_in_the_lab(fates):
     for cell in fates.cells:
         notebook = nbformat.read(fates.lab.path / cell.notebook, as_version=4)

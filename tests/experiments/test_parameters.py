@@ -90,3 +90,11 @@ def test_without_a_study_the_lab_is_beside_the_notebook(parameters, monkeypatch)
     assert parameters.values({}).lab == "./lab"
     monkeypatch.setenv("FLNB_STUDY_LAB", "s3://bucket/lab")
     assert parameters.values({}).lab == "s3://bucket/lab"
+
+
+@pytest.mark.parametrize(
+    "kind", ["Path", "Path | None", "Optional[Path]", 'Annotated[Path, "data"]']
+)
+def test_a_path_belongs_to_what_a_cell_is_known_by_however_its_type_is_written(kind):
+    found = Parameters.of(f'data: {kind} = "heart"\nalpha: float = 0.3', "cell 1")
+    assert found.files == ("data",)

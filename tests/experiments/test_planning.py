@@ -9,7 +9,7 @@ from flnb.experiments import Optuna, Recipe, StudyFile
 from flnb.experiments.key import DataFingerprints
 from flnb.experiments.planning import Planner, stale
 from flnb.store import Outcome
-from tests.experiments.recipes import write_recipe
+from tests.experiments.recipes import ALPHA, write_recipe
 
 
 def planner(path, **asked):
@@ -91,7 +91,26 @@ def test_finished_cells_of_before_a_change_are_found_by_their_parameters(recipe)
     done = replace(before[0], outcome=Outcome.FINISHED)
     write_recipe(recipe, "print(alpha)", "print('more')")
     after = planner(recipe, grid={"alpha": [0.1, 0.2]}, seeds=1).cells([done], {})
-    assert stale(after, [done, before[1]]) == [(after[0], done)]
+    assert stale(after, [done, before[1]], {}) == [(after[0], done)]
+
+
+def test_what_was_finished_counts_for_the_default_of_a_parameter_that_is_new(recipe):
+    (before,) = planner(recipe, grid={"alpha": [0.1]}, seeds=1).cells([], {})
+    done = replace(before, outcome=Outcome.FINISHED)
+    write_recipe(recipe, parameters=f"{ALPHA}\nmomentum: float = 0.0")
+    plan = planner(recipe, grid={"alpha": [0.1], "momentum": [0.0, 0.9]}, seeds=1)
+    plain, heavy = plan.cells([done], {})
+    found = stale([plain, heavy], [done], plan.recipe.parameters.defaults)
+    assert found == [(plain, done)]
+
+
+def test_of_two_results_that_only_a_parameter_of_before_tells_apart_none_is_kept(recipe):
+    cells = planner(recipe, grid={"alpha": [0.1, 0.2]}, seeds=1).cells([], {})
+    done = [replace(cell, outcome=Outcome.FINISHED) for cell in cells]
+    write_recipe(recipe, parameters="seed: int = 0")
+    (after,) = planner(recipe, seeds=1).cells(done, {})
+    assert stale([after], done, {}) == []
+    assert stale([after], done[:1], {}) == [(after, done[0])]
 
 
 def test_optuna_asks_for_more_when_it_knows_more(recipe):
