@@ -150,6 +150,7 @@ class Desk:
 
 
 def run_of(lab: Lab, cell: StudyCell) -> RunRecord | None:
-    """The run that a cell began, if it began one."""
-    mine = (run for run in lab.store.state.runs() if run.study_key == cell.key)
-    return next(mine, None)
+    """The run that a cell began, its first one, if it began any."""
+    whose = cell.study, cell.key  # another study may have executed this key, too
+    mine = [run for run in lab.store.state.runs() if (run.study, run.study_key) == whose]
+    return min(mine, key=lambda run: run.created_at, default=None)

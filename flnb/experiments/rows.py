@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flnb.experiments.report.measured import lower_is_better
@@ -30,7 +30,8 @@ FACTS = (
     "notebook",
     "key",
 )
-"""Columns of every study, beside its parameters and metrics; a parameter of such a name gets a `_`."""
+"""Columns of every study, beside its parameters and metrics; a parameter of such a name, or of a metric's,
+gets a `_`."""
 _ROWS, _PATIENCE_S = 10_000_000, 60.0
 
 
@@ -49,11 +50,11 @@ def frame(lab: Lab, cells: Sequence[StudyCell], ask: Answers | None = None) -> p
     """
     import pandas as pd  # takes half a second
 
-    rows = [_row(cell) for cell in cells]
     runs = sorted({cell.run for cell in cells if cell.run})
     measured = measures(lab, runs, ask)
-    columns = list(dict.fromkeys(name for row in rows for name in row))
     metrics = list(dict.fromkeys(name for found in measured.values() for name in found))
+    rows = [_row(cell, {*FACTS, "seed", *metrics}) for cell in cells]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
     metrics = [name for name in metrics if name not in columns]
     rows = [{**row, **measured.get(row["run"], {})} for row in rows]
     return pd.DataFrame(rows, columns=_ordered([*columns, *metrics]))
@@ -118,7 +119,8 @@ def column_of(scope: str, metric: str) -> str:
 
 _ROUNDS = "SELECT run, max(round) AS rounds, sum(bytes_up)::BIGINT AS bytes_up FROM rounds WHERE {lines} GROUP BY run"
 _METRICS = """
-SELECT run, scope, metric, arg_max(value, round) AS last, min(value) AS least, max(value) AS most
+SELECT run, scope, metric, arg_max(value, round) AS last,
+  min(value) FILTER (WHERE NOT isnan(value)) AS least, max(value) FILTER (WHERE NOT isnan(value)) AS most
 FROM metrics WHERE {lines} GROUP BY run, scope, metric ORDER BY scope, metric, run
 """
 _COURSES = """
@@ -141,8 +143,7 @@ def _lines(lab: Lab, runs: Iterable[str]) -> Iterator[str]:
             yield lab.store.state.rows_of_line(record.id)
 
 
-def _row(cell: StudyCell) -> dict[str, Any]:
-    taken = {*FACTS, "seed"}
+def _row(cell: StudyCell, taken: Collection[str]) -> dict[str, Any]:
     given = {
         f"{name}_" if name in taken else name: value for name, value in cell.parameters.items()
     }

@@ -9,17 +9,19 @@ from flnb.core import glance
 if TYPE_CHECKING:
     import pandas as pd
 
-_LOWER = ("loss", "error", "perplexity", "mse", "rmse", "mae", "brier", "nll", "epsilon")
+_LOWER = {"loss", "error", "perplexity", "mse", "rmse", "mae", "brier", "nll", "epsilon"}
 
 
 def lower_is_better(metric: str) -> bool:
-    """Whether a smaller value is a better one, by the last word of its name.
+    """Whether a smaller value is a better one, by the words of its name.
 
     Examples:
         >>> lower_is_better("loss"), lower_is_better("test_error"), lower_is_better("accuracy")
         (True, True, False)
+        >>> lower_is_better("mse_cleveland")  # measured on a part
+        True
     """
-    return metric.rpartition("_")[2].lower() in _LOWER
+    return not _LOWER.isdisjoint(metric.lower().split("_"))
 
 
 def best_of(curve: pd.Series[float], metric: str) -> tuple[float, int]:
