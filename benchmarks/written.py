@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def write_rounds(
     for number, model in enumerate(versions, start=1):
         groups = Version(number, model, optimiser).groups()
         snapshots.append(store.history.write(record.id, groups, {"round": number}))
-        store.state.close_round(_closing(record, number, snapshots[-1], model.sha256()))
+        closing = _closing(record, number, snapshots[-1], model.sha256())
+        store.state.close_round(replace(closing, sums=store.history.sums_digest))
     return snapshots
 
 
