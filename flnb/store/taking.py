@@ -158,6 +158,12 @@ class Taking:
         found = self.in_charge(self.state.run(run))
         return None if found is None or found.is_here else found
 
+    def guest_elsewhere(self, run: RunId) -> Holder | None:
+        """The guest that drives a run, if it is there and is another process than this one."""
+        name = self.state.run(run).guest
+        found = self.state.guests().get(name) if name else None
+        return None if found is None or found.is_here else found
+
     def check_held(self) -> None:
         """Find out whether a lab that this process took is still its own; in any thread.
 

@@ -41,6 +41,8 @@ elif what == "race":
         answer = ["won"]
     except HeadMovedError as error:
         answer = [error.seen, error.now, error.preview and error.preview.seen]
+    except Exception as error:
+        answer = [repr(error)]
     Path(folder, f"answer-{os.getpid()}").write_text(repr((int(rest[0]), *answer)))
 else:
     with flnb.Coordinator(folder) as coordinator:
@@ -182,6 +184,7 @@ def test_of_eight_that_move_a_head_at_the_same_moment_one_does(begin, tmp_path, 
         holder.kill()
     answers = [ast.literal_eval(answer.read_text()) for answer in lab.glob("answer-*")]
     (won,) = (to for to, *rest in answers if rest == ["won"])
+    assert not [rest for _, *rest in answers if len(rest) == 1 and rest != ["won"]]
     lost = [(to, *rest) for to, *rest in answers if rest != ["won"]]
     fresh = {to: (2, won) if to < won else None for to in (1, 2)}  # what is left to roll back
     assert sorted(lost) == sorted((to, (1, 4), (2, won), fresh[to]) for to, *_ in lost)

@@ -39,11 +39,11 @@ def roll_back(
         LabHeldError: Whoever holds the lab, in another process, does not answer.
     """
     coordinator, store = lab.coordinator, lab.store
-    there = store.elsewhere(run)
-    a_guest = there is not None and there != store.holder
-    if coordinator is not None and (there is None or coordinator.guest):
+    # Not whoever holds the lab: somebody who moves a head has it for moments, and is not asked.
+    with_guest = store.guest_elsewhere(run) is not None
+    if coordinator is not None and (not with_guest or coordinator.guest):
         roll_back_here(coordinator, run, seen, base, request)
-    elif a_guest or not alone(
+    elif with_guest or not alone(
         store, "roll back", lambda store: move(store, run, seen, base, request)
     ):
         arguments = {"seen": seen, "base": base, "request": asdict(request)}
