@@ -41,17 +41,14 @@ class Ears:
         for line in self._source:
             message = json.loads(line)
             if message["do"] == EXECUTE:
+                # Here, and not where it is begun: until then it may already be stopped again.
+                Engine.expect()
                 self._jobs.put(Job.of(message))
             else:
-                _stop()
+                Engine.stop()
         self._alone = True
         self._jobs.put(None)
-        _stop()
-
-
-def _stop() -> None:
-    if Engine.client is not None:
-        Engine.client.stop()
+        Engine.stop()
 
 
 def _keep(result: Result, file: Path) -> None:

@@ -30,28 +30,21 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         super().__init__(*given, **named)
         self.at = 0
         """Place of the cell that is executed, among all cells."""
-        self._stopping = threading.Event()
 
     def execute_cell(self, cell: Any, cell_index: int, **named: Any) -> Any:
         """Execute a cell, unless the kernel is to end: `run.wait` swallows the first interrupt."""
-        if self._stopping.is_set():
+        if Engine.is_stopping():
             raise Stopped
         self.at = cell_index
         try:
             return super().execute_cell(cell, cell_index, **named)
         except DeadKernelError:
-            if self._stopping.is_set():
+            if Engine.is_stopping():
                 raise Stopped from None
             raise
 
-    @property
-    def stopping(self) -> bool:
-        """Whether it was told to stop."""
-        return self._stopping.is_set()
-
     def stop(self) -> None:
         """Interrupt the cell that is executed; the kernel is killed if it has not ended in time."""
-        self._stopping.set()
         self._signal(signal.SIGINT)
         timer = threading.Timer(GRACE_S, self._signal, [signal.SIGKILL])
         timer.daemon = True
@@ -82,6 +75,13 @@ class Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
 
     client: Client | None = None
     """The one of this process: a worker executes one notebook at a time."""
+    _stopping = threading.Event()
+    """Kept here, since an order to stop may come before there is a client."""
+
+    @classmethod
+    def expect(cls) -> None:
+        """A notebook is to be executed; orders to stop of before were about others."""
+        cls._stopping.clear()
 
     @classmethod
     def forget(cls) -> None:
@@ -89,9 +89,16 @@ class Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
         cls.client = None
 
     @classmethod
+    def stop(cls) -> None:
+        """End what is executed, or is about to be; from any thread."""
+        cls._stopping.set()
+        if (client := cls.client) is not None:
+            client.stop()
+
+    @classmethod
     def is_stopping(cls) -> bool:
-        """Whether the one that is executed was told to stop."""
-        return cls.client is not None and cls.client.stopping
+        """Whether what is executed was told to stop."""
+        return cls._stopping.is_set()
 
     @classmethod
     def execute_managed_notebook(
@@ -106,6 +113,8 @@ class Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
             log_output=log_output,
             **named,
         )
+        if cls.is_stopping():  # it was told so before it could be reached
+            raise Stopped
         return cls.client.execute()
 
 

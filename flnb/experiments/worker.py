@@ -36,8 +36,11 @@ def execute(job: Job) -> Result:
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     _prepare(folder / RECIPE)
-    with _logged(folder / LOG), _environment(job.environment):
-        ended, why, failed = _executed(job, folder)
+    try:
+        with _logged(folder / LOG), _environment(job.environment):
+            ended, why, failed = _executed(job, folder)
+    finally:
+        Engine.forget()
     return Result(
         ended=ended,
         why=why,
@@ -49,7 +52,6 @@ def execute(job: Job) -> Result:
 
 def _executed(job: Job, folder: Path) -> tuple[str, str, int | None]:
     """How it ended, why it failed, and in which cell of the recipe."""
-    Engine.forget()
     try:
         papermill.execute_notebook(
             str(folder / RECIPE),
@@ -61,15 +63,20 @@ def _executed(job: Job, folder: Path) -> tuple[str, str, int | None]:
         )
     except Stopped:
         return "stopped", "", None
-    except PapermillExecutionError as error:
-        if Engine.is_stopping():
-            return "stopped", "", None
-        return "failed", f"{error.ename}: {error.evalue}".rstrip(": "), _number(folder)
-    except DeadKernelError:
-        return "failed", "the kernel died; log.txt may say why", _number(folder, Engine.client)
     except Exception as error:  # a kernel that does not start, a kernelspec that is not there …
-        return "failed", f"{type(error).__name__}: {error}", None
+        if Engine.is_stopping():  # whatever breaks then breaks because of that
+            return "stopped", "", None
+        return "failed", *_failure(error, folder)
     return "finished", "", None
+
+
+def _failure(error: Exception, folder: Path) -> tuple[str, int | None]:
+    """Why a notebook failed, and in which cell of the recipe."""
+    if isinstance(error, PapermillExecutionError):
+        return f"{error.ename}: {error.evalue}".rstrip(": "), _number(folder)
+    if isinstance(error, DeadKernelError):
+        return "the kernel died; log.txt may say why", _number(folder, Engine.client)
+    return f"{type(error).__name__}: {error}", None
 
 
 def _number(folder: Path, client: Client | None = None) -> int | None:
