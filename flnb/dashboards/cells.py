@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import panel as pn
 
+from flnb.coordinator.measures import Measured
 from flnb.coordinator.run import Run
 from flnb.core import cards
 from flnb.core.errors import AccessRefusedError, FLBaseError, NotFoundError, UnreachableError
@@ -25,6 +26,7 @@ from flnb.dashboards.page import Page, soon
 from flnb.dashboards.pages.overview import Overview
 from flnb.dashboards.pages.rounds import Rounds
 from flnb.dashboards.serving import Pages, Settings
+from flnb.dashboards.study_watch import StudyNow
 from flnb.store import Table
 
 T = TypeVar("T")
@@ -81,6 +83,14 @@ class Held:
     def ask(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
         """See `Source`."""
         return self._ask(query, rows=rows, timeout_s=timeout_s)
+
+    def studies(self) -> tuple[StudyNow, ...]:
+        """See `Source`: a cell shows runs, `lab.studies` the studies."""
+        return ()
+
+    def measured(self, _study: StudyNow) -> Mapping[str, Measured]:
+        """See `Source`."""
+        return {}
 
     def open(self, _role: str, _person: Person | None = None) -> Held:
         """See `Target`: it is its own source."""

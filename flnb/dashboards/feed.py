@@ -56,7 +56,7 @@ class Sight:
     def __init__(self, target: Target, role: str, person: Person | None = None) -> None:
         self._target, self.role, self._person = target, role, person
         self.now, self.shared = Snapshot(), Shared()
-        self._studies = StudyWatch(getattr(target, "lab", None))
+        self._studies = StudyWatch()
         self._source: Source | None = None
         self._frames: dict[RunId, Frames] = {}
         self._wanted: dict[Callback, str | None] = {}
@@ -184,7 +184,8 @@ class Sight:
             del self._frames[run]
         kind = "live" if source.live else "store"
         moment = SYSTEM_CLOCK.now()
-        standing, studies = Standing(kind, moment, source.last_write), self._studies.look()
+        standing = Standing(kind, moment, source.last_write)
+        studies = self._studies.look(source)
         before, self.now = self.now, Snapshot(standing, views, studies)
         same = before.views == views and before.standing.kind == kind and before.studies == studies
         news = any(grown) or not same or before.standing.last_write != source.last_write

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -9,12 +10,14 @@ from typing import Any, Protocol
 from flnb.coordinator import Lab
 from flnb.coordinator.control.connection import Connection
 from flnb.coordinator.control.telling import QUOTING
+from flnb.coordinator.measures import Measured, measured
 from flnb.coordinator.run import Run
 from flnb.core.clock import SYSTEM_CLOCK, Clock
 from flnb.core.errors import FLBaseError, UnreachableError
 from flnb.core.ids import RunId
 from flnb.core.view import RunView
 from flnb.dashboards.access import sees_clients
+from flnb.dashboards.study_watch import StudiesAfar, StudyNow, studies_in
 from flnb.store import HIDDEN, RunRecord, Table, aggregates
 
 _MOST_RUNS = 200
@@ -55,6 +58,22 @@ class Source(Protocol):
         """
         ...
 
+    def studies(self) -> tuple[StudyNow, ...]:
+        """The newest studies, that which was asked for last first.
+
+        Raises:
+            FLBaseError: They cannot be had now.
+        """
+        ...
+
+    def measured(self, study: StudyNow) -> Mapping[str, Measured]:
+        """What the runs of a study were measured by, by their names.
+
+        Raises:
+            FLBaseError: It cannot be had now.
+        """
+        ...
+
     @property
     def last_write(self) -> datetime | None:
         """When the newest round was closed; None where that does not matter."""
@@ -79,6 +98,7 @@ class Live:
         self.connection, self._clock = connection, clock
         self._listed, self._listed_s = list[RunId](), -_LIST_S
         self._runs: dict[RunId, Run] = {}
+        self._studies: StudiesAfar | None = None
         self.last_write: datetime | None = None
 
     def views(self) -> dict[RunId, RunView]:
@@ -98,6 +118,15 @@ class Live:
     def ask(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
         """See `Source`."""
         return self.connection.sql(query, rows=rows, timeout_s=timeout_s)
+
+    def studies(self) -> tuple[StudyNow, ...]:
+        """See `Source`."""
+        self._studies = self._studies or StudiesAfar(self.connection.studies)
+        return self._studies.look()
+
+    def measured(self, study: StudyNow) -> Mapping[str, Measured]:
+        """See `Source`."""
+        return self.connection.studies.measured(study.name)
 
     @property
     def trouble(self) -> FLBaseError | None:
@@ -173,6 +202,14 @@ class Stored:
             return aggregates(metrics, query, rows=rows, timeout_s=timeout_s)
         with self._lab.store.reader() as metrics:
             return aggregates(metrics, query, rows=rows, timeout_s=timeout_s)
+
+    def studies(self) -> tuple[StudyNow, ...]:
+        """See `Source`."""
+        return studies_in(self._lab.store.state)
+
+    def measured(self, study: StudyNow) -> Mapping[str, Measured]:
+        """See `Source`."""
+        return measured(self._lab, {cell.run for cell in study.cells if cell.run}, self.ask)
 
     def close(self) -> None:
         """See `Source`."""

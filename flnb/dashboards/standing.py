@@ -36,7 +36,7 @@ class Snapshot:
     views: Mapping[RunId, RunView] = field(default_factory=dict)
     """Newest first."""
     studies: tuple[StudyNow, ...] = ()
-    """That which was asked for last first; none of a lab that lies elsewhere."""
+    """That which was asked for last first."""
     made: Made = field(default_factory=Made, compare=False, repr=False)
     """What is drawn of it."""
 

@@ -1,7 +1,8 @@
-"""How the studies of a lab stand: their rows, looked at every few seconds by the feed."""
+"""How the studies of a lab stand: looked at every few seconds by the feed, wherever the lab lies."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,13 @@ from flnb.core.clock import SYSTEM_CLOCK
 from flnb.store import StudyCell, StudyRecord
 
 if TYPE_CHECKING:
-    from flnb.coordinator import Lab
+    from flnb.coordinator.control.afar_studies import DistantStudies
+    from flnb.dashboards.sources import Source
+    from flnb.store import StateStore
 
 LOOK_S = 2.0
-_MOST = 20
+MOST = 20
+"""The newest ones; older ones are found with SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +34,57 @@ class StudyNow:
 
 
 class StudyWatch:
-    """Reads the newest studies of a lab from its state database.
+    """Looks at the newest studies, now and then."""
 
-    Args:
-        lab: None where it lies elsewhere: a coordinator tells nothing of studies.
-    """
-
-    def __init__(self, lab: Lab | None) -> None:
-        self._lab = lab
+    def __init__(self) -> None:
         self._known: tuple[StudyNow, ...] = ()
         self._looked_s = -LOOK_S
 
-    def look(self) -> tuple[StudyNow, ...]:
-        """How they stand, or stood a moment ago; blocks for as long as a database takes."""
+    def look(self, source: Source) -> tuple[StudyNow, ...]:
+        """How they stand, or stood a moment ago; blocks for as long as a database or a coordinator takes.
+
+        Args:
+            source: Whom to ask.
+
+        Raises:
+            FLBaseError: They cannot be had now.
+        """
         now_s = SYSTEM_CLOCK.monotonic_s()
-        if self._lab is None or now_s - self._looked_s < LOOK_S:
-            return self._known
-        self._looked_s, state = now_s, self._lab.store.state
-        self._known = tuple(
-            StudyNow(record, tuple(one for one in state.study_cells(record.name) if one.asked))
-            for record in state.studies()[:_MOST]
-        )
+        if now_s - self._looked_s >= LOOK_S:
+            self._known, self._looked_s = source.studies(), now_s
         return self._known
+
+
+def studies_in(state: StateStore) -> tuple[StudyNow, ...]:
+    """As the state database of a lab has them."""
+    return tuple(
+        StudyNow(record, tuple(one for one in state.study_cells(record.name) if one.asked))
+        for record in state.studies()[:MOST]
+    )
+
+
+class StudiesAfar:
+    """As a coordinator tells them: cells are asked for when something became of one.
+
+    Args:
+        studies: Asks it.
+    """
+
+    def __init__(self, studies: DistantStudies) -> None:
+        self._studies = studies
+        self._known: Mapping[str, tuple[str, StudyNow]] = {}
+
+    def look(self) -> tuple[StudyNow, ...]:
+        """How they stand.
+
+        Raises:
+            FLBaseError: The coordinator refuses, or cannot be reached.
+        """
+        told = {}
+        for one in self._studies.newest(MOST):
+            known = self._known.get(one.name)
+            if known is None or known[0] != one.version:
+                known = one.version, StudyNow(one.record, self._studies.cells(one.name))
+            told[one.name] = known
+        self._known = told
+        return tuple(study for _, study in told.values())

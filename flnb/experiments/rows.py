@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flnb.coordinator.measures import Measured, column_of, lines_of, measured
 from flnb.experiments.report.measured import lower_is_better
 from flnb.store import StudyCell
 
@@ -48,15 +49,24 @@ def frame(lab: Lab, cells: Sequence[StudyCell], ask: Answers | None = None) -> p
         round (`accuracy`) and the best one of all rounds (`best_accuracy`). What was measured at
         clients is called `federated_…`, what while training `training_…`.
     """
+    runs = sorted({cell.run for cell in cells if cell.run})
+    return table(cells, measures(lab, runs, ask))
+
+
+def table(cells: Sequence[StudyCell], by_run: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """The same of what was measured already.
+
+    Args:
+        cells: Of one study.
+        by_run: As `measures` gives it.
+    """
     import pandas as pd  # takes half a second
 
-    runs = sorted({cell.run for cell in cells if cell.run})
-    measured = measures(lab, runs, ask)
-    metrics = list(dict.fromkeys(name for found in measured.values() for name in found))
+    metrics = list(dict.fromkeys(name for found in by_run.values() for name in found))
     rows = [_row(cell, {*FACTS, "seed", *metrics}) for cell in cells]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     metrics = [name for name in metrics if name not in columns]
-    rows = [{**row, **measured.get(row["run"], {})} for row in rows]
+    rows = [{**row, **by_run.get(row["run"], {})} for row in rows]
     return pd.DataFrame(rows, columns=_ordered([*columns, *metrics]))
 
 
@@ -70,17 +80,15 @@ def measures(
         runs: Their names.
         ask: Answers for whoever looks; by default the lab.
     """
-    if not runs:
-        return {}
-    lines = " OR ".join(f"({line})" for line in _lines(lab, runs))
-    found: dict[str, dict[str, float]] = {}
-    for row in _ask(ask or lab.sql, _ROUNDS.format(lines=lines)):
-        found[row["run"]] = {"rounds": row["rounds"], "bytes_up": row["bytes_up"]}
-    for row in _ask(ask or lab.sql, _METRICS.format(lines=lines)):
-        name = column_of(row["scope"], row["metric"])
-        best = row["least"] if lower_is_better(row["metric"]) else row["most"]
-        found[row["run"]] |= {name: row["last"], f"best_{name}": best}
-    return found
+    return {run: columns_of(found) for run, found in measured(lab, runs, ask).items()}
+
+
+def columns_of(found: Measured) -> dict[str, float]:
+    """What a run was measured by, as columns: the best value of a metric by what its name says."""
+    row: dict[str, Any] = {"rounds": found.rounds, "bytes_up": found.bytes_up}
+    for name, one in found.metrics.items():
+        row |= {name: one.last, f"best_{name}": one.least if lower_is_better(name) else one.most}
+    return row
 
 
 def courses(lab: Lab, runs: Sequence[str], ask: Answers | None = None) -> pd.DataFrame:
@@ -100,47 +108,19 @@ def courses(lab: Lab, runs: Sequence[str], ask: Answers | None = None) -> pd.Dat
     columns = ["run", "round", "bytes_up", "metric", "value"]
     if not runs:
         return pd.DataFrame(columns=columns)
-    lines = " OR ".join(f"({line})" for line in _lines(lab, runs))
+    lines = " OR ".join(f"({line})" for line in lines_of(lab, runs))
     query = _COURSES.format(lines=lines)
     found = (ask or lab.sql)(query, rows=_ROWS, timeout_s=_PATIENCE_S).df()
     pairs = zip(found["scope"], found["metric"], strict=True)
     return found.assign(metric=[column_of(scope, metric) for scope, metric in pairs])[columns]
 
 
-def column_of(scope: str, metric: str) -> str:
-    """What a metric is called in the table of a study.
-
-    Examples:
-        >>> column_of("central", "accuracy"), column_of("training", "loss")
-        ('accuracy', 'training_loss')
-    """
-    return metric if scope == "central" else f"{scope}_{metric}"
-
-
-_ROUNDS = "SELECT run, max(round) AS rounds, sum(bytes_up)::BIGINT AS bytes_up FROM rounds WHERE {lines} GROUP BY run"
-_METRICS = """
-SELECT run, scope, metric, arg_max(value, round) AS last,
-  min(value) FILTER (WHERE NOT isnan(value)) AS least, max(value) FILTER (WHERE NOT isnan(value)) AS most
-FROM metrics WHERE {lines} GROUP BY run, scope, metric ORDER BY scope, metric, run
-"""
 _COURSES = """
 SELECT m.run, m.round, r.bytes_up, m.scope, m.metric, m.value
 FROM (SELECT * FROM metrics WHERE {lines}) AS m JOIN (
   SELECT run, round, (sum(bytes_up) OVER (PARTITION BY run ORDER BY round))::DOUBLE AS bytes_up FROM rounds WHERE {lines}
 ) AS r USING (run, round) ORDER BY m.run, m.round, m.scope, m.metric
 """
-
-
-def _ask(ask: Answers, query: str) -> Iterator[dict[str, Any]]:
-    return iter(ask(query, rows=_ROWS, timeout_s=_PATIENCE_S))
-
-
-def _lines(lab: Lab, runs: Iterable[str]) -> Iterator[str]:
-    """The rounds that count of each run: those that lead to its head, whatever was rolled back."""
-    wanted = set(runs)
-    for record in lab.store.state.runs():
-        if record.name in wanted:
-            yield lab.store.state.rows_of_line(record.id)
 
 
 def _row(cell: StudyCell, taken: Collection[str]) -> dict[str, Any]:

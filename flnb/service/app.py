@@ -14,7 +14,7 @@ from flnb.service.gateway import Gateway
 from flnb.service.measuring import Measuring
 from flnb.service.problems import speak_in_one_shape
 from flnb.service.prometheus import Figures
-from flnb.service.routes import clients, health, metrics, models, records, rounds, runs
+from flnb.service.routes import clients, health, metrics, models, records, rounds, runs, studies
 from flnb.service.settings import ServiceSettings
 from flnb.service.shapes.problems import PROBLEMS
 from flnb.service.strangers import Strangers
@@ -23,7 +23,9 @@ from flnb.service.tags import Tags
 _ABOUT = """Watch and steer the federated learning of one lab.
 
 Send `Authorization: Bearer PASS` with every request (the line that `flnb token` prints, or the token in it), and `Flnb-Request: 1` with every POST."""
-_ROUTERS = tuple(noun.router for noun in (health, metrics, runs, rounds, models, clients, records))
+_ROUTERS = tuple(
+    noun.router for noun in (health, metrics, runs, rounds, models, clients, studies, records)
+)
 
 
 def make_app(gateway: Gateway, settings: ServiceSettings) -> FastAPI:

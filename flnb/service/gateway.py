@@ -32,7 +32,7 @@ _OF_ONE = 4
 _STATUS_S, _ANSWER_S = 3.0, 75.0
 """A question in SQL is worked on for a minute at most; a coordinator that stands still shows sooner."""
 _REMEMBERED = 10_000
-_SLOW = frozenset(["Sql", "ClientPage", "Resume"])
+_SLOW = frozenset(["Sql", "ClientPage", "Study", "Resume"])
 """What DuckDB works on, and what may make a task anew."""
 
 

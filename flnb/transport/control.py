@@ -41,6 +41,8 @@ METHODS = {
     "RunPage": Method(Role.VIEWER, pb.PageRequest),
     "RoundPage": Method(Role.VIEWER, pb.PageRequest),
     "RoundAt": Method(Role.VIEWER, pb.RoundKey),
+    "StudyPage": Method(Role.VIEWER, pb.PageRequest),
+    "Study": Method(Role.VIEWER, pb.StudyRequest),
     "EventPage": Method(Role.VIEWER, pb.PageRequest),
     "Sql": Method(Role.VIEWER, pb.SqlRequest),
     "History": Method(Role.VIEWER, pb.HistoryRequest),

@@ -12,7 +12,7 @@ from flnb.dashboards.orders import Orders
 from flnb.dashboards.pages import studies
 from flnb.dashboards.pages.studies import Studies
 from flnb.dashboards.standing import Snapshot
-from flnb.dashboards.study_watch import StudyWatch
+from flnb.dashboards.study_watch import StudyWatch, studies_in
 from flnb.dashboards.targets import LabTarget
 from flnb.store import Outcome
 from tests.dashboards.test_of_run import Still
@@ -35,7 +35,7 @@ def studied(lab, monkeypatch):
 def shown(lab, role="operator"):
     target = LabTarget(lab)
     sight = Still(target)
-    sight.now = replace(sight.now, studies=StudyWatch(lab).look())
+    sight.now = replace(sight.now, studies=target.stored(role).studies())
     page = Studies(sight, Person("ole", role, "x"), Orders(target))
     page.__panel__()
     page.fill()
@@ -89,7 +89,7 @@ def test_what_becomes_of_a_cell_is_seen_and_asked_for_again(studied, monkeypatch
     assert looked == []
     cell = page.chosen.cells[3]
     studied.store.state.put_cell(replace(cell, outcome=Outcome.RUNNING))
-    page.sight.now = replace(page.now, studies=StudyWatch(studied).look())
+    page.sight.now = replace(page.now, studies=studies_in(studied.store.state))
     page.fill()
     assert len(looked) == 1
     assert "running</span> 2" in page._line.object
@@ -111,11 +111,10 @@ def test_a_study_that_is_not_there_is_said(studied):
     assert not page._parts.visible
 
 
-def test_studies_are_looked_at_every_few_seconds_and_none_of_a_lab_elsewhere(studied, monkeypatch):
-    watch = StudyWatch(studied)
-    (first,) = watch.look()
+def test_studies_are_looked_at_every_few_seconds(studied, monkeypatch):
+    watch, source = StudyWatch(), LabTarget(studied).stored("viewer")
+    (first,) = watch.look(source)
     monkeypatch.setattr(studied.store.state, "studies", list)
-    assert watch.look() == (first,)
+    assert watch.look(source) == (first,)
     monkeypatch.setattr("flnb.dashboards.study_watch.LOOK_S", 0.0)
-    assert watch.look() == ()
-    assert StudyWatch(None).look() == ()
+    assert watch.look(source) == ()

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import flnb
+from flnb.coordinator import measures
 from flnb.experiments import rows
 from flnb.experiments.desk import run_of
 from flnb.store import Outcome, StudyCell
@@ -41,7 +42,8 @@ def test_a_round_that_went_wrong_is_not_the_best_one(lab, monkeypatch):
         f"SELECT 'told' AS run, 'main' AS branch, 1 AS generation, {round_} AS round, 'central' AS scope, 'accuracy' AS metric, '{value}'::DOUBLE AS value"
         for round_, value in values.items()
     )
-    monkeypatch.setattr(rows, "_METRICS", rows._METRICS.replace("FROM metrics", f"FROM ({table})"))
+    query = measures._METRICS.replace("FROM metrics", f"FROM ({table})")
+    monkeypatch.setattr(measures, "_METRICS", query)
     found = rows.measures(lab, ["told"])["told"]
     assert (found["accuracy"], found["best_accuracy"]) == (0.7, 0.7)
 

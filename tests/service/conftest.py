@@ -15,6 +15,7 @@ from service.listening import Ears
 
 import flnb
 from flnb.coordinator.granting import written_token
+from tests.ui.places import make_study
 
 FLNB = Path(sys.executable).parent / "flnb"
 PAGES = "http://localhost:5173"
@@ -84,13 +85,14 @@ def plan():
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory, task, plan):
-    """Two runs of four rounds each, one with an alias."""
+    """Two runs of four rounds each, one with an alias; a study of both."""
     folder = tmp_path_factory.mktemp("service") / "lab"
     with flnb.Coordinator(folder) as coordinator:
         coordinator.simulate(task, workers=0)
         first = coordinator.run(plan, task, name="first").wait(60)
         coordinator.run(plan.replace(seed=2), task, name="second").wait(60)
         first.alias("good", at=3, reason="looked at")
+        make_study(coordinator.lab, runs=("first", "second"))
     return folder
 
 

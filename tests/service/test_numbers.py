@@ -13,9 +13,11 @@ from flnb.service.paging import Page
 from flnb.service.shapes.lab import Events, Operation, Summary
 from flnb.service.shapes.rounds import Round
 from flnb.service.shapes.runs import RunDetail, Runs
+from flnb.service.shapes.studies import Study, StudyDetail
 from tests.service.listening import Ears
+from tests.ui.places import make_study
 
-NAMES = {"run": "odd", "round": "odd.1.2", "version": "odd.1.2", "client": "c001"}
+NAMES = {"run": "odd", "round": "odd.1.2", "version": "odd.1.2", "client": "c001", "study": "alpha"}
 PASSED_ON = {
     "/api/runs": Runs,
     "/api/runs/odd": RunDetail,
@@ -23,6 +25,8 @@ PASSED_ON = {
     "/api/metrics/summary": Summary,
     "/api/operations": Page[Operation],
     "/api/events": Events,
+    "/api/studies": Page[Study],
+    "/api/studies/alpha": StudyDetail,
 }
 """What is answered as the coordinator wrote it."""
 SIMULATED = {"/api/clients/{client}"}
@@ -48,7 +52,9 @@ def odd(coord):
     local = flnb.Local(epochs=1, batch_size=20, lr=0.1)
     plan = flnb.Plan(strategy=flnb.FedAvg(local=local), rounds=3, invite=3, seed=1, commit_every=1)
     coord.simulate(task, workers=0)
-    return coord.run(plan, task, name="odd").wait(60)
+    run = coord.run(plan, task, name="odd").wait(60)
+    make_study(coord.lab, runs=("odd", "odd"))
+    return run
 
 
 def standard(text):
@@ -76,6 +82,8 @@ def test_every_endpoint_tells_null_for_what_is_no_number(odd, asks):
     assert told["/api/rounds"]["items"][0]["metrics"]["loss"] is None
     assert told["/api/runs/{run}"]["view"]["rows"][0]["metrics"]["loss"] is None
     assert told["/api/clients/{client}/history"]["items"][0]["loss"] is None
+    nowhere = told["/api/studies/{study}"]["items"][0]["metrics"]["nowhere"]
+    assert nowhere == {"last": None, "least": None, "most": None}
 
 
 def test_what_is_done_to_such_a_run_is_told_too(odd, asks):

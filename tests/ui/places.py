@@ -87,13 +87,13 @@ def make_past(folder):
     return folder
 
 
-def make_study(lab, name="alpha"):
+def make_study(lab, name="alpha", runs=("finished", "failed")):
     """Rows of a study in every state, as a runner leaves them; its runs are those that are there."""
     state, at = lab.store.state, datetime(2026, 1, 1, tzinfo=UTC)
     state.put_study(StudyRecord(name=name, notebook="alpha.ipynb", asked_for={}, code=(), created_at=at, updated_at=at))  # fmt: skip
-    done = {"outcome": Outcome.FINISHED, "run": "finished", "notebook": "studies/alpha/k0/notebook.ipynb"}  # fmt: skip
+    done = {"outcome": Outcome.FINISHED, "run": runs[0], "notebook": "studies/alpha/k0/notebook.ipynb"}  # fmt: skip
     became = (
-        done, {"outcome": Outcome.FAILED, "run": "failed", "why": "ZeroDivisionError: <b>division</b>"},
+        done, {"outcome": Outcome.FAILED, "run": runs[1], "why": "ZeroDivisionError: <b>division</b>"},
         {"outcome": Outcome.RUNNING}, {"outcome": Outcome.WAITING}, {"outcome": Outcome.OUT_OF_TIME, "why": "no answer"}, {"outcome": Outcome.CUT_OFF},
     )  # fmt: skip
     grid = itertools.product((0.1, 0.3, 1.0), ("fedavg", "<script>alert(2)</script>"))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.client_list import ClientList, ClientRow
 from flnb.coordinator.control.afar_again import DistantExpiry
+from flnb.coordinator.control.afar_studies import DistantStudies
 from flnb.coordinator.control.distant import DistantRun, plain_changes
 from flnb.coordinator.control.hearing import LabEvent, heard_over
 from flnb.coordinator.control.plain import known, task_name, with_times
@@ -168,6 +169,11 @@ class Connection:
         An operator may look, an admin applies it.
         """
         return DistantExpiry(self._wire, run or "", older_than, keep)
+
+    @property
+    def studies(self) -> DistantStudies:
+        """The studies of the lab, to look at."""
+        return DistantStudies(self._wire)
 
     def verify(self, key: str = "") -> Verdict:
         """Let every commit and the operations log be checked there; see `Lab.verify`."""

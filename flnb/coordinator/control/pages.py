@@ -82,12 +82,12 @@ class Pages:
             if (not asked.state or one.status == asked.state)
             and (not mine or mine & {one.id, one.name, one.name.partition("/")[0]})
         ]
-        page = _page(asked)
+        page = page_of(asked)
         part = wanted[page.offset : page.offset + page.limit]
         latest = self._state.latest([one.id for one in part])
         items = [self._run(claims, one, latest.get(one.id)) for one in part]
         _, n_rounds = self._state.rounds_page(Page(0, 0), run)
-        return _written(items, len(wanted), page, rounds=n_rounds)
+        return written(items, len(wanted), page, rounds=n_rounds)
 
     def _run(self, claims: Claims, glimpse: Glimpse, last: Closing | None) -> dict[str, Any]:
         record = self._state.run(glimpse.id)
@@ -113,9 +113,9 @@ class Pages:
 
     def _rounds(self, claims: Claims, asked: pb.PageRequest) -> bytes:
         run = self._state.run(asked.run) if asked.run else None
-        page = _page(asked)
+        page = page_of(asked)
         found, total = self._state.rounds_page(page, run, committed=asked.committed)
-        return _written(self._told(claims, found), total, page)
+        return written(self._told(claims, found), total, page)
 
     def _told(self, claims: Claims, closings: Sequence[Closing]) -> list[dict[str, Any]]:
         """Closed rounds as they travel: with the names of their runs, and what they are called."""
@@ -179,7 +179,7 @@ class Pages:
         return pb.ToldReply()
 
     def _client(self, _: Claims, asked: pb.PageRequest) -> bytes:
-        lab, page = self._coordinator.lab, _page(asked)
+        lab, page = self._coordinator.lab, page_of(asked)
         record = self._state.run(asked.run) if asked.run else None
         of_run = "AND run = {} AND branch = {}"
         said = of_run.format(_quoted(record.trunk_name), _quoted(record.branch)) if record else ""
@@ -188,20 +188,20 @@ class Pages:
         if not total and self._state.find_client(asked.client) is None:
             raise NotFoundError("client", asked.client, [one.name for one in self._state.clients()])
         part = f"{query} ORDER BY closed_at DESC LIMIT {page.limit} OFFSET {page.offset}"
-        return _written(list(lab.sql(part)), total, page)
+        return written(list(lab.sql(part)), total, page)
 
     def _operations(self, _: Claims, asked: pb.PageRequest) -> bytes:
-        page = _page(asked)
+        page = page_of(asked)
         run = self._state.run(asked.run) if asked.run else None
         rows, total = self._state.operations_page(
             page, run=run.id if run else None, actor=asked.actor, verb=asked.verb
         )
         names = {one.id: one.name for one in self._state.glimpses()}
         items = [row | {"run": names.get(row["run"], ""), "run_id": row["run"]} for row in rows]
-        return _written(items, total, page)
+        return written(items, total, page)
 
     def _events(self, claims: Claims, asked: pb.PageRequest) -> bytes:
-        newest, page = self._state.newest(), _page(asked)
+        newest, page = self._state.newest(), page_of(asked)
         after = Cursor.parse(asked.after) if asked.after else Cursor(0, 0, newest.lab)
         if after.lab != newest.lab or not newest.covers(after):
             raise PlanError(
@@ -224,7 +224,7 @@ def _planned(plan_yaml: str) -> int:
     return Plan.from_stored(plan_yaml).rounds
 
 
-def _page(asked: pb.PageRequest) -> Page:
+def page_of(asked: pb.PageRequest | pb.StudyRequest) -> Page:
     """Which part is wanted; no more than one page has."""
     return Page(min(asked.limit or _MOST, _MOST), min(asked.offset, _FURTHEST))
 
@@ -234,7 +234,8 @@ def _check_status(name: str) -> None:
         raise PlanError(f"no run can be {name!r}", hint=did_you_mean(name, list(Status)))
 
 
-def _written(items: list[Any], total: int, page: Page, **more: int) -> bytes:
+def written(items: list[Any], total: int, page: Page, **more: Any) -> bytes:
+    """A part of a list as it travels."""
     told = {"items": items, "total": total, "limit": page.limit, "offset": page.offset}
     return telling.to_json(told | more).encode()
 

@@ -25,6 +25,7 @@ from flnb.coordinator.control.looks import Looks
 from flnb.coordinator.control.orders import Orders
 from flnb.coordinator.control.pages import Pages
 from flnb.coordinator.control.past import Past
+from flnb.coordinator.control.studied import Studied
 from flnb.coordinator.control.upkeep import Upkeep
 from flnb.coordinator.control.watch import Watch
 from flnb.core.errors import UnreachableError
@@ -53,6 +54,7 @@ _LOOKS = frozenset(
         "RoundAt",
         "OperationPage",
         "EventPage",
+        "StudyPage",
     ]
 )
 """What changes nothing and is answered from the state database in a moment."""
@@ -70,6 +72,7 @@ _QUESTIONS = frozenset(
         "Expiry",
         "Verify",
         "ClientPage",
+        "Study",
     ]
 )
 """What changes nothing and may take long."""
@@ -97,6 +100,7 @@ class ControlService:
             **Past(coordinator, looks).answers,
             **Afterwards(coordinator, looks).answers,
             **Pages(coordinator, looks).answers,
+            **Studied(coordinator).answers,
             **Admission(coordinator).answers,
             **self._upkeep.answers,
         }

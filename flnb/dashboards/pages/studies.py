@@ -21,6 +21,7 @@ from flnb.dashboards.page import QUESTIONS, Page, Text, in_session_after
 from flnb.dashboards.pages.overview import run_link
 from flnb.dashboards.pages.rolling_back import refusal
 from flnb.dashboards.pages.study_files import StudyFiles
+from flnb.dashboards.sources import Source
 from flnb.dashboards.standing import Snapshot
 from flnb.dashboards.study_watch import StudyNow
 from flnb.experiments import rows
@@ -31,6 +32,8 @@ from flnb.experiments.report.settings import Setting, as_text
 from flnb.experiments.report.study_parts import square
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from flnb.store import StudyCell
 
 _AGAIN_S, _MOST_ROWS = 2.0, 200
@@ -74,7 +77,7 @@ class Studies(Page):
         self._grid = self.pane("The grid", self._map, self._fill_map, height=160)
         self._parts = pn.Column(
             self._grid,
-            self.pane("Report and notebooks", self.files.view, self.files.fill),
+            *([self.pane("Report and notebooks", self.files.view, self.files.fill)] if self.files.lab else ()),
             self.pane("Every cell", self._cells, self._fill_cells, height=160),
             sizing_mode="stretch_width", margin=0, styles={"gap": "24px"}, visible=False,
         )  # fmt: skip
@@ -129,11 +132,10 @@ class Studies(Page):
         pn.state.execute(look)
 
     def _look_or_say(self, chosen: StudyNow, stamp: Any) -> StudyFacts | FLBaseError:
-        lab = self.orders.target.lab  # type: ignore[attr-defined]  # a lab that lies elsewhere has no studies
         try:
-            ask = self.sight.source.ask
+            source = self.sight.source
             frame = self.sight.shared.get(
-                ("study", chosen.name), stamp, lambda: rows.frame(lab, chosen.cells, ask)
+                ("study", chosen.name), stamp, lambda: _measured(source, chosen)
             )
         except FLBaseError as error:
             return error
@@ -210,6 +212,13 @@ class Studies(Page):
         more = len(chosen.cells) - _MOST_ROWS
         rest = f'<p class="quiet">{more} more; the report has them all.</p>' if more > 0 else ""
         self._cells.object = table(f"Cells of {chosen.name}", columns, shown) + rest
+
+
+def _measured(source: Source, study: StudyNow) -> pd.DataFrame:
+    """What became of each cell, with what its run was measured by."""
+    measured = source.measured(study)
+    by_run = {run: rows.columns_of(found) for run, found in sorted(measured.items())}
+    return rows.table(study.cells, by_run)
 
 
 def _progress(study: StudyNow) -> str:

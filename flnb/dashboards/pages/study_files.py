@@ -16,6 +16,7 @@ from flnb.dashboards.page import in_session
 from flnb.experiments.labels import label
 
 if TYPE_CHECKING:
+    from flnb.coordinator import Lab
     from flnb.dashboards.pages.studies import Studies
 
 
@@ -31,6 +32,8 @@ class StudyFiles:
 
     def __init__(self, page: Studies) -> None:
         self._page = page
+        self.lab: Lab | None = getattr(page.orders.target, "lab", None)
+        """Where the files lie; None where that is not here."""
         style = {"variant": "outlined", "size": "small", "margin": 0, "embed": False}
         self._report = pmui.FileDownload(callback=self._writer(self._make_report), filename="study.html", label="Download the report", **style)  # fmt: skip
         self._cell = pmui.Select(label="Notebook of", options={}, size="small", width=320, margin=0)
@@ -77,7 +80,8 @@ class StudyFiles:
 
         page = self._page
         assert page.chosen is not None, "the button is disabled without one"
-        study = page.orders.target.lab.study(page.chosen.name)  # type: ignore[attr-defined]  # a lab that lies elsewhere has no studies
+        assert self.lab is not None, "the buttons are not shown without one"
+        study = self.lab.study(page.chosen.name)
         facts = of_study.facts_of(study, ask=page.sight.source.ask)
         return of_study.markup(facts).encode()
 
@@ -91,5 +95,5 @@ class StudyFiles:
         chosen = self._page.chosen
         assert chosen is not None, "the button is disabled without one"
         cell = next(one for one in chosen.cells if one.key == self._cell.value)
-        folder: Path = self._page.orders.target.lab.path  # type: ignore[attr-defined]  # as above
-        return folder / (cell.page or cell.notebook)
+        assert self.lab is not None, "the buttons are not shown without one"
+        return self.lab.path / (cell.page or cell.notebook)

@@ -430,6 +430,18 @@ class PageRequest(_message.Message):
     after: str
     def __init__(self, limit: _Optional[int] = ..., offset: _Optional[int] = ..., run: _Optional[str] = ..., client: _Optional[str] = ..., state: _Optional[str] = ..., actor: _Optional[str] = ..., verb: _Optional[str] = ..., committed: _Optional[bool] = ..., after: _Optional[str] = ...) -> None: ...
 
+class StudyRequest(_message.Message):
+    __slots__ = ("study", "limit", "offset", "measured")
+    STUDY_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_FIELD_NUMBER: _ClassVar[int]
+    study: str
+    limit: int
+    offset: int
+    measured: bool
+    def __init__(self, study: _Optional[str] = ..., limit: _Optional[int] = ..., offset: _Optional[int] = ..., measured: _Optional[bool] = ...) -> None: ...
+
 class QuarantineRequest(_message.Message):
     __slots__ = ("client", "reason")
     CLIENT_FIELD_NUMBER: _ClassVar[int]
