@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
 
 from flnb.aggregation import PlainMean, WeightedMean
 from flnb.core.errors import PlanError
@@ -15,6 +17,8 @@ LOCAL_SGD = "flnb.training:local_sgd"
 """The training loop at a client; named, so that a client half can travel."""
 
 Weighting = Literal["examples", "equal"]
+Adaptivity = Annotated[float, Field(ge=1e-18, le=1e18)]
+"""τ of an adaptive server: its square, with which second moments begin, is a number of float32."""
 
 
 @dataclass(frozen=True, slots=True)

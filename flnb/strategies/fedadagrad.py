@@ -15,7 +15,7 @@ from typing import ClassVar
 from pydantic import PositiveFloat
 
 from flnb.core.plan import Fraction, strategy_registry
-from flnb.strategies.composition import Averaging, Strategy
+from flnb.strategies.composition import Adaptivity, Averaging, Strategy
 from flnb.strategies.server import Adagrad
 
 
@@ -28,9 +28,9 @@ class FedAdagrad(Averaging):
     """Step size η of the server."""
     beta1: Fraction = 0.0
     """Decay of the first moment; 0 uses this round's mean update alone."""
-    tau: PositiveFloat = 1e-3
+    tau: Adaptivity = 1e-3
     """Adaptivity τ, in units of an update: steps of parameters that move less are not blown up."""
 
     def compose(self) -> Strategy:
         """Put the algorithm together."""
-        return self.around(Adagrad(self.server_lr, self.beta1, self.tau))
+        return self.around(Adagrad(lr=self.server_lr, beta1=self.beta1, tau=self.tau))

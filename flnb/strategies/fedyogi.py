@@ -15,7 +15,7 @@ from typing import ClassVar
 from pydantic import PositiveFloat
 
 from flnb.core.plan import Fraction, strategy_registry
-from flnb.strategies.composition import Averaging, Strategy
+from flnb.strategies.composition import Adaptivity, Averaging, Strategy
 from flnb.strategies.server import Yogi
 
 
@@ -30,9 +30,10 @@ class FedYogi(Averaging):
     """Decay of the first moment; 0 uses this round's mean update alone."""
     beta2: Fraction = 0.99
     """Decay of the second moment."""
-    tau: PositiveFloat = 1e-3
+    tau: Adaptivity = 1e-3
     """Adaptivity τ, in units of an update: steps of parameters that move less are not blown up."""
 
     def compose(self) -> Strategy:
         """Put the algorithm together."""
-        return self.around(Yogi(self.server_lr, self.beta1, self.beta2, self.tau))
+        server = Yogi(lr=self.server_lr, beta1=self.beta1, beta2=self.beta2, tau=self.tau)
+        return self.around(server)

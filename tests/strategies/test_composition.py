@@ -105,6 +105,9 @@ def test_fedavgm_gathers_speed():
         ({"kind": "fedadam", "beta2": 1.0}, "beta2"),
         ({"kind": "fedavg", "weighting": "size"}, "weighting"),
         ({"kind": "fedyogi", "tau": 0.0}, "tau"),
+        ({"kind": "fedadam", "tau": 1e20}, "tau"),
+        ({"kind": "fedadagrad", "tau": float("inf")}, "tau"),
+        ({"kind": "fedyogi", "tau": 1e-30}, "tau"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, said):

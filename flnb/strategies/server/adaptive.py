@@ -12,7 +12,6 @@ with m = 0 and v = τ² before the first round, and no bias correction, as in th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +19,6 @@ from jaxtyping import Float32
 
 from flnb.strategies.server.step import Block, moved, parameter_vector, scratch
 from flnb.tensors import Layout, Model, Update
-
-SecondMoment = Callable[[Block, Block, Block], None]
-"""`(old, square, new)`: write the new second moment into `new`; `square` = Δ² may be overwritten."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,48 +31,52 @@ class AdaptiveState:
     """Second moment: how large squared updates have been."""
 
 
-def initial(layout: Layout, tau: float) -> AdaptiveState:
-    """State before the first round: m = 0, v = τ²."""
-    return AdaptiveState(parameter_vector(layout), parameter_vector(layout, tau * tau))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptive:
+    """The frame of the three; each writes its own second moment."""
 
+    lr: float
+    """Server learning rate η."""
+    beta1: float
+    """Decay of the first moment."""
+    tau: float
+    """Adaptivity τ: large values come near plain momentum."""
 
-def adaptive_step(
-    state: AdaptiveState,
-    model: Model,
-    update: Update,
-    second_moment: SecondMoment,
-    *,
-    lr: float,
-    beta1: float,
-    tau: float,
-) -> tuple[AdaptiveState, Model]:
-    """Do one step of Algorithm 2.
+    def second_moment(self, old: Block, square: Block, new: Block) -> None:
+        """Write the new second moment.
 
-    Args:
-        state: Moments before.
-        model: Version before.
-        update: Aggregated deltas.
-        second_moment: What the three algorithms differ in.
-        lr: Server learning rate η.
-        beta1: Decay of the first moment.
-        tau: Adaptivity τ: large values come near plain momentum.
+        Args:
+            old: The one before.
+            square: Δ²; may be overwritten.
+            new: Takes the new one.
+        """
+        raise NotImplementedError
 
-    Raises:
-        IntegrityError: The update is of another layout, or the step overflows float32.
-    """
-    m, v = parameter_vector(model.layout), parameter_vector(model.layout)
-    spare = scratch()
+    def init(self, layout: Layout) -> AdaptiveState:
+        """State before the first round: m = 0, v = τ²."""
+        return AdaptiveState(parameter_vector(layout), parameter_vector(layout, self.tau**2))
 
-    def step(span: slice, delta: Block, out: Block) -> None:
-        new_m, new_v, work = m[span], v[span], spare[: out.size]
-        np.multiply(state.m[span], beta1, out=new_m)
-        np.multiply(delta, 1.0 - beta1, out=work)
-        new_m += work
-        np.square(delta, out=work)
-        second_moment(state.v[span], work, new_v)
-        np.sqrt(new_v, out=work)
-        work += tau
-        np.multiply(new_m, lr, out=out)
-        out /= work
+    def apply(
+        self, state: AdaptiveState, model: Model, update: Update
+    ) -> tuple[AdaptiveState, Model]:
+        """Make the next version and moments: one step of Algorithm 2.
 
-    return AdaptiveState(m, v), moved(model, update, step)
+        Raises:
+            IntegrityError: The update is of another layout, or the step overflows float32.
+        """
+        m, v = parameter_vector(model.layout), parameter_vector(model.layout)
+        spare = scratch()
+
+        def step(span: slice, delta: Block, out: Block) -> None:
+            new_m, new_v, work = m[span], v[span], spare[: out.size]
+            np.multiply(state.m[span], self.beta1, out=new_m)
+            np.multiply(delta, 1.0 - self.beta1, out=work)
+            new_m += work
+            np.square(delta, out=work)
+            self.second_moment(state.v[span], work, new_v)
+            np.sqrt(new_v, out=work)
+            work += self.tau
+            np.multiply(new_m, self.lr, out=out)
+            out /= work
+
+        return AdaptiveState(m, v), moved(model, update, step)

@@ -99,7 +99,7 @@ def by_torch(make):
         (SGD(0.3), partial(torch.optim.SGD, lr=0.3)),
         (Momentum(0.3, 0.8), partial(torch.optim.SGD, lr=0.3, momentum=0.8)),
         (
-            Adagrad(0.05, 0.0, 0.01),
+            Adagrad(lr=0.05, beta1=0.0, tau=0.01),
             partial(torch.optim.Adagrad, lr=0.05, eps=0.01, initial_accumulator_value=0.01**2),
         ),
     ],
