@@ -125,7 +125,7 @@ def test_the_fourth_notebook_forks_goes_back_and_undoes(fourth):
 def test_the_fifth_notebook_is_watched_from_a_cell_and_from_programs(fifth):
     assert "<iframe" in shown(cell_with(fifth, "run.panel()"))
     assert "(6, " in shown(cell_with(fifth, "latest"))
-    assert '"round","value"' in shown(cell_with(fifth, "text/csv"))
+    assert '"round","accuracy"' in shown(cell_with(fifth, "text/csv"))
     events = ast.literal_eval(cell_with(fifth, "ws/events").outputs[-1].data["text/plain"])
     assert [number for _, number in events] == [7, 8, 9]
     assert "to show the log" in shown(cell_with(fifth, "FROM operations"))
