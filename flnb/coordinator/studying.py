@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Studying:
             PlanError: The name cannot be one, or the axes cannot be.
             DataError: The recipe names data that is not there.
         """
-        seeds = seeds if isinstance(seeds, int) else tuple(seeds)
+        seeds = tuple(seeds) if isinstance(seeds, Iterable) else seeds
         return studies.study(self, name, notebook, grid, seeds=seeds, **settings)
 
     @property

@@ -7,18 +7,36 @@ a study whose runner was killed goes on as if nothing had happened.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from flnb.core import derive
 from flnb.core.config import Frozen
 
 Choice = Mapping[str, Any]
 """Parameters of one cell that are not left at their defaults."""
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON gives it back: numbers and arrays of NumPy as Python's, tuples as lists.
+
+    Examples:
+        >>> plain({"alpha": np.arange(3), "hidden": [(32, 16), np.float32(0.5)]})
+        {'alpha': [0, 1, 2], 'hidden': [[32, 16], 0.5]}
+    """
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {name: plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | range):
+        return [plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +68,7 @@ class Search(Protocol):
 class Grid(Frozen):
     """Every combination of the values of its axes, the last axis quickest."""
 
-    axes: dict[str, list[Any]]
+    axes: Annotated[dict[str, list[Any]], BeforeValidator(plain)]
 
     def cells(self, done: Sequence[Done]) -> list[Choice]:
         """All of it at once; see `Search.cells`.
@@ -68,7 +86,7 @@ class Grid(Frozen):
 class Listed(Frozen):
     """Exactly these."""
 
-    listed: list[dict[str, Any]]
+    listed: Annotated[list[dict[str, Any]], BeforeValidator(plain)]
 
     def cells(self, done: Sequence[Done]) -> list[Choice]:
         """All of it at once; see `Search.cells`."""
@@ -85,6 +103,21 @@ class Between(Frozen):
     whole: bool = False
     """Whether only whole numbers are."""
 
+    @model_validator(mode="after")
+    def _has_values(self) -> Self:
+        if not self.low < self.high:
+            raise ValueError(f"low is {self.low:g} and must be below high, which is {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low is {self.low:g} and must be above 0 with log")
+        if self.whole and not self.wholes:
+            raise ValueError(f"there is no whole number from {self.low:g} to {self.high:g}")
+        return self
+
+    @property
+    def wholes(self) -> range:
+        """The whole numbers between its ends, these included."""
+        return range(math.ceil(self.low), math.floor(self.high) + 1)
+
     def at(self, share: float) -> float | int:
         """The value at a share of the way from `low` to `high`.
 
@@ -92,20 +125,53 @@ class Between(Frozen):
             >>> Between(low=0.01, high=1, log=True).at(0.5), Between(low=1, high=8, whole=True).at(0.99)
             (0.1, 8)
         """
-        if self.whole:
-            return int(self.low) + int(share * (int(self.high) - int(self.low) + 1))
-        if not self.log:
-            return self.low + share * (self.high - self.low)
-        return float(self.low * (self.high / self.low) ** share)
+        if not self.whole:
+            return min(max(_between(self.low, self.high, share, log=self.log), self.low), self.high)
+        # Each has its share of the way: that of an end is as wide as that of any other.
+        first, last = self.wholes[0], self.wholes[-1]
+        drawn = round(_between(first - 0.5, last + 0.5, share, log=self.log))
+        return min(max(drawn, first), last)
+
+
+def _between(low: float, high: float, share: float, *, log: bool) -> float:
+    return low * (high / low) ** share if log else low + share * (high - low)
 
 
 Axis = Between | list[Any]
+Axes = Annotated[dict[str, Axis], BeforeValidator(plain)]
+
+
+def combinations(axes: Mapping[str, Axis]) -> int | None:
+    """How many there are; None where an axis has no end of values.
+
+    Examples:
+        >>> combinations({"alpha": [0.1, 0.3], "epochs": Between(low=1, high=4, whole=True)})
+        8
+    """
+    values = _listed(axes)
+    return None if values is None else math.prod(map(len, values))
+
+
+def every_choice(axes: Mapping[str, Axis]) -> Iterator[Choice]:
+    """Every combination, the last axis quickest; none where an axis has no end of values."""
+    values = _listed(axes)
+    for combined in () if values is None else itertools.product(*values):
+        yield dict(zip(axes, combined, strict=True))
+
+
+def _listed(axes: Mapping[str, Axis]) -> list[Sequence[Any]] | None:
+    found: list[Sequence[Any]] = []
+    for axis in axes.values():
+        if isinstance(axis, Between) and not axis.whole:
+            return None
+        found.append(axis.wholes if isinstance(axis, Between) else axis)
+    return found
 
 
 class Random(Frozen):
     """So many choices drawn from its axes, each by its number: another `n` changes none of them."""
 
-    axes: dict[str, Axis]
+    axes: Axes
     n: PositiveInt
     seed: int = 0
 
@@ -125,7 +191,7 @@ class Random(Frozen):
 class Optuna(Frozen):
     """So many choices, each where those before let one hope; needs optuna."""
 
-    axes: dict[str, Axis]
+    axes: Axes
     n: PositiveInt
     metric: str
     """Column of `study.df()` that is looked at, such as `accuracy`."""

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.core import derive
 from flnb.core.errors import PlanError
-from flnb.experiments.grid import Between, Choice, Done, Optuna
+from flnb.experiments.grid import Between, Choice, Done, Optuna, combinations, every_choice
 
 if TYPE_CHECKING:
     import optuna
 
 _SEEDS = 2**32
+_TRIES = 20
+"""So often Optuna is asked for something that was not tried before, of axes with an end of values."""
+_MANY = 100_000
 
 
 def suggested(search: Optuna, done: Sequence[Done], n: int) -> list[Choice]:
@@ -30,22 +33,46 @@ def suggested(search: Optuna, done: Sequence[Done], n: int) -> list[Choice]:
         done: Everything that was asked for, in that order.
         n: How many to suggest.
 
+    Returns:
+        Choices that were not asked for before; fewer than `n` when every combination was.
+
     Raises:
         PlanError: Optuna is not installed.
     """
     known, found = list(done), list[Choice]()
     for _ in range(n):
-        study = _study(search, len(known))
-        for one in known:
-            study.add_trial(_trial(search, one))
-        distributions = {name: _distribution(axis) for name, axis in search.axes.items()}
-        asked = study.ask(fixed_distributions=distributions)
-        found.append(_values(search, asked.params))
-        known.append(Done(found[-1]))
+        fresh = _fresh(search, known)
+        if fresh is None:
+            break
+        found.append(fresh)
+        known.append(Done(fresh))
     return found
 
 
-def _study(search: Optuna, number: int) -> optuna.Study:
+def _fresh(search: Optuna, known: Sequence[Done]) -> Choice | None:
+    """The next choice; a repeat would be the same cell, and the search would wait for nothing."""
+    tried = [one.choice for one in known]
+    for number in range(_TRIES):
+        asked = _study(search, known, number).ask(fixed_distributions=_distributions(search))
+        choice = _values(search, asked.params)
+        if choice not in tried:
+            return choice
+    count = combinations(search.axes)
+    if count is None or count > _MANY:
+        return None
+    left = [choice for choice in every_choice(search.axes) if choice not in tried]
+    seed = derive(search.seed, round=len(known), purpose="optuna-rest")
+    return left[seed % len(left)] if left else None
+
+
+def _study(search: Optuna, known: Sequence[Done], number: int) -> optuna.Study:
+    """Optuna's study after what is known.
+
+    Args:
+        search: Axes, metric and direction.
+        known: Everything that was asked for.
+        number: How often it was asked for this choice already.
+    """
     try:
         import optuna
     except ModuleNotFoundError as error:
@@ -54,9 +81,29 @@ def _study(search: Optuna, number: int) -> optuna.Study:
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # A sampler draws from one generator as it goes; so each suggestion gets a sampler of its own.
-    seed = derive(search.seed, round=number, purpose="optuna") % _SEEDS
+    again = f" {number}" if number else ""
+    seed = derive(search.seed, round=len(known), purpose=f"optuna{again}") % _SEEDS
     sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-    return optuna.create_study(sampler=sampler, direction=search.direction)
+    study = optuna.create_study(sampler=sampler, direction=search.direction)
+    for one in known:
+        if _is_within(search, one.choice):
+            study.add_trial(_trial(search, one))
+    return study
+
+
+def _is_within(search: Optuna, choice: Choice) -> bool:
+    """Whether Optuna can be told of a choice: axes may be others than when it was made."""
+    return all(_holds(axis, choice[name]) for name, axis in search.axes.items() if name in choice)
+
+
+def _holds(axis: Between | list[Any], value: Any) -> bool:
+    if isinstance(axis, Between):
+        return isinstance(value, int | float) and axis.low <= value <= axis.high
+    return value in axis
+
+
+def _distributions(search: Optuna) -> dict[str, Any]:
+    return {name: _distribution(axis) for name, axis in search.axes.items()}
 
 
 def _distribution(axis: Between | list[Any]) -> Any:
@@ -65,7 +112,7 @@ def _distribution(axis: Between | list[Any]) -> Any:
     if not isinstance(axis, Between):
         return optuna.distributions.CategoricalDistribution(range(len(axis)))
     if axis.whole:
-        return optuna.distributions.IntDistribution(int(axis.low), int(axis.high), log=axis.log)
+        return optuna.distributions.IntDistribution(axis.wholes[0], axis.wholes[-1], log=axis.log)
     return optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.log)
 
 

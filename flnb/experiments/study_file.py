@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import BeforeValidator, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from flnb.core.config import Frozen
 from flnb.core.errors import PlanError
-from flnb.experiments.grid import Grid, Listed, Optuna, Random, Search
+from flnb.experiments.grid import Grid, Listed, Optuna, Random, Search, plain
 
 Asked = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]] | Search
 """What `lab.study` takes as its grid: axes, a list of cells, or a search."""
@@ -31,15 +31,15 @@ class StudyFile(Frozen):
     """The recipe; a path that is relative is so to the folder of the file."""
     name: str | None = None
     """What the study is called; None is the name of the file."""
-    grid: dict[str, list[Any]] | None = None
+    grid: Annotated[dict[str, list[Any]] | None, BeforeValidator(plain)] = None
     """Name to values; every combination is a cell."""
-    cells: list[dict[str, Any]] | None = None
+    cells: Annotated[list[dict[str, Any]] | None, BeforeValidator(plain)] = None
     """Exactly these cells."""
     random: Random | None = None
     """So many cells at random."""
     optuna: Optuna | None = None
     """So many cells, each where those before let one hope."""
-    seeds: PositiveInt | tuple[int, ...] = ()
+    seeds: Annotated[PositiveInt | tuple[int, ...], BeforeValidator(plain)] = ()
     """How many (0, 1, …) or which; each cell is executed with each of them."""
     timeout_s: PositiveFloat | None = None
     """Longest time of a cell; None is as long as it takes."""
