@@ -9,6 +9,8 @@ from flnb.core import glance
 if TYPE_CHECKING:
     import pandas as pd
 
+_SHORT = {"auc", "roc", "f1", "mse", "rmse", "mae", "nll", "iou", "mrr", "bleu", "r2"}
+"""What a field writes in capitals."""
 _LOWER = {"loss", "error", "perplexity", "mse", "rmse", "mae", "brier", "nll", "epsilon"}
 
 
@@ -30,12 +32,23 @@ def best_of(curve: pd.Series[float], metric: str) -> tuple[float, int]:
     return float(curve.iloc[at]), int(curve.index[at])
 
 
+def written(metric: str) -> str:
+    """The name of a metric as its field writes it.
+
+    Examples:
+        >>> written("macro_f1"), written("best_auc"), written("training_loss")
+        ('macro F1', 'best AUC', 'training loss')
+    """
+    words = glance.words(metric).split(" ")
+    return " ".join(word.upper() if word in _SHORT else word for word in words)
+
+
 def sentence(metric: str) -> str:
     """The name of a metric as a sentence begins.
 
     Examples:
         >>> sentence("macro_f1")
-        'Macro f1'
+        'Macro F1'
     """
-    words = glance.words(metric)
+    words = written(metric)
     return words[:1].upper() + words[1:]

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.experiments import rows
+from flnb.experiments.grid import Optuna
 from flnb.experiments.report import study_parts
 from flnb.experiments.report.elements import Section
 from flnb.experiments.report.page import page, save
@@ -45,6 +46,8 @@ class StudyFacts:
     """What the study file says, and where its recipe lay."""
     environments: Mapping[str, int] = field(default_factory=dict)
     """Versions and machine of the runs' starts, as text, to how many runs."""
+    main: Sequence[str] = ()
+    """Metrics that are the main one, by what is asked for and by what its runs show."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Key of a cell to the address of its executed notebook, from where the report lies."""
 
@@ -61,7 +64,7 @@ class StudyFacts:
     @cached_property
     def headline(self) -> str:
         """The metric that is drawn."""
-        return headline_of(self.metrics)
+        return headline_of(self.metrics, self.main)
 
 
 def write(study: Study, path: str | Path) -> Path:
@@ -87,6 +90,7 @@ def facts_of(study: Study, folder: Path | None = None, ask: Answers | None = Non
         curves=rows.courses(study.lab, runs, ask),
         asked_for=_asked_for(study),
         environments=_environments(study.lab, runs),
+        main=_main_metrics(study, runs),
         links=_links(study.lab, asked, folder) if folder else {},
     )  # fmt: skip
 
@@ -100,6 +104,14 @@ def parameters_of(cells: Sequence[StudyCell], frame: pd.DataFrame) -> tuple[str,
     given = {name for cell in cells for name in cell.parameters}
     columns = map(str, frame.columns)
     return tuple(one for one in columns if one.removesuffix("_") in given and one not in _ADDED)
+
+
+def _main_metrics(study: Study, runs: Sequence[str]) -> list[str]:
+    """What a search looks at, or else what a run of the study shows while it goes: its task says that first."""
+    if isinstance(study.asked.search, Optuna):
+        return [study.asked.search.metric.removeprefix("best_")]
+    there = {record.name for record in study.lab.store.state.runs()}.intersection(runs)
+    return [study.lab.run(run).view.headline for run in sorted(there)[:1]]
 
 
 def _asked_for(study: Study) -> dict[str, str]:

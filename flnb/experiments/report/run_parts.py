@@ -15,7 +15,7 @@ from flnb.core.cards import Html, escape
 from flnb.experiments.report import elements, installed
 from flnb.experiments.report.elements import Column
 from flnb.experiments.report.figures import Line, Words, chart, side_by_side
-from flnb.experiments.report.measured import best_of, lower_is_better, sentence
+from flnb.experiments.report.measured import best_of, lower_is_better, sentence, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,8 +79,8 @@ def results(facts: RunFacts) -> Html:
 
 def _curve(facts: RunFacts, scope: str, name: str, title: str) -> Html:
     series = _series(facts.metrics, scope, name)
-    line = Line(glance.words(name), list(series.index), list(series))
-    return chart(Words(f"{title}, by round.", "round", glance.words(name)), [line])
+    line = Line(written(name), list(series.index), list(series))
+    return chart(Words(f"{title}, by round.", "round", written(name)), [line])
 
 
 def _training(facts: RunFacts) -> Html:
@@ -104,7 +104,7 @@ def _ends(facts: RunFacts) -> Html:
         series = _series(facts.metrics, scope, name)
         best, at = best_of(series, name)
         rows.append(
-            (glance.words(name), scope, *map(elements.value, (series.iloc[0], series.iloc[-1], best)), str(at))
+            (written(name), scope, *map(elements.value, (series.iloc[0], series.iloc[-1], best)), str(at))
         )  # fmt: skip
     columns = [Column("Metric"), Column("Measured"), *(Column(head, "n") for head in ("First", "Last", "Best", "In round"))]  # fmt: skip
     return elements.table(

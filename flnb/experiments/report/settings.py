@@ -68,11 +68,22 @@ def settings_of(cells: pd.DataFrame, parameters: Sequence[str]) -> Settings:
     return Settings(axes, tuple(made))
 
 
-def headline_of(metrics: Sequence[str]) -> str:
-    """The metric that is drawn: the first of one's own choice that is measured centrally, else a loss."""
+_MAIN = ("accuracy", "auc")
+"""What is drawn where nobody says what is, the first that is there."""
+
+
+def headline_of(metrics: Sequence[str], said: Sequence[str] = ()) -> str:
+    """The metric that is drawn: what the study or its runs say, else accuracy, AUC, one's own, a loss.
+
+    Args:
+        metrics: What was measured.
+        said: What is the main one, by whoever says so, the one that counts most first.
+    """
     central = [one for one in metrics if not one.startswith(("federated_", "training_"))]
     own = [one for one in central if not lower_is_better(one)]
-    return next(iter([*own, *central, *metrics]), "")
+    named = [one for one in (*said, *_MAIN) if one in metrics]
+    loss = [one for one in central if one == "loss"]
+    return next(iter([*named, *own, *loss, *central, *metrics]), "")
 
 
 def metrics_of(cells: pd.DataFrame) -> list[str]:

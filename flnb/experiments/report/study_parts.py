@@ -12,7 +12,7 @@ from flnb.core.cards import Html, escape
 from flnb.experiments.report import elements, installed, study_curves, tests
 from flnb.experiments.report.elements import Column
 from flnb.experiments.report.heat import Square, heat_map
-from flnb.experiments.report.measured import lower_is_better, sentence
+from flnb.experiments.report.measured import lower_is_better, sentence, written
 from flnb.experiments.report.settings import SETTING, Setting, as_text
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def lead(facts: StudyFacts) -> Html:
     figures: dict[str, tuple[object, str]] = {}
     if ranked := best_first(facts):
         best = tests.spread(finished(ranked[0])[facts.headline])
-        figures[f"Best {glance.words(facts.headline)}"] = elements.value(best.mean), f"{_spread_of(best)}{ranked[0].name}"  # fmt: skip
+        figures[f"Best {written(facts.headline)}"] = elements.value(best.mean), f"{_spread_of(best)}{ranked[0].name}"  # fmt: skip
     figures |= {
         "Cells finished": (elements.count(outcomes[FINISHED]), f"of {len(cells):,}"),
         "Rounds": (elements.count(cells["rounds"].sum()), "of all cells"),
@@ -51,7 +51,7 @@ def results(facts: StudyFacts) -> Html:
     """The grid, the curves, and the table of all settings."""
     settings = facts.settings
     ranked = best_first(facts)
-    falls, name = lower_is_better(facts.headline), glance.words(facts.headline)
+    falls, name = lower_is_better(facts.headline), written(facts.headline)
     parts: list[str] = []
     if settings.axes and settings.is_grid:
         squares = {one.name: square(one, facts.headline) for one in settings.all}
@@ -178,7 +178,7 @@ def _blocks(facts: StudyFacts, axis: str) -> pd.DataFrame:
 def cells(facts: StudyFacts) -> Html:
     """One row a cell, with what it cost, where its notebook is, and why it is not finished."""
     axes, named = facts.settings.axes, facts.headline
-    best = [Column(sentence(named), "n"), Column(f"Best {glance.words(named)}", "n")] if named else []  # fmt: skip
+    best = [Column(sentence(named), "n"), Column(f"Best {written(named)}", "n")] if named else []  # fmt: skip
     columns = [
         *(Column(axis) for axis in axes), Column("Seed", "n"), Column("State"), *best,
         Column("Rounds", "n"), Column("Sent", "n"), Column("Time", "n"), Column("Run, and its notebook"),

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from benchmarks.study_frames import ALPHAS, STRATEGIES, study
-from flnb.experiments import Study, StudyFile
+from flnb.experiments import Optuna, Study, StudyFile
 from flnb.experiments.report.of_study import facts_of, markup
 from flnb.experiments.report.page import save
+from flnb.experiments.report.settings import headline_of
 from flnb.store import Outcome, StudyCell, StudyRecord
 from tests.experiments.report.reading import Report
 
@@ -87,10 +88,10 @@ def test_metrics_that_find_no_place_beside_the_others_have_tables_of_their_own(r
     first = told.table("Every setting")
     others = [told.table(one) for one in told.tables if one.endswith("in the same order.")]
     shown = {head: rows for rows in (first, *others) for head in rows[0]}
-    assert shown.keys() >= {f"Auc {part}" for part in "abcdefg"}
+    assert shown.keys() >= {f"AUC {part}" for part in "abcdefg"}
     means = cells.groupby(["alpha", "strategy"])["auc_g"].mean()
     expected = [means[float(row["alpha"]), row["strategy"]] for row in first]
-    assert [row["Auc g"] for row in shown["Auc g"]] == pytest.approx(expected)
+    assert [row["AUC g"] for row in shown["AUC g"]] == pytest.approx(expected)
 
 
 def test_levels_are_compared_in_pairs_that_agree_in_all_else(read):
@@ -140,3 +141,34 @@ def test_a_hundred_cells_are_one_small_file(read):
     assert len(told.markup.encode()) < 5e6 / 5
     assert len(told.table("Every cell")) == 100
     assert len(told.table("Every setting")) == 20
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said", "drawn"),
+    [
+        (["a_first", "accuracy", "loss"], ["f1"], "accuracy"),
+        (["auc", "loss", "zeal"], ["zeal"], "zeal"),
+        (["balance", "auc"], [], "auc"),
+        (["mse", "loss"], [], "loss"),
+        (["loss", "own"], ["train_loss"], "own"),
+        (["federated_accuracy", "training_loss"], [], "federated_accuracy"),
+    ],
+)
+def test_what_is_drawn_is_what_somebody_says_is_the_main_one(metrics, said, drawn):
+    assert headline_of(metrics, said) == drawn
+
+
+def test_a_study_draws_what_its_search_looks_at_and_else_what_its_runs_show(known):
+    assert facts_of(known).main == ["accuracy"]
+    search = Optuna(axes={"lr": [0.1, 0.2]}, n=2, metric="best_loss", direction="minimize")
+    asked = StudyFile(notebook="/somewhere/a/recipe.ipynb", optuna=search)
+    assert facts_of(Study(known.lab, "known", asked)).headline == "loss"
+
+
+def test_names_are_written_as_their_field_writes_them(read):
+    facts = study(seeds=1)
+    cells = facts.cells.rename(columns={"accuracy": "auc", "best_accuracy": "best_auc"})
+    curves = facts.curves.replace({"metric": {"accuracy": "auc"}})
+    told = read(replace(facts, cells=cells, curves=curves))
+    assert {"AUC", "Best AUC"} <= told.table("Every setting")[0].keys()
+    assert not re.search(r"\b[Aa]uc\b", " ".join(told.text))
