@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flnb.coordinator.cell import Cell
 from flnb.core import glance
+from flnb.core.errors import PlanError, did_you_mean
 from flnb.experiments import jobs, rows
-from flnb.experiments.grid import Optuna
-from flnb.experiments.labels import label
+from flnb.experiments.grid import Optuna, combinations
+from flnb.experiments.labels import labelled, varying
 from flnb.experiments.planning import LAB, Planner
 from flnb.store import Claim, Outcome, RunRecord, StudyCell
 
@@ -49,13 +51,30 @@ class Desk:
         planned = self._planner.cells(list(known.values()), measured)
         self.lab.store.state.ask_for_cells(self.name, planned)
         self._cells = {cell.key: cell for cell in planned}
+        self._varying = varying(planned)
         self._outdated = False
 
     def _measured(self, cells: Sequence[StudyCell], metric: str) -> dict[str, float]:
-        finished = [cell for cell in cells if cell.outcome is Outcome.FINISHED and cell.run]
-        found = rows.measures(self.lab, sorted({cell.run for cell in finished}))
+        """What the search looks at, of each finished cell that has it.
+
+        Raises:
+            PlanError: Cells are finished, and none has it: the search would learn nothing.
+        """
+        finished = [cell for cell in cells if cell.outcome is Outcome.FINISHED]
+        found = rows.measures(self.lab, sorted({cell.run for cell in finished if cell.run}))
         values = {cell.key: found.get(cell.run, {}).get(metric) for cell in finished}
+        if finished and all(value is None for value in values.values()):
+            raise _no_metric(metric, {name for measured in found.values() for name in measured})
         return {key: value for key, value in values.items() if value is not None}
+
+    @property
+    def exhausted(self) -> str:
+        """Why a search ends before it asked for as many as it was to; empty where it does not."""
+        search = self._planner.asked.search
+        count = combinations(search.axes) if isinstance(search, Optuna) else None
+        if count is None or not isinstance(search, Optuna) or count >= search.n:
+            return ""
+        return f"all {count} combinations of its axes were asked for, fewer than n = {search.n}"
 
     # --- what is to be done ---------------------------------------------------------------------
 
@@ -78,6 +97,11 @@ class Desk:
     def left_running(self) -> list[StudyCell]:
         """Those that a runner executed which is not there any more."""
         return [cell for cell in self._cells.values() if cell.outcome is Outcome.RUNNING]
+
+    def guests_of(self, cells: Sequence[StudyCell]) -> list[str]:
+        """Kernels of cells that are at work in the lab, as the guests that they are there."""
+        there = self.lab.store.state.guests() if cells else {}
+        return [name for cell in cells if (name := Cell(cell.study, cell.key).name) in there]
 
     def claim(self, cell: StudyCell, is_executed: Callable[[str], bool]) -> Claim:
         """Begin a cell, unless another study finished it or executes it at this moment.
@@ -137,7 +161,7 @@ class Desk:
 
     def label(self, cell: StudyCell) -> str:
         """What tells a cell from the others, such as `alpha=0.3 seed=1`."""
-        return label(cell, self.cells)
+        return labelled(cell, self._varying)
 
     def sentence(self, cell: StudyCell) -> str:
         """What became of a cell, such as `alpha=0.3 seed=1: finished in 4.2 s`."""
@@ -147,6 +171,15 @@ class Desk:
         where = f" in cell {cell.failed_cell} of the recipe" if cell.failed_cell else ""
         why = cell.why.partition("\n")[0]
         return f"{told}{where}" + (f": {why}" if why else "")
+
+
+def _no_metric(metric: str, there: Collection[str]) -> PlanError:
+    listed = f"there is: {', '.join(sorted(there))}" if there else "they were not measured at all"
+    near = did_you_mean(metric, there)
+    return PlanError(
+        f"the search looks at {metric!r}, which no finished cell has",
+        hint=f"{near} {listed}" if near.startswith("did") else listed,
+    )
 
 
 def run_of(lab: Lab, cell: StudyCell) -> RunRecord | None:

@@ -19,7 +19,8 @@ class Interrupts:
         self.count = 0
         self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._before: object = None
-        self._mine = threading.current_thread() is threading.main_thread()
+        self._mine = False
+        """Whether ^C comes here while it is open."""
 
     def fileno(self) -> int:
         """For a selector."""
@@ -32,14 +33,19 @@ class Interrupts:
         except BlockingIOError:
             return
 
-    def _pressed(self, _number: int, _frame: FrameType | None) -> None:
+    def press(self) -> None:
+        """Do as if somebody had pressed ^C; from any thread."""
         self.count += 1
         try:
             os.write(self._write, b"^")
-        except BlockingIOError:
-            return  # there is plenty to read already
+        except OSError:
+            return  # there is plenty to read already, or nobody who would
+
+    def _pressed(self, _number: int, _frame: FrameType | None) -> None:
+        self.press()
 
     def __enter__(self) -> Self:
+        self._mine = threading.current_thread() is threading.main_thread()
         if self._mine:
             self._before = signal.signal(signal.SIGINT, self._pressed)
         return self
@@ -53,4 +59,5 @@ class Interrupts:
         if self._mine:
             signal.signal(signal.SIGINT, self._before)  # type: ignore[arg-type]  # what signal gave
         os.close(self._read)
-        os.close(self._write)
+        closed, self._write = self._write, -1  # what comes late must not go into another file
+        os.close(closed)

@@ -40,10 +40,15 @@ def key_of(
         "flnb": flnb.__version__,
         "data": dict(data),
     }
-    if os.environ.get(SMOKE, "") == "1":
+    if is_smoke():
         facts["smoke"] = True  # two rounds are no result that a study may find again
     text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def is_smoke() -> bool:
+    """Whether recipes are to do as little as shows that they work."""
+    return os.environ.get(SMOKE, "") == "1"
 
 
 class DataFingerprints:

@@ -23,10 +23,23 @@ def label(cell: StudyCell, cells: Sequence[StudyCell]) -> str:
 
     Args:
         cell: Which.
-        cells: Of its study.
+        cells: Of its study. To label all of them costs their square: that is what `labelled` is for.
     """
-    words = [f"{name}={_short(cell.parameters.get(name))}" for name in varying(cells)]
+    return labelled(cell, varying(cells))
+
+
+def labelled(cell: StudyCell, names: Sequence[str]) -> str:
+    """The label of a cell by the parameters that vary, as `varying` gives them."""
+    words = [f"{name}={_short(cell.parameters.get(name))}" for name in names]
     return " ".join(words) or cell.key[:8]
+
+
+def reason(cell: StudyCell) -> str:
+    """Why a cell is not finished, and in which cell of its recipe; or else whose result it takes over."""
+    where = f"cell {cell.failed_cell} of the recipe: " if cell.failed_cell else ""
+    return (
+        where + cell.why.partition("\n")[0] if cell.why else cell.origin and f"from {cell.origin}"
+    )
 
 
 def _short(value: Any) -> str:

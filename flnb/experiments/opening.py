@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from flnb.core import cards
 from flnb.core.errors import PlanError
 from flnb.experiments import study_file
-from flnb.experiments.study import FLNB, Study
+from flnb.experiments.changing import FLNB
+from flnb.experiments.study import Study
 from flnb.experiments.study_file import Asked, StudyFile
 from flnb.store import StudyRecord
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from flnb.core.errors import PlanError, RecipeError
 from flnb.experiments.grid import Between, Choice, Done, Optuna, Random
-from flnb.experiments.key import DataFingerprints, key_of
+from flnb.experiments.key import DataFingerprints, is_smoke, key_of
 from flnb.experiments.recipe import Recipe
 from flnb.experiments.study_file import StudyFile
 from flnb.store import Outcome, StudyCell
@@ -109,7 +109,9 @@ class Planner:
         seed = values.get("seed") if seed is None else seed
         seed = seed if isinstance(seed, int) else None
         key = key_of(self.recipe, values, seed, self.data.of(self.recipe, values))
-        return StudyCell(study=self.study, key=key, position=0, parameters=values, seed=seed)
+        return StudyCell(
+            study=self.study, key=key, position=0, parameters=values, seed=seed, smoke=is_smoke()
+        )
 
     def _values(self, choice: Choice, seed: int | None) -> dict[str, Any]:
         given = dict(choice) | ({} if seed is None else {"seed": seed})
@@ -144,6 +146,7 @@ def anew(cell: StudyCell) -> StudyCell:
         position=cell.position,
         parameters=cell.parameters,
         seed=cell.seed,
+        smoke=cell.smoke,
     )
 
 
@@ -158,7 +161,7 @@ def stale(
         defaults: Of the recipe's parameters now: the value of one that a cell of before did not have.
 
     Returns:
-        Each that is not finished, with the newest finished one of the same parameters and seed.
+        Each that is not finished, with the newest finished one of the same parameters, seed and size.
     """
     keys = {cell.key for cell in planned}
     finished = [one for one in known if one.outcome is Outcome.FINISHED and one.key not in keys]
@@ -175,6 +178,8 @@ def stale(
 
 def _same(cell: StudyCell, before: StudyCell, defaults: Mapping[str, Any]) -> bool:
     """Whether a cell is what one of before was: a parameter that is new has its default."""
+    if cell.smoke != before.smoke:
+        return False  # two rounds are no result for a cell of two hundred
     alike = all(
         value == before.parameters.get(name, defaults.get(name))
         for name, value in cell.parameters.items()

@@ -8,19 +8,18 @@ workers notice that it is gone and leave `result.json`, runs stand in the lab.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from flnb.core.clock import SYSTEM_CLOCK, Clock
 from flnb.core.errors import StudyHeldError
-from flnb.core.view import Status
 from flnb.experiments.artefacts import Artefacts
 from flnb.experiments.crew import Worker, ready, thread_caps
 from flnb.experiments.desk import Desk
 from flnb.experiments.holding import Holding, runner_of
 from flnb.experiments.interrupts import Interrupts
 from flnb.experiments.jobs import ENDED, PAGE, RECIPE, Job, Result
+from flnb.experiments.settling import Settling
 from flnb.experiments.showing import Display, StudyView
 from flnb.store import Outcome, StudyCell
 
@@ -29,8 +28,6 @@ _PATIENCE_S = 45.0
 """A worker that was told to stop has so long: ten seconds for the kernel to save, ten to end."""
 _FINISHING = "^C: what runs is finished, nothing new begins; ^C again interrupts it"
 _INTERRUPTING = "^C: interrupting what runs; it goes on from its last commits another time"
-_ENOUGH = {Status.FINISHED, Status.STOPPED}
-"""A run that is at its end; one that rests otherwise makes its cell a failed one."""
 
 
 @dataclass(slots=True)
@@ -69,14 +66,20 @@ class Runner:
         self._desk, self._holding, self._display, self._clock = desk, holding, display, clock
         self._n_workers, self._timeout_s = workers, timeout_s
         self._artefacts = Artefacts(desk.lab.store, desk.name)
+        self._settling = Settling(
+            desk, self._artefacts, say=display.say, timeout_s=timeout_s, clock=clock
+        )
         self._workers: dict[Worker, Executing | None] = {}
         self._paged: dict[Worker, StudyCell] = {}
         self._took_s: list[float] = []
         self._pressed = 0
         self._note = ""
 
-    def run(self) -> bool:
+    def run(self, interrupts: Interrupts | None = None) -> bool:
         """Execute until nothing is left to do.
+
+        Args:
+            interrupts: Where ^C is told; by default of its own.
 
         Returns:
             Whether it was let go to its end: False after ^C.
@@ -84,11 +87,11 @@ class Runner:
         Raises:
             StudyHeldError: Another process took the study over meanwhile.
         """
-        self._take_up()
+        self._settling.take_up()
         ours = True
         try:
-            with Interrupts() as interrupts:
-                self._loop(interrupts)
+            with interrupts or Interrupts() as pressed:
+                self._loop(pressed)
         except StudyHeldError:
             ours = False  # the rows are of whoever holds it now
             raise
@@ -101,10 +104,11 @@ class Runner:
         while True:
             waits = not self._pressed and self._fill()
             if not self._busy and not waits:
-                return
+                return self._say_why_it_ends()
             self._show()
-            self._holding.keep()
-            for what in ready({**self._workers, interrupts: None}, _TICK_S):
+            told = list(ready({**self._workers, interrupts: None}, _TICK_S))
+            self._holding.keep()  # after the wait: who stood still in it may have lost the study
+            for what in told:
                 if what is interrupts:
                     interrupts.clear()
                 else:
@@ -113,20 +117,15 @@ class Runner:
                 self._interrupted(interrupts.count)
             self._check_times()
 
+    def _say_why_it_ends(self) -> None:
+        if not self._pressed and (why := self._desk.exhausted):
+            self._display.say(why)
+
     @property
     def _busy(self) -> list[Executing]:
         return [executing for executing in self._workers.values() if executing is not None]
 
     # --- beginning ------------------------------------------------------------------------------
-
-    def _take_up(self) -> None:
-        """Look what a runner that was killed has left: rows that say running, and results."""
-        for cell in self._desk.left_running():
-            found = self._artefacts.result(cell.key)
-            if found is not None and found.ended != "stopped":
-                self._settle(cell, self._outcome(cell, found, None), found)
-            else:
-                self._desk.put(replace(cell, outcome=Outcome.CUT_OFF, why="its runner was ended"))
 
     def _fill(self) -> bool:
         """Give every free worker a cell; returns whether others are still to come."""
@@ -186,48 +185,15 @@ class Runner:
         executing = self._workers[worker]
         assert executing is not None, "a worker answers what it was asked"
         self._workers[worker] = None
-        outcome, why = self._outcome(executing.cell, result, executing.stopped_for)
-        self._paged[worker] = self._settle(executing.cell, (outcome, why), result)
-        if outcome is Outcome.FINISHED:
+        settled = self._settling.ended(executing.cell, result, executing.stopped_for)
+        self._paged[worker] = settled
+        if settled.outcome is Outcome.FINISHED:
             self._took_s.append(result.seconds_s)
-
-    def _outcome(
-        self, cell: StudyCell, result: Result, stopped_for: Outcome | None
-    ) -> tuple[Outcome, str]:
-        """What became of a cell, by its notebook and by its run."""
-        if result.ended == "stopped":
-            outcome = stopped_for or Outcome.CUT_OFF
-            late = outcome is Outcome.OUT_OF_TIME and self._timeout_s is not None
-            return outcome, f"not ended after {self._timeout_s:g} s" if late else "interrupted"
-        if result.ended == "failed":
-            return Outcome.FAILED, result.why
-        run = self._desk.run_of(cell)
-        if run is not None and run.status not in _ENOUGH:
-            why = (run.error or "").partition("\n")[0]
-            return Outcome.FAILED, f"run {run.name} is {run.status}" + (f": {why}" if why else "")
-        return Outcome.FINISHED, ""
-
-    def _settle(self, cell: StudyCell, outcome: tuple[Outcome, str], result: Result) -> StudyCell:
-        run = self._desk.run_of(cell)
-        settled = replace(
-            cell,
-            outcome=outcome[0],
-            why=outcome[1],
-            failed_cell=result.failed_cell,
-            run=run.name if run is not None else "",
-            ended_at=self._clock.now(),
-            seconds_s=cell.seconds_s + result.seconds_s,
-            notebook=self._artefacts.publish(result.notebook),
-            log=self._artefacts.publish(str(Path(result.notebook).with_name("log.txt"))),
-        )
-        self._desk.put(settled)
-        self._display.say(self._desk.sentence(settled))
-        return settled
 
     def _page(self, worker: Worker, page: str) -> None:
         cell = self._paged.pop(worker, None)
         if cell is not None and page:
-            self._desk.put(replace(cell, page=self._artefacts.publish(page)))
+            self._settling.page(cell, page)
 
     def _lost(self, worker: Worker) -> None:
         """A worker has ended that should not have; its kernel notices that and ends."""
@@ -237,15 +203,8 @@ class Runner:
         if executing is None:
             return
         outcome = executing.stopped_for or Outcome.CUT_OFF
-        cell = replace(
-            executing.cell,
-            outcome=outcome,
-            why=f"its worker ended with {code}",
-            ended_at=self._clock.now(),
-            seconds_s=executing.cell.seconds_s + self._clock.monotonic_s() - executing.began_s,
-        )
-        self._desk.put(cell)
-        self._display.say(self._desk.sentence(cell))
+        took_s = self._clock.monotonic_s() - executing.began_s
+        self._settling.lost(executing.cell, outcome, f"its worker ended with {code}", took_s)
 
     def _check_times(self) -> None:
         now_s = self._clock.monotonic_s()
@@ -284,9 +243,7 @@ class Runner:
                     self._told(worker, said)
             worker.wait(_PATIENCE_S)
             if ours and (executing := self._workers[worker]) is not None:
-                self._desk.put(
-                    replace(executing.cell, outcome=Outcome.CUT_OFF, why="its runner failed")
-                )
+                self._settling.cut_off(executing.cell, "its runner failed")
         self._workers.clear()
 
     def _show(self, *, final: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,17 +11,18 @@ from typing import TYPE_CHECKING, Self
 
 import flnb
 from flnb.core.errors import PlanError, RoundStateError
-from flnb.experiments import planning, rows, showing
+from flnb.experiments import changing, planning, rows, showing
+from flnb.experiments.background import Background
 from flnb.experiments.desk import Desk
 from flnb.experiments.grid import Optuna
 from flnb.experiments.holding import Holding, runner_of
 from flnb.experiments.key import DataFingerprints
-from flnb.experiments.labels import label
+from flnb.experiments.labels import labelled, reason, varying
 from flnb.experiments.recipe import Recipe
 from flnb.experiments.runner import Runner
 from flnb.experiments.showing import StudyView
 from flnb.experiments.study_file import StudyFile
-from flnb.store import Outcome, StudyCell, StudyRecord
+from flnb.store import StudyCell, StudyRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from flnb.coordinator import Lab
 
 KEEP, BESIDE = "keep", "beside"
-FLNB = "flnb"
-"""Under what the version stands in the row, beside what the study file says."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
@@ -55,8 +55,9 @@ class Study:
             )
         self.lab, self.name, self.asked = lab, name, asked
         self._planner: planning.Planner | None = None
+        self._background: Background | None = None
         self.interrupted = False
-        """Whether the last `run` ended by ^C."""
+        """Whether the last time that it was executed ended by ^C or `stop`."""
 
     def check(self) -> planning.Planner:
         """Read the recipe as it is by now, and check everything that is asked of it.
@@ -106,8 +107,9 @@ class Study:
     def lines(self) -> list[tuple[str, str, str, float, str]]:
         """Each cell for a person: what tells it from the others, outcome, run, seconds, why."""
         cells = self.cells
+        names = varying(cells)
         return [
-            (label(one, cells), str(one.outcome), one.run, one.seconds_s, _why(one))
+            (labelled(one, names), str(one.outcome), one.run, one.seconds_s, reason(one))
             for one in cells
         ]
 
@@ -156,26 +158,84 @@ class Study:
             PlanError: `workers` or `timeout_s` cannot be.
             RecipeError: The recipe can no longer be given what is asked for.
         """
+        runner, holding = self._ready(workers, timeout_s, retry=retry, changed=changed)
+        with holding:
+            self.interrupted = not runner.run()
+        return self
+
+    def start(
+        self,
+        workers: int | None = None,
+        timeout_s: float | None = None,
+        *,
+        retry: bool = False,
+        changed: str = "",
+    ) -> Self:
+        """Execute what is not finished, and return at once: cells of the notebook go on meanwhile.
+
+        `wait` waits for its end, `stop` ends it. For arguments and errors see `run`; what goes wrong
+        later `wait` raises.
+        """
+        runner, holding = self._ready(workers, timeout_s, retry=retry, changed=changed)
+        self._background = Background(self.name, holding, runner.run)
+        return self
+
+    def wait(self, timeout_s: float | None = None) -> Self:
+        """Wait for the end of what `start` began.
+
+        Args:
+            timeout_s: Give up waiting (not the study) after so long.
+
+        Raises:
+            RoundStateError: It was not started.
+            FLBaseError: Why it could not be executed further.
+            TimeoutError: It still goes on after `timeout_s`.
+        """
+        self.interrupted = not self._started.wait(timeout_s)
+        return self
+
+    def stop(self, *, now: bool = False) -> Self:
+        """End what `start` began, as ^C does; `wait` waits for that.
+
+        Args:
+            now: Whether kernels are interrupted, and not let finish; their runs go on another time.
+
+        Raises:
+            RoundStateError: It was not started.
+        """
+        for _ in range(2 if now else 1):
+            self._started.press()
+        return self
+
+    @property
+    def _started(self) -> Background:
+        if self._background is None:
+            raise RoundStateError(f"study {self.name!r} was not started here", hint="study.start()")
+        return self._background
+
+    def _ready(
+        self, workers: int | None, timeout_s: float | None, *, retry: bool, changed: str
+    ) -> tuple[Runner, Holding]:
+        """Check everything, and hold the study; whoever gets that lets it go."""
         given = {"workers": workers, "timeout_s": timeout_s}
-        given = {name: value for name, value in given.items() if value is not None}
-        asked = self.asked.replace(**given)
+        asked = self.asked.replace(
+            **{name: value for name, value in given.items() if value is not None}
+        )
         if changed not in {"", KEEP, BESIDE}:
             raise PlanError(f"changed={changed!r}", hint=f"{KEEP!r} or {BESIDE!r}")
         planner = self.check()
         self._introduce(planner.recipe)
-        with Holding(self.lab.store, self.name) as holding:
-            notes = self._ask(planner, changed)
-            display = showing.here()
+        with contextlib.ExitStack() as held:
+            holding = held.enter_context(Holding(self.lab.store, self.name))
+            display, notes = showing.here(), self._ask(planner, changed)
             for note in notes:
                 display.say(note)
-            desk, n, longest_s = (
-                Desk(self.lab, planner, retry=retry),
-                asked.workers,
-                asked.timeout_s,
+            desk = Desk(self.lab, planner, retry=retry)
+            runner = Runner(
+                desk, holding, workers=asked.workers, timeout_s=asked.timeout_s, display=display
             )
-            runner = Runner(desk, holding, workers=n, timeout_s=longest_s, display=display)
-            self.interrupted = not runner.run()
-        return self
+            held.pop_all()
+        return runner, holding
 
     def retry(self, workers: int | None = None, timeout_s: float | None = None) -> Self:
         """Execute failed cells and those that ran out of time again, and what is left; see `run`.
@@ -198,7 +258,7 @@ class Study:
         return StudyRecord(
             name=self.name,
             notebook=str(recipe.path.absolute()),
-            asked_for=asked | {FLNB: flnb.__version__},
+            asked_for=asked | {changing.FLNB: flnb.__version__},
             code=recipe.digests,
             created_at=now,
             updated_at=now,
@@ -211,14 +271,11 @@ class Study:
         planned = planner.cells(known, {})
         stale = planning.stale(planned, known, planner.recipe.parameters.defaults)
         if stale and not changed:
-            raise RoundStateError(
-                f"{_what_changed(before, planner.recipe)} changed since {len(stale)} of the cells that study "
-                f"{self.name!r} asks for were finished",
-                hint="changed='keep' (--keep) lets them count, marked; changed='beside' (--beside) "
-                "executes all anew and leaves them as they are",
-            )
+            raise changing.undecided(before, planner.recipe, len(stale))
+        if not stale and changed == KEEP:
+            changing.check_size(planned, known)
         state.put_study(self._record(planner.recipe))
-        notes = _differences(planned, known)
+        notes = changing.differences(planned, known)
         if changed == BESIDE:
             for cell in planned:
                 if cell.kept:  # for this study; what it was kept from stays
@@ -238,35 +295,3 @@ class Study:
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
         view = self.status
         return {"text/plain": repr(self), "text/html": str(view.markup())}
-
-
-def _why(cell: StudyCell) -> str:
-    where = f"cell {cell.failed_cell} of the recipe: " if cell.failed_cell else ""
-    from_where = f"from {cell.origin}" if cell.origin else ""
-    return where + cell.why.partition("\n")[0] if cell.why else from_where
-
-
-def _what_changed(before: StudyRecord, recipe: Recipe) -> str:
-    """Why finished cells have other keys by now, in words."""
-    if cells := recipe.changes(before.code):
-        return f"{' and '.join(cells)} of {recipe.path.name}"
-    was = before.asked_for.get(FLNB)
-    if was != flnb.__version__:
-        return f"flnb (was {was}, is {flnb.__version__})"
-    return "the data that the recipe names"
-
-
-def _differences(planned: Sequence[StudyCell], known: Sequence[StudyCell]) -> list[str]:
-    """What is asked for that was not before, and the other way round, of a study that was executed."""
-    before = {cell.key for cell in known if cell.asked}
-    now = {cell.key for cell in planned}
-    if not before or before == now:
-        return []
-    notes = [f"{len(now - before)} cells are new"] if now - before else []
-    gone = before - now
-    if gone:
-        finished = sum(cell.key in gone and cell.outcome is Outcome.FINISHED for cell in known)
-        notes.append(
-            f"{len(gone)} cells are no longer asked for, {finished} of them finished: they stay"
-        )
-    return notes

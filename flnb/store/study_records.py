@@ -79,6 +79,8 @@ class StudyCell:
     """Where it lies as HTML."""
     log: str = ""
     """Where the words of its worker and kernel lie."""
+    smoke: bool = False
+    """Whether its recipe was to do as little as shows that it works."""
 
     @property
     def kept(self) -> bool:

@@ -35,6 +35,7 @@ study_cell = Table(
     Column("seconds_s", Float),
     *(Column(name, Count) for name in ("attempts", "failed_cell")),
     *(Column(name, Words) for name in ("notebook", "page", "log")),
+    Column("smoke", Flag),
     Index("study_cells_of_key", "key"),
 )
 """One row a cell. A key that another study finished before is finished here as well: `origin` says so."""

@@ -167,6 +167,22 @@ def test_a_recipe_that_changed_half_way_asks_what_to_do_with_what_is_finished(la
     assert list(study.df()["origin"]) == ["", ""], "what was finished before stays as it is"
 
 
+def test_keep_across_sizes_is_refused_by_the_size_and_nothing_is_executed(
+    lab, tmp_path, monkeypatch
+):
+    study = lab.study("alpha", counted(tmp_path), {"alpha": [0.1]})
+    monkeypatch.setenv("FLNB_SMOKE", "1")
+    small = study.check().cells([], {})
+    study._introduce(study.check().recipe)
+    done = [replace(cell, outcome=Outcome.FINISHED) for cell in small]
+    lab.store.state.ask_for_cells("alpha", done)
+    monkeypatch.delenv("FLNB_SMOKE")
+    with pytest.raises(RoundStateError, match="executed at smoke size, and this is full size"):
+        study.run(changed="keep")
+    assert [cell.smoke for cell in lab.store.state.study_cells("alpha")] == [True]
+    assert not (tmp_path / "executed").exists()
+
+
 def test_the_second_runner_is_told_who_executes_the_study(lab, tmp_path):
     study = lab.study("alpha", counted(tmp_path), {"alpha": [0.1]})
     study._introduce(study.check().recipe)

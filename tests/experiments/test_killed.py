@@ -85,9 +85,7 @@ def begin(tmp_path):
 
 
 def test_a_runner_that_was_killed_repeats_only_what_was_not_committed(begin):
-    begun, lab, study = begin(
-        [TRAINS, "run.wait()"], "rounds: int = 200\nseed: int = 0", "seeds: 1"
-    )
+    begun, lab, study = begin([TRAINS, "run.wait()"], "rounds: int = 60\nseed: int = 0", "seeds: 1")
     until(lambda: len(lab.sql(ROUNDS)) >= 4)
     with pytest.raises(StudyHeldError, match=str(begun.process.pid)):
         study.run()
@@ -98,12 +96,12 @@ def test_a_runner_that_was_killed_repeats_only_what_was_not_committed(begin):
     assert not any(one.is_running() for one in orphans), "workers notice, and so do their kernels"
     before = {row["round"]: row for row in lab.sql(ROUNDS)}
     committed = max(number for number, row in before.items() if row["snapshot"])
-    assert committed < 200
+    assert committed < 60
 
     begun.process = begun.start()
     assert begun.process.wait() == 0, begun.said
     after = {row["round"]: row for row in lab.sql(ROUNDS)}
-    assert sorted(after) == list(range(1, 201))
+    assert sorted(after) == list(range(1, 61))
     repeated = [number for number, row in before.items() if after[number] != row]
     assert len(repeated) <= len(before) - committed
     (cell,) = study.cells
@@ -112,6 +110,34 @@ def test_a_runner_that_was_killed_repeats_only_what_was_not_committed(begin):
         2,
         f"kill-{cell.key[:8]}",
     )
+
+
+STUBBORN = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)"
+"""A kernel that is not interrupted: it is killed ten seconds after its runner."""
+SLEEPS_ONCE = """
+import time
+from pathlib import Path
+if not Path("slept").exists():
+    Path("slept").touch()
+    time.sleep(600)
+"""
+
+
+@pytest.mark.long
+def test_a_runner_that_begins_at_once_waits_for_kernels_of_the_one_that_was_killed(begin):
+    begun, _, study = begin(
+        [f"{STUBBORN}\n{TRAINS}", SLEEPS_ONCE, "run.wait()"],
+        "rounds: int = 3\nseed: int = 0",
+        "seeds: 1",
+    )
+    until((begun.folder / "slept").exists)
+    begun.process.kill()
+    begun.process.wait()
+    begun.process = begun.start()
+    assert begun.process.wait() == 0, begun.said
+    (cell,) = study.cells
+    assert (cell.outcome, cell.attempts) == (Outcome.FINISHED, 2)
+    assert f"waiting for kernels of the runner before: kill-{cell.key[:8]}" in begun.said
 
 
 def test_a_recipe_that_forgets_to_wait_is_waited_for(begin):

@@ -104,6 +104,17 @@ def test_what_was_finished_counts_for_the_default_of_a_parameter_that_is_new(rec
     assert found == [(plain, done)]
 
 
+def test_a_result_of_smoke_size_is_none_of_full_size(recipe, monkeypatch):
+    monkeypatch.setenv("FLNB_SMOKE", "1")
+    (small,) = planner(recipe, grid={"alpha": [0.1]}).cells([], {})
+    done = replace(small, outcome=Outcome.FINISHED)
+    monkeypatch.delenv("FLNB_SMOKE")
+    write_recipe(recipe, "print(alpha)", "print('more')")
+    (full,) = planner(recipe, grid={"alpha": [0.1]}).cells([done], {})
+    assert (small.smoke, full.smoke) == (True, False)
+    assert stale([full], [done], {}) == []
+
+
 def test_of_two_results_that_only_a_parameter_of_before_tells_apart_none_is_kept(recipe):
     cells = planner(recipe, grid={"alpha": [0.1, 0.2]}, seeds=1).cells([], {})
     done = [replace(cell, outcome=Outcome.FINISHED) for cell in cells]
