@@ -8,8 +8,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-# Parallelism comes from processes; a second thread in each would only be in the way.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Parallelism comes from processes; a second thread in each would only be in the way. Hundreds of them
+# import flnb: its bytecode is kept, also where the environment says otherwise.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 # How flnb/transport/v1 is made; the check makes it again and compares.
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iflnb/transport/v1=proto/flnb/v1

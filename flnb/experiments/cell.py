@@ -17,6 +17,7 @@ import threading
 from pathlib import Path
 from typing import Any, TextIO
 
+from flnb.experiments import without_grammars  # noqa: F401  # before anything imports jsonschema
 from flnb.experiments.engine import Engine
 from flnb.experiments.jobs import ENDED, EXECUTE, PAGE, READY, RESULT, Job, Result
 from flnb.experiments.worker import execute, write_page

@@ -20,7 +20,6 @@ from tests.e2e.victims import (
     ROOT,
     await_,
     differences,
-    kill_where_it_stops,
     outcome,
     places,
     python,
@@ -187,9 +186,7 @@ COMMAND_LINE = "import sys; from flnb.cli import main; sys.exit(main())"
 
 def test_the_command_line_resumes_what_another_process_began(nursery, undisturbed, tmp_path):
     lab = tmp_path / "lab"
-    subject = ("-m", "tests.e2e.crash_subject", "start", lab)
-    with python(*subject, FLNB_FAILPOINT="in-closing:2") as process:
-        kill_where_it_stops(process)
+    kill_at(nursery, lab, "in-closing:2", "start")
     with python(
         "-c", COMMAND_LINE, "runs", "resume", "crash", "--lab", lab, FLNB_PROGRESS="lines"
     ) as process:

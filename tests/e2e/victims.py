@@ -139,13 +139,6 @@ def python(*arguments: str | Path, **environment: str) -> Iterator[subprocess.Po
         yield process
 
 
-def kill_where_it_stops(process: subprocess.Popen[str]) -> None:
-    """End a process with SIGKILL, once it has stopped itself."""
-    _, status = os.waitpid(process.pid, os.WUNTRACED)
-    assert os.WIFSTOPPED(status), f"ended with {status}, did not stop"
-    Victim(process.pid, lambda: process.poll() is not None).kill()
-
-
 def places(log: Path) -> Counter[str]:
     """Failpoints that were reached, and how often."""
     return Counter(log.read_text().split()) if log.exists() else Counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -52,6 +53,16 @@ def server(entries):
     server = ForkServer.start(preload=())
     yield server
     server.close()
+
+
+@pytest.fixture
+def _shared_starts_bare(monkeypatch):
+    """The server that is shared imports nothing: torch takes it seconds each time it is started."""
+    monkeypatch.setattr(ForkServer, "_shared", None)
+    monkeypatch.setattr(ForkServer, "start", functools.partial(ForkServer.start, preload=()))
+    yield
+    if ForkServer._shared is not None:
+        ForkServer._shared.close()
 
 
 def _gone(pid: int) -> bool:
@@ -177,6 +188,7 @@ def test_nothing_is_left_after_the_parent_was_killed(entries, how):
         os.killpg(parent.pid, signal.SIGKILL)
 
 
+@pytest.mark.usefixtures("_shared_starts_bare")
 def test_the_shared_server_is_one_and_comes_back_when_it_died(entries):
     first = ForkServer.shared()
     assert ForkServer.shared() is first
@@ -189,6 +201,7 @@ def test_the_shared_server_is_one_and_comes_back_when_it_died(entries):
     worker.close()
 
 
+@pytest.mark.usefixtures("_shared_starts_bare")
 def test_a_shared_server_that_dies_this_moment_is_replaced(entries):
     server = ForkServer.shared()
     server.fork("entries_for_workers:echo").close()
@@ -200,6 +213,7 @@ def test_a_shared_server_that_dies_this_moment_is_replaced(entries):
     worker.close()
 
 
+@pytest.mark.usefixtures("_shared_starts_bare")
 def test_a_forked_copy_of_this_process_leaves_the_shared_server_alone(entries):
     server = ForkServer.shared()
     if (pid := os.fork()) == 0:

@@ -21,7 +21,11 @@ from tests.shared.holding import RUN
 
 SCRIPT = Path(__file__).parent / "holding.py"
 FIRST = RoundKey(RUN.id, 1, 1)
-PLACES = ["folder", "folder and database", "s3 and database"]
+PLACES = [
+    "folder",
+    "folder and database",
+    pytest.param("s3 and database", marks=pytest.mark.long),  # rows are where they are without it
+]
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -88,7 +92,7 @@ def test_a_run_that_was_kept_from_before_is_marked_by_whoever_holds_the_lab_now(
 def test_rows_are_refused_while_another_process_holds_the_lab(where, hold):
     lab = flnb.open(*where)
     lab.store.lease().release()
-    state, holder = lab.store.state, hold(where)
+    state, holder = lab.store.state, hold(where, lease_s=6)
     before = state.log_head()
     for write in (
         lambda: state.give_name("mine", FIRST, request("")),

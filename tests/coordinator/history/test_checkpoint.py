@@ -18,6 +18,18 @@ def run(coord, plan, task):
     return coord.run(plan.replace(rounds=6, commit_every=2), task, name="otter").wait(60)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, task):
+    """A run that is only looked at."""
+    local = flnb.Local(epochs=1, batch_size=32, lr=0.1)
+    plan = flnb.Plan(strategy=flnb.FedAvg(local=local), rounds=6, invite=4, seed=1, commit_every=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLNB_PROGRESS", "off")
+        with flnb.Coordinator(tmp_path_factory.mktemp("whole") / "lab") as coordinator:
+            coordinator.simulate(task, workers=0)
+            yield coordinator.run(plan, task, name="otter").wait(60)
+
+
 def test_numbers_and_names_find_committed_rounds(run, coord):
     assert [run.checkpoint(which).round for which in (2, "@head", "head")] == [2, 6, 6]
     request = Request(id="a", actor="ada", reason="")
@@ -25,8 +37,8 @@ def test_numbers_and_names_find_committed_rounds(run, coord):
     assert run.checkpoint("@serving").sha256 == run.checkpoint(4).sha256
 
 
-def test_a_damaged_version_leaves_no_file_behind(run, tmp_path):
-    checkpoint, folder = run.checkpoint(4), tmp_path / "out"
+def test_a_damaged_version_leaves_no_file_behind(whole, tmp_path):
+    checkpoint, folder = whole.checkpoint(4), tmp_path / "out"
     folder.mkdir()
     checkpoint.closing = replace(checkpoint.closing, sums="0" * 32)
     with pytest.raises(DamagedError):
@@ -34,21 +46,21 @@ def test_a_damaged_version_leaves_no_file_behind(run, tmp_path):
     assert list(folder.iterdir()) == []
 
 
-def test_the_best_is_the_one_with_the_highest_accuracy(run):
-    scores = {n: run.checkpoint(n).metrics["accuracy"] for n in (2, 4, 6)}
-    assert run.checkpoint("@best").metrics["accuracy"] == max(scores.values())
+def test_the_best_is_the_one_with_the_highest_accuracy(whole):
+    scores = {n: whole.checkpoint(n).metrics["accuracy"] for n in (2, 4, 6)}
+    assert whole.checkpoint("@best").metrics["accuracy"] == max(scores.values())
 
 
-def test_a_round_without_a_commit_names_its_neighbours(run):
+def test_a_round_without_a_commit_names_its_neighbours(whole):
     with pytest.raises(NotFoundError, match="commit of closed round '3'") as missing:
-        run.checkpoint(3)
+        whole.checkpoint(3)
     assert "2 and 4; a plan with commit_every=1" in missing.value.hint
     with pytest.raises(
         NotFoundError, match="no closed round '9'\n→ otter has closed rounds 1 to 6"
     ):
-        run.checkpoint(9)
+        whole.checkpoint(9)
     with pytest.raises(NotFoundError, match=r"1 to 6; what is before .* seed and has no commit"):
-        run.checkpoint(0)
+        whole.checkpoint(0)
 
 
 def test_checkpoints_of_other_branches_go_by_the_name_of_the_branch(run):
@@ -64,40 +76,42 @@ def test_checkpoints_of_other_branches_go_by_the_name_of_the_branch(run):
         run.checkpoint("lr3@3")
 
 
-def test_an_unknown_name_offers_the_nearest(run):
+def test_an_unknown_name_offers_the_nearest(whole):
     with pytest.raises(NotFoundError, match="best"):
-        run.checkpoint("@bets")
+        whole.checkpoint("@bets")
 
 
-def test_it_measures_what_was_measured(run, task):
-    checkpoint = run.checkpoint(4)
+def test_it_measures_what_was_measured(whole, task):
+    checkpoint = whole.checkpoint(4)
     assert checkpoint.evaluate(task) == pytest.approx(checkpoint.metrics)
 
 
-def test_it_loads_into_a_module_of_the_same_shape_and_no_other(run, task):
-    module = run.checkpoint(4).load_into(task.build())
+def test_it_loads_into_a_module_of_the_same_shape_and_no_other(whole, task):
+    module = whole.checkpoint(4).load_into(task.build())
     np.testing.assert_array_equal(
-        module[1].weight.detach().numpy(), run.checkpoint(4).model().tensor("1.weight")
+        module[1].weight.detach().numpy(), whole.checkpoint(4).model().tensor("1.weight")
     )
     with pytest.raises(TaskError, match=r"1\.weight"):
-        run.checkpoint(4).load_into(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3, 2)))
+        whole.checkpoint(4).load_into(
+            torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3, 2))
+        )
 
 
-def test_an_exported_file_holds_the_tensors_and_where_they_come_from(run, tmp_path):
-    path = run.checkpoint(4).export(tmp_path / "m.safetensors")
+def test_an_exported_file_holds_the_tensors_and_where_they_come_from(whole, tmp_path):
+    path = whole.checkpoint(4).export(tmp_path / "m.safetensors")
     tensors = load_file(path)
-    model = run.checkpoint(4).model()
+    model = whole.checkpoint(4).model()
     assert tensors.keys() == {"1.weight", "1.bias"}
     np.testing.assert_array_equal(tensors["1.weight"].numpy(), model.tensor("1.weight"))
-    assert run.checkpoint(4).sha256.encode() in path.read_bytes()[:1000]
+    assert whole.checkpoint(4).sha256.encode() in path.read_bytes()[:1000]
 
 
-def test_a_difference_has_a_row_a_tensor(run):
-    same = run.checkpoint(4).diff(run.checkpoint(4)).df()
+def test_a_difference_has_a_row_a_tensor(whole):
+    same = whole.checkpoint(4).diff(whole.checkpoint(4)).df()
     assert (same["relative_l2"] == 0).all()
     assert (same["equal"] == 1).all()
-    changed = run.checkpoint(2).diff(run.checkpoint(6)).df().set_index("tensor")
-    a, b = (run.checkpoint(n).model().tensor("1.weight") for n in (2, 6))
+    changed = whole.checkpoint(2).diff(whole.checkpoint(6)).df().set_index("tensor")
+    a, b = (whole.checkpoint(n).model().tensor("1.weight") for n in (2, 6))
     expected = np.linalg.norm(b - a) / np.linalg.norm(a)
     assert changed.loc["1.weight", "relative_l2"] == pytest.approx(expected, rel=1e-5)
     assert changed.loc["1.weight", "largest"] == pytest.approx(np.abs(b - a).max())
@@ -113,8 +127,8 @@ def test_models_of_other_tasks_are_not_compared(run, coord, plan):
         run.checkpoint(2).evaluate(wide)
 
 
-def test_reprs_tell_round_and_commit(run):
-    checkpoint = run.checkpoint(4)
+def test_reprs_tell_round_and_commit(whole):
+    checkpoint = whole.checkpoint(4)
     assert repr(checkpoint).startswith("Checkpoint('otter', round 4, ")
     assert "accuracy" in checkpoint._repr_mimebundle_()["text/html"]
     assert math.isfinite(checkpoint.metrics["loss"])
@@ -148,17 +162,17 @@ def test_a_condition_is_about_what_was_measured_in_that_round(coord, plan, task)
 
 
 @pytest.mark.parametrize("name", ["head", "best", "", "a b", "7", "@"])
-def test_what_cannot_be_a_name_is_refused(run, name):
+def test_what_cannot_be_a_name_is_refused(whole, name):
     with pytest.raises(PlanError, match="alias begins"):
-        run.alias(name, 2)
+        whole.alias(name, 2)
 
 
-def test_what_is_no_condition_is_refused(run):
+def test_what_is_no_condition_is_refused(whole):
     for condition in ("accuracy", "accuracy == 1", "accuracy > many", "acuracy > 0.1"):
         with pytest.raises(PlanError):
-            run.alias("serving", 2, if_=condition)
+            whole.alias("serving", 2, if_=condition)
     with pytest.raises(NotFoundError, match="serving"):
-        run.revert_alias("serving")
+        whole.revert_alias("serving")
 
 
 def test_runs_side_by_side_have_a_tidy_frame_and_their_plans_differ(run, plan):
