@@ -71,6 +71,7 @@ class Overlay:
             if list(source.data["x"]) != xs or list(source.data["y"]) != ys:
                 source.data = {"x": xs, "y": ys, "run": [name] * len(xs)}
         for log, figure in self._figures.items():
+            plots.count_in_wholes(figure.xaxis[0], wanted=x == "round")
             figure.xaxis[0].axis_label, figure.yaxis[0].axis_label = words_x.lower(), words_y
             self._panes[log].visible = log == log_y
 

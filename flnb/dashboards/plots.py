@@ -17,6 +17,8 @@ from flnb.dashboards.theme import OKABE_ITO
 
 _OUTCOME_COLOURS = ("#0072B2", "#E69F00", "#8a9099", "#D55E00", "#CC79A7")
 _MARGIN = 36
+_COUNTED = ("round", "clients")
+"""What comes in whole numbers."""
 BARS = 30
 """So many rounds are shown as bars."""
 
@@ -52,7 +54,14 @@ def plain_figure(x_label: str, y_label: str, height: int = 280, **options: Any) 
     for axis in made.axis:
         axis.axis_label_text_font_style = "normal"
         axis.axis_line_color, axis.minor_tick_line_color = None, None
+    count_in_wholes(made.xaxis[0], wanted=x_label in _COUNTED)
+    count_in_wholes(made.yaxis[0], wanted=y_label in _COUNTED)
     return made
+
+
+def count_in_wholes(axis: Any, *, wanted: bool) -> None:
+    """Let no tick stand between two whole numbers: there is no round 1.5."""
+    axis.ticker.min_interval = 1 if wanted else 0
 
 
 class Curve:

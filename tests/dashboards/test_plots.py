@@ -3,6 +3,7 @@
 import pandas as pd
 
 from flnb.dashboards import plots, queries
+from flnb.dashboards.overlay import Overlay
 
 ROUNDS = pd.DataFrame(
     {
@@ -77,3 +78,13 @@ def test_a_band_that_comes_later_is_streamed_to_one_chart_alone():
     band = {name: [1.0] for name in plots.BAND} | {"round": [1]}
     curves[0].show(("a run",), {"round": [1], "value": [0.5]}, band)
     assert [len(curve._band.data["round"]) for curve in curves] == [1, 0]
+
+
+def test_no_tick_stands_between_two_rounds_or_two_clients():
+    bars, overlay = plots.Outcomes().figure, Overlay()
+    assert bars.xaxis[0].ticker.min_interval == bars.yaxis[0].ticker.min_interval == 1
+    assert plots.Curve("loss").figure.yaxis[0].ticker.min_interval == 0
+    curves = {"a": ROUNDS.assign(value=0.5, seconds=ROUNDS["round"] / 10)}
+    for x, least in (("round", 1), ("seconds", 0)):
+        overlay.show(curves, x, words_x=x, words_y="loss", log_y=False)
+        assert {one.xaxis[0].ticker.min_interval for one in overlay._figures.values()} == {least}
