@@ -201,6 +201,10 @@ class Run(Rewinding):
         """
         return reports.write("run", self, path, clients=clients)
 
+    def report_cell(self, *, clients: bool = True) -> Any:
+        """Show that report in this cell, as the last one of a recipe does; see `report`."""
+        return reports.shown("run", self, clients=clients)
+
     def _follow(self, display: progress.Progress) -> None:
         if self._unwatch is not None:
             self._unwatch()  # one frame moves: that of the cell that asked last

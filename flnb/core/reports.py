@@ -23,3 +23,14 @@ def write(kind: str, told: Any, path: str | Path, **options: Any) -> Path:
     """
     written: Path = import_module(_HOMES[kind]).write(told, path, **options)
     return written
+
+
+def shown(kind: str, told: Any, **options: Any) -> Any:
+    """The same page as what a cell of a notebook shows.
+
+    Args:
+        kind: What it is: `run`.
+        told: The object.
+        **options: See the method of the object.
+    """
+    return import_module(_HOMES[kind]).shown(told, **options)

@@ -15,7 +15,7 @@ from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import AccessRefusedError, QueryRefusedError
 from flnb.experiments.report import run_parts
 from flnb.experiments.report.elements import Section
-from flnb.experiments.report.page import page, save
+from flnb.experiments.report.page import Framed, page, save
 from flnb.store import HIDDEN
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ class RunFacts:
 def write(run: Run, path: str | Path, *, clients: bool = True) -> Path:
     """Write the report of a run; see `Run.report`."""
     return save(markup(facts_of(run, clients=clients)), path)
+
+
+def shown(run: Run, *, clients: bool = True) -> Framed:
+    """The report of a run in a cell; see `Run.report_cell`."""
+    return Framed(f"Report of run {run.name}", markup(facts_of(run, clients=clients)))
 
 
 def facts_of(run: Run, *, clients: bool = True) -> RunFacts:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from flnb.core.cards import Html, escape
+from flnb.core.cards import Html, bundle, escape
 from flnb.core.errors import StoreError
 from flnb.experiments.report.elements import Section
 from flnb.experiments.report.style import CSS
@@ -17,6 +18,7 @@ from flnb.store.disk import room_at
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """What a browser may do with the page: draw it. No script runs, whatever names say; nothing is fetched."""
+_HEIGHT_PX = 720
 
 
 def page(
@@ -49,6 +51,26 @@ def page(
         f"<footer>Written by flnb {escape(version('flnb'))} on {written:%Y-%m-%d at %H:%M} UTC. "
         "Each number in this file carries all its digits, in the value of its element.</footer></body></html>\n"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """A report as an output of a cell: in a frame, so that neither styles the other."""
+
+    title: str
+    markup: str
+    """The whole page."""
+
+    def __repr__(self) -> str:
+        """What it is."""
+        return self.title
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        frame = (
+            f'<iframe title="{escape(self.title)}" sandbox srcdoc="{escape(self.markup)}" '
+            f'style="width:100%;height:{_HEIGHT_PX}px;border:1px solid #8884"></iframe>'
+        )
+        return bundle(self.title, frame)
 
 
 def save(markup: str, path: str | Path) -> Path:

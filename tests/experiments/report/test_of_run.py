@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 
@@ -99,3 +100,13 @@ def test_a_run_before_its_first_round_has_a_report(lab, tmp_path):
     lab.run("told").branch("unborn", at=0)
     told = Report(lab.run("told/unborn").report(tmp_path / "unborn.html"))
     assert "No round is closed yet." in " ".join(told.text)
+
+
+def test_a_cell_shows_the_whole_report_in_a_frame_that_fetches_and_runs_nothing(run, tmp_path):
+    shown = run.report_cell(clients=False)
+    told = shown._repr_mimebundle_()
+    assert told["text/plain"] == repr(shown) == "Report of run told"
+    (within,) = re.findall(r'<iframe title="Report of run told" sandbox srcdoc="([^"]*)"', told["text/html"])  # fmt: skip
+    written = run.report(tmp_path / "run.html", clients=False).read_text()
+    footer = re.compile(r"<footer>.*")  # says when
+    assert footer.sub("", unescape(within)) == footer.sub("", written)
