@@ -18,18 +18,13 @@ def varying(cells: Sequence[StudyCell]) -> list[str]:
     return [name for name, values in seen.items() if len(values) > 1]
 
 
-def label(cell: StudyCell, cells: Sequence[StudyCell]) -> str:
+def labelled(cell: StudyCell, names: Sequence[str]) -> str:
     """Such as `alpha=0.3 seed=1`; the beginning of its key where it is the only one.
 
     Args:
         cell: Which.
-        cells: Of its study. To label all of them costs their square: that is what `labelled` is for.
+        names: What is not the same in all cells of its study: `varying`, asked once for all of them.
     """
-    return labelled(cell, varying(cells))
-
-
-def labelled(cell: StudyCell, names: Sequence[str]) -> str:
-    """The label of a cell by the parameters that vary, as `varying` gives them."""
     words = [f"{name}={_short(cell.parameters.get(name))}" for name in names]
     return " ".join(words) or cell.key[:8]
 

@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 
 from flnb.core.errors import FLBaseError, NotFoundError
 from flnb.dashboards.page import in_session
-from flnb.experiments.labels import label
+from flnb.experiments.labels import labelled, varying
 
 if TYPE_CHECKING:
     from flnb.coordinator import Lab
@@ -46,7 +46,8 @@ class StudyFiles:
         chosen = self._page.chosen
         allowed = self._page.person.may("operator")
         cells = chosen.cells if chosen is not None else ()
-        there = {label(one, cells): one.key for one in cells if one.notebook}
+        names = varying(cells)
+        there = {labelled(one, names): one.key for one in cells if one.notebook}
         if dict(self._cell.options) != there:
             self._cell.options = there
             if self._cell.value not in there.values():
