@@ -71,11 +71,19 @@ class OpenRound:
             for name, (totals, counts) in self.metrics.items()
         }
 
-    def train_loss(self) -> float:
-        """Mean training loss over accepted clients, weighted by their examples."""
-        used = self.outcome == Outcome.ACCEPTED
+    def training(self) -> dict[str, float]:
+        """What accepted clients say of their training.
+
+        Returns:
+            `loss`, the mean of those that are finite, weighted by examples; and where some are not,
+            `loss_not_finite`, of how many clients. Each client's own stands in its row.
+        """
+        accepted = self.outcome == Outcome.ACCEPTED
+        used = accepted & np.isfinite(self.loss)
         weights = self.n_examples[used].astype(float)
-        return MetricSum.added(self.loss[used] * weights, weights).value
+        found = {"loss": MetricSum.added(self.loss[used] * weights, weights).value}
+        left_out = int(accepted.sum() - used.sum())
+        return found | ({"loss_not_finite": float(left_out)} if left_out else {})
 
     def stories(self) -> dict[int, str]:
         """What became of each client that was not used, and why, by row."""
@@ -113,7 +121,7 @@ class OpenRound:
         scopes = {
             "central": {name: metric.value for name, metric in central.items()},
             "federated": {n: metric.value for n, metric in self.federated_metrics().items()},
-            "training": {"loss": self.train_loss()},
+            "training": self.training(),
         }
         accepted = self.count(Outcome.ACCEPTED)
         return Closing(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
-from flnb.core.errors import TaskError
+from flnb.core.errors import DataError, TaskError
 from flnb.datasets import Arrays
 
 Rows = NDArray[np.int64] | range
@@ -50,7 +50,11 @@ def as_arrays(source: Any, what: str) -> Arrays:
 
 
 def inputs(arrays: Arrays, rows: Rows) -> Tensor:
-    """Copy rows of `x` as a model gets them: pixels and numbers float32, codes int64."""
+    """Copy rows of `x` as a model gets them: pixels and numbers float32, codes int64.
+
+    Raises:
+        DataError: There is no such row; says which.
+    """
     tensor = _copied(arrays.x, rows)
     if arrays.scale != 1.0:
         return tensor.to(torch.float32).mul_(arrays.scale)
@@ -58,7 +62,11 @@ def inputs(arrays: Arrays, rows: Rows) -> Tensor:
 
 
 def targets(arrays: Arrays, rows: Rows) -> Tensor:
-    """Copy rows of `y` as a loss gets them: whole numbers int64, all others float32."""
+    """Copy rows of `y` as a loss gets them: whole numbers int64, all others float32.
+
+    Raises:
+        DataError: There is no such row; says which.
+    """
     whole = arrays.y.dtype.kind in "iub"
     return _copied(arrays.y, rows).to(torch.int64 if whole else torch.float32)
 
@@ -69,9 +77,19 @@ def _copied(array: np.ndarray, rows: Rows) -> Tensor:
     if isinstance(rows, range):
         np.copyto(copy.numpy(), array[rows.start : rows.stop])
     else:
-        # Without a mode, np.take goes through a buffer of its own; a split has no index to clip.
+        _check_rows(len(array), rows)
+        # Without a mode, np.take goes through a buffer of its own; there is nothing to clip any more.
         np.take(array, rows, axis=0, out=copy.numpy(), mode="clip")
     return copy
+
+
+def _check_rows(n: int, rows: NDArray[np.int64]) -> None:
+    if rows.size and (rows.min() < 0 or rows.max() >= n):
+        wrong = rows[(rows < 0) | (rows >= n)]
+        raise DataError(
+            f"there is no example {wrong[0]}: the rows are 0 … {n - 1}",
+            hint="a split numbers the examples of the training part from 0",
+        )
 
 
 def _read(dataset: Dataset[Any], what: str) -> tuple[np.ndarray, np.ndarray]:

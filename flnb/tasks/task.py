@@ -170,11 +170,15 @@ class Task:
         return MappingProxyType(dict(zip(self.split.clients, sizes, strict=True)))
 
     def client_tensors(self, client: ClientId) -> tuple[Tensor, Tensor]:
-        """Copy a client's examples as tensors, in the order of the split."""
+        """Copy a client's examples as tensors, in the order of the split; see `train_tensors`."""
         return self.train_tensors(self.split.indices(client))
 
     def train_tensors(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Copy rows of the training part as tensors, in the order given."""
+        """Copy rows of the training part as tensors, in the order given.
+
+        Raises:
+            DataError: There is no such row.
+        """
         from flnb.tasks.examples import inputs, targets
 
         return inputs(self.data.train, rows), targets(self.data.train, rows)

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from flnb.core.errors import TaskError
 from flnb.tasks import Task
-from flnb.tasks.modules import check_alike, named_tensors
+from flnb.tasks.modules import Fixed, check_alike, named_tensors
 from flnb.tensors import Model, Slot, Update, aligned, largest_magnitude, unfilled
 
 # What torch.autograd.grad calls after 40 µs of checks in Python, a tenth of a step of a small
@@ -56,6 +56,7 @@ class Resident:
         """Where they lie."""
         self._untrained = [self.layout.buffer_span]
         self._bind()
+        self._fixed = Fixed(self.module)
         self._buffers = [
             (layer._buffers, name, tensor)
             for layer in self.module.modules()
@@ -67,8 +68,10 @@ class Resident:
         """Take on a version.
 
         Raises:
-            TaskError: The version is of another layout; the first difference is named.
+            TaskError: The version is of another layout; the first difference is named. Or the module
+                has replaced a parameter.
         """
+        self._fixed.check()
         if model.layout is not self.layout and (reason := self.layout.differs_from(model.layout)):
             raise TaskError(f"this version is not of task {self.task.name!r}: {reason}")
         np.copyto(self._values, model.values)
@@ -83,7 +86,11 @@ class Resident:
 
         What is not trained and infinite before and after, such as a mask of attention, did not
         change.
+
+        Raises:
+            TaskError: The module has replaced a parameter; says which.
         """
+        self._fixed.check()
         for buffers, name, tensor in self._buffers:
             # A layer may have put a new tensor in the place of its buffer.
             if (now := buffers[name]) is not tensor and now is not None:

@@ -1,7 +1,9 @@
-"""One generator of torch for the whole process: who seeds it has it for itself."""
+"""One generator of each library for the whole process: who seeds them has them for itself."""
 
+import random
 import threading
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -12,6 +14,43 @@ def draw(seed, inside, done):
     with seeded(seed):
         inside.set()
         done.append(torch.rand(3).tolist())
+
+
+def draws():
+    """One of each generator that a module may draw from."""
+    numpys = np.random.rand(), np.random.normal(size=2).sum()  # noqa: NPY002  # as other people's code does
+    return [torch.rand(1).item(), random.random(), *numpys]
+
+
+def test_whatever_generator_a_block_draws_from_is_seeded_and_put_back():
+    torch.manual_seed(3)
+    random.seed(3)
+    np.random.seed(3)  # noqa: NPY002  # as other people's code does
+    before = draws()
+    inside = []
+    for seed in (5, 5, 6):
+        with seeded(seed):
+            inside.append(draws())
+            with seeded(7):  # and nobody further in changes what comes next
+                draws()
+            inside[-1] += draws()
+    after = draws()
+    torch.manual_seed(3)
+    random.seed(3)
+    np.random.seed(3)  # noqa: NPY002  # as other people's code does
+    assert [before, after] == [draws(), draws()]
+    assert inside[0] == inside[1]
+    assert not set(inside[0]) & set(inside[2])
+
+
+def test_half_of_a_pair_of_normal_numbers_does_not_come_out_of_a_block():
+    after = []
+    for count in (1, 2):
+        np.random.seed(3)  # noqa: NPY002  # as other people's code does
+        with seeded(5):
+            np.random.normal(size=count)  # noqa: NPY002  # as other people's code does
+        after.append(np.random.normal())  # noqa: NPY002  # as other people's code does
+    assert after[0] == after[1]
 
 
 def test_whoever_seeds_torch_in_another_thread_waits():

@@ -74,6 +74,12 @@ def test_read_only_data_is_batched_without_a_warning_and_without_changing_it(mak
     assert arrays[0].any()
 
 
+@pytest.mark.parametrize(("rows", "wrong"), [([0, 30], 30), ([-1, 2], -1)])
+def test_an_example_that_is_not_there_is_named(task, rows, wrong):
+    with pytest.raises(DataError, match=f"there is no example {wrong}: the rows are 0 … 29"):
+        task.train_tensors(np.array(rows))
+
+
 def test_a_task_cannot_be_changed(task):
     with pytest.raises(TaskError, match="not changed"):
         task.name = "other"

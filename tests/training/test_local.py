@@ -1,4 +1,5 @@
 import functools
+import random
 
 import numpy as np
 import pytest
@@ -198,3 +199,26 @@ def test_a_sparse_gradient_is_clipped_like_a_dense_one(make_resident, make_work)
         updates.append(local_sgd(resident, base, work, "anna").update.values)
     assert updates[0].any()
     assert updates[0] == pytest.approx(updates[1], abs=1e-7)
+
+
+class Noisy(nn.Module):
+    """Begins and trains with numbers that are not torch's."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+        nn.init.constant_(self.layer.weight, np.random.normal())  # noqa: NPY002  # as other people's code does
+
+    def forward(self, x):
+        return self.layer(x * random.random()) if self.training else self.layer(x)
+
+
+def test_a_module_that_draws_from_numpy_and_python_gives_the_same_bits_again(
+    make_resident, make_work
+):
+    updates = []
+    for _ in range(2):
+        resident = make_resident(Noisy)
+        base = resident.task.initial_model(3)
+        updates.append(local_sgd(resident, base, make_work(), "anna").update.values)
+    assert np.array_equal(*updates)
