@@ -24,8 +24,9 @@ help:  ## list the commands
 demo: .venv/.installed  ## install and train a first federation, live in the terminal
 	$(BIN)/flnb quickstart
 
+# Three processes on two cores: for a quarter of its time one waits for processes that it started.
 test: .venv/.installed-dev  ## every kind of test at reduced size, under 12 minutes on 2 cores
-	$(PYTEST) --numprocesses 2 --dist loadfile --durations=25
+	$(PYTEST) --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations=25
 
 test-long: .venv/.installed-dev chromium  ## the full-size runs; how long they take stands in docs/lanes.md
 	$(PYTEST) -m long --hypothesis-profile=long --timeout=5400

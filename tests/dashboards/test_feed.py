@@ -167,7 +167,7 @@ def hold(folder):
 
 
 @pytest.mark.parametrize(
-    "times", [3, pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(1200)])]
+    "times", [2, pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(1200)])]
 )
 def test_a_page_on_the_store_never_keeps_a_coordinator_from_starting(tmp_path, times):
     target = LabTarget(Lab.open(tmp_path / "lab"))

@@ -111,6 +111,7 @@ def test_simulated_and_remote_clients_train_in_one_run(tmp_path):
     assert run.parameters_sha256 == expected
 
 
+@pytest.mark.long  # forked ones are killed at more places in tests/faults/test_kills.py
 def test_a_client_that_is_killed_comes_back_as_itself_and_the_bits_stay(tmp_path):
     wanted = plan(rounds=6)
     expected = simulated_sha(tmp_path / "simulated", "wide", wanted)
@@ -209,7 +210,8 @@ def test_a_revoked_client_is_shut_out_and_hears_why(tmp_path):
         assert people["c000"].process.wait(10) != 0
 
 
-@pytest.mark.parametrize("phase", [pytest.param("assigned", marks=pytest.mark.long), "received"])
+@pytest.mark.long  # forked ones are killed at more places in tests/faults/test_kills.py
+@pytest.mark.parametrize("phase", ["assigned", "received"])
 def test_a_killed_coordinator_carries_on_with_the_same_bits(tmp_path, phase):
     """The clients stay; the next coordinator of the lab is found at the same address."""
     wanted = plan(rounds=5)

@@ -23,7 +23,7 @@ def lab(address, state_url, monkeypatch):
     lab.store.close()
 
 
-@pytest.mark.parametrize("place", ["folder", "s3"])
+@pytest.mark.parametrize("place", [pytest.param("folder", marks=pytest.mark.long), "s3"])
 def test_a_kernel_opens_the_same_lab_and_its_notebook_is_where_all_find_it(lab, place, tmp_path):
     recipe = write_recipe(tmp_path / "r.ipynb", OPENS)
     study = lab.study("shared", recipe, {"alpha": [0.1]}).run()
