@@ -11,10 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.cell import Cell
+from flnb.coordinator.history.starting import check_same_start
 from flnb.core.errors import FLBaseError, RoundStateError
 from flnb.core.view import Status
 
 if TYPE_CHECKING:
+    from flnb.coordinator.history.starting import Start
     from flnb.coordinator.lab import Lab
     from flnb.coordinator.run import Run
     from flnb.core.plan import Plan
@@ -73,7 +75,9 @@ class Guesting:
         if self.cell is not None:
             _BEGUN[self.lab.address, self.cell, name] += 1
 
-    def _begun_before(self, name: str | None, plan: Plan, task: Task) -> Run | None:
+    def _begun_before(
+        self, name: str | None, plan: Plan, task: Task, start: Start | None
+    ) -> Run | None:
         """The run of a cell that was executed before: goes on, or is over already."""
         if self.cell is None:
             return None
@@ -82,8 +86,9 @@ class Guesting:
         if record is None:
             return None
         self.cell.check_same(record, plan, task)
+        check_same_start(self.lab, record, start, task.layout)
         if record.status in {Status.FINISHED, Status.STOPPED}:
-            self.lab.store.state.claim_run(record.id)
+            self.lab.store.claim_run(record.id)
             found = self.lab.run(record.id)
         else:
             found = self.resume(self.lab.run(record.id), task)

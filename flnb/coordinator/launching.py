@@ -51,13 +51,13 @@ class Launching(Hosting, Steering):
 
         Raises:
             PlanError: The plan cannot work with these clients, or the name is taken; or the cell has
-                begun that run with another plan, and what differs.
+                begun that run with another plan or from another model, and what differs.
             TaskError: `start` does not fit the task's model; says which tensors.
             DataError: The file of `start` cannot be read, or holds more than tensors.
             NotFoundError: There is no such file, run or checkpoint.
         """
         self._thread()
-        if (before := self._begun_before(name, plan, task)) is not None:
+        if (before := self._begun_before(name, plan, task, start)) is not None:
             return before
         population = self._population(task)
         check = plan.check(task)
@@ -108,7 +108,7 @@ class Launching(Hosting, Steering):
                         hint="run.pause() and run.wait() first",
                     )
                 drive.done.exception()  # it is coming to its rest, and goes on from there
-            before = self.lab.store.state.claim_run(run.id)
+            before = self.lab.store.claim_run(run.id)
             try:
                 record = self.lab.store.state.run(run.id)
                 populate = partial(self._populate, any_workers=workers is None)

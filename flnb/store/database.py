@@ -23,14 +23,12 @@ from flnb.core.errors import (
     LabLostError,
     LabVersionError,
     NotFoundError,
-    RoundStateError,
 )
 from flnb.store import schema
 from flnb.store.lease import Holder
+from flnb.store.whose import check_no_guest, check_own
 
 BUSY_TIMEOUT_S = 10
-OWN = RunId("")
-"""Stands for runs that a statement itself keeps to: those of whoever writes."""
 
 
 class Database:
@@ -131,7 +129,8 @@ class Database:
         Raises:
             StorageFullError: The disk is full; nothing was written.
             StorageUnreachableError: A database elsewhere does not answer.
-            LabHeldError: Another process holds the lab; nothing was written.
+            LabHeldError: Another process holds the lab, or is a guest whose run that is and nobody here
+                holds the lab; nothing was written.
             LabLostError: Another process has taken the lab over; nothing was written.
             RoundStateError: This process is a guest of the lab, and that is no run of its own.
             StoreError: Another process held the database for too long.
@@ -139,28 +138,12 @@ class Database:
         with self._transaction(self._writer) as connection:
             self._begun(connection, fenced)
             if fenced and self.guest:
-                self._check_own(connection, of)
-            elif fenced and not beside and (held := self.held_elsewhere(connection)) is not None:
-                raise held
+                check_own(self, connection, of)
+            elif fenced and not beside:
+                if (held := self.held_elsewhere(connection)) is not None:
+                    raise held
+                check_no_guest(self, connection, of)
             yield connection
-
-    def _check_own(self, connection: Connection, of: RunId | None) -> None:
-        """Refuse rows to a guest that are not of its runs."""
-        if of == OWN:
-            return
-        if of is None:
-            raise RoundStateError(
-                f"guest {self.guest} of lab {self.lab} may write its own runs, and nothing of the "
-                "whole lab",
-                hint="do it where the lab is held, or in a notebook outside of the study",
-            )
-        runs = schema.runs.c
-        row = connection.execute(select(runs.guest, runs.name).where(runs.id == of)).first()
-        if row is not None and row.guest != self.guest:
-            raise RoundStateError(
-                f"run {row.name!r} is none of guest {self.guest} of lab {self.lab}",
-                hint=f"do it where the lab is held; lab.resume({row.name!r}) takes it if it rests",
-            )
 
     @contextmanager
     def renewing(self) -> Iterator[Connection]:
@@ -215,6 +198,11 @@ class Database:
 
     def held_elsewhere(self, connection: Connection) -> LabHeldError | None:
         """Who holds the lab at this moment, if that is another process."""
+        raise NotImplementedError
+
+    @property
+    def holds(self) -> bool:
+        """Whether this process holds the lab at this moment."""
         raise NotImplementedError
 
     def _creating(self) -> Any:

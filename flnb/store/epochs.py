@@ -9,11 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from flnb.core import Clock
+from flnb.core import Clock, RunId
 from flnb.core.errors import LabHeldError, LabLostError
 from flnb.store import schema
-from flnb.store.database import OWN, Database
+from flnb.store.database import Database
 from flnb.store.lease import Holder
+from flnb.store.whose import OWN
 
 _epochs, _lab = schema.epochs, schema.lab
 
@@ -135,15 +136,19 @@ class Epochs:
             with self._database.writing(of=OWN):
                 pass
 
-    def check_free(self) -> None:
-        """Find out now whether rows of this process would be refused, before it does what they say.
+    def check_free(self, run: RunId) -> None:
+        """Find out now whether rows of a run would be refused, before somebody does what they say.
+
+        Args:
+            run: The run.
 
         Raises:
-            LabHeldError: Another process holds the lab.
+            LabHeldError: Another process holds the lab, or is the guest that has the run.
             LabLostError: Another process took it from this one.
+            RoundStateError: This process is a guest, and has another run.
             StorageUnreachableError: The database does not answer.
         """
-        with self._database.writing(of=OWN):
+        with self._database.writing(of=run):
             pass
 
     def check_whole(self) -> None:

@@ -10,10 +10,11 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select, update
 from flnb.core import Clock, RunId, Status
 from flnb.core.errors import RoundStateError
 from flnb.store import schema
-from flnb.store.database import OWN, Database
+from flnb.store.database import Database
 from flnb.store.lease import Holder
 from flnb.store.lines import record_of
 from flnb.store.records import RunRecord
+from flnb.store.whose import OWN
 
 _runs = schema.runs
 _GOING_ON = [status for status in Status if not status.over]
@@ -34,11 +35,14 @@ class GuestRows:
         """Write as a guest from now on: only rows of its own runs. Empty ends that."""
         self._database.guest = name
 
-    def claim_run(self, run: RunId) -> str | None:
+    def claim_run(self, run: RunId) -> tuple[str | None, int]:
         """Take a run to drive it: from now on it is this process', as whoever holds the lab or a guest.
 
+        `LabStore.claim_run` lets commits carry the epoch as well.
+
         Returns:
-            The guest that had it last; None is whoever held the lab.
+            The guest that had it last, None is whoever held the lab; and the present epoch of a
+            shared lab, which no commit of the run is later than.
 
         Raises:
             RoundStateError: Another process drives it, or is at work and had it last; says which.
@@ -51,14 +55,14 @@ class GuestRows:
             self._database.dismiss(connection)
             if record.guest != mine:
                 connection.execute(update(_runs).where(_runs.c.id == run).values(guest=mine))
-            return record.guest
+            return record.guest, connection.scalar(select(schema.lab.c.epoch)) or 0
 
     def give_back(self, run: RunId, whose: str | None) -> None:
         """Undo a claim of a run that could not be driven: it is again of who had it.
 
         Args:
             run: The run.
-            whose: What `claim_run` said.
+            whose: The guest that had it before.
         """
         mine = _runs.c.guest.is_not_distinct_from(self._database.guest or None)
         statement = update(_runs).where(_runs.c.id == run, mine).values(guest=whose)

@@ -229,7 +229,7 @@ class Metrics:
                     projection.append(cursor, "operations", noted)
                     cursor.execute("COMMIT")
                 self._clients = clients
-                self._noted = operations[-1][0] if operations else self._noted
+                self._noted = max(self._noted, *(place for place, _ in operations), 0)
             return connection.cursor()
 
     def _names(self, cursor: duckdb.DuckDBPyConnection, needed: set[str]) -> dict[str, str]:

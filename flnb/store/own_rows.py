@@ -53,6 +53,10 @@ class OwnRows:
 
     def __init__(self, state: StateStore, guest: str) -> None:
         self._state, self._guest = state, guest
+        self._told, self._looked = -1, 0
+        """Places of the newest operation that was handed out, and of the newest of the lab by then."""
+        self._known = frozenset[RunId]()
+        """Runs of which all was handed out up to there."""
 
     @property
     def lab_id(self) -> str:
@@ -68,9 +72,24 @@ class OwnRows:
         return []
 
     def operations_after(self, position: int) -> list[tuple[int, Operation]]:
-        """What was done to its runs after a place of the log."""
-        mine = {run.id for run in self.runs()}
-        return [one for one in self._state.operations_after(position) if one[1].run in mine]
+        """What was done to its runs after a place of the log; what it was told before costs nothing.
+
+        Args:
+            position: Of the newest operation that the caller has; what was done to a run before the
+                guest took it comes once, whatever its place.
+        """
+        mine = frozenset(run.id for run in self.runs())
+        if position != self._told:  # begins anew, or could not write what it was told
+            self._looked, self._known = position, mine
+        with self._state.at_one_moment():
+            newest, _ = self._state.log_head()
+            found = self._state.operations_after(self._looked, mine)
+            if come := mine - self._known:
+                before = self._state.operations_after(0, come)
+                found = [one for one in before if one[0] <= self._looked] + found
+        self._looked, self._known = newest, mine
+        self._told = max(position, *(place for place, _ in found), 0)
+        return found
 
     def positions(self) -> list[int]:
         """Positions of its closings, rising."""

@@ -169,6 +169,11 @@ class PostgresDatabase(Database):
         # With a fence it is this process: the row of the lab, which is locked, was just looked at.
         return held_elsewhere(self, connection) if self.fence is None else None
 
+    @property
+    def holds(self) -> bool:
+        """See `Database.holds`."""
+        return self.fence is not None  # the row of the lab, which is locked, was just looked at
+
     @contextmanager
     def _creating(self) -> Iterator[Connection]:
         # Its tables may not be there yet: there is no row to lock.

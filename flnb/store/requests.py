@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Row, insert, select, update
 from flnb.core import Clock, RunId
 from flnb.core.errors import NotFoundError
 from flnb.store import log, schema
-from flnb.store.database import OWN, Database
+from flnb.store.database import Database
 from flnb.store.records import Command, Operation
 from flnb.store.signing import LogKey
+from flnb.store.whose import OWN
 
 OF_THE_LAB = ("expire",)
 """Verbs of commands that only whoever holds the lab carries out, whosever run they name."""
@@ -70,11 +71,19 @@ class Requests:
         with self._database.reading() as connection:
             return [_operation(row) for row in connection.execute(query.order_by(table.c.position))]
 
-    def operations_after(self, position: int) -> list[tuple[int, Operation]]:
-        """What was done after a place of the log, each with its own place, oldest first."""
+    def operations_after(
+        self, position: int, runs: Collection[RunId] | None = None
+    ) -> list[tuple[int, Operation]]:
+        """What was done after a place of the log, each with its own place, oldest first.
+
+        Args:
+            position: The place.
+            runs: Only what was done to these.
+        """
         table = schema.operations
         names = ("position", *(field.name for field in fields(Operation)))
         query = select(*(table.c[name] for name in names)).where(table.c.position > position)
+        query = query if runs is None else query.where(table.c.run.in_(runs))
         with self._database.reading() as connection:
             found = connection.execute(query.order_by(table.c.position)).all()
         return [(row.position, _operation(row)) for row in found]

@@ -25,7 +25,7 @@ from flnb.store.column_types import to_json
 from flnb.store.database import BUSY_TIMEOUT_S, Database
 from flnb.store.disk import room_at
 from flnb.store.guests import guests
-from flnb.store.lease import LOCK, Holder, held_elsewhere
+from flnb.store.lease import LOCK, Holder, held_elsewhere, holder
 
 _PRAGMAS = (
     f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT_S}",
@@ -131,6 +131,12 @@ class SqliteDatabase(Database):
         """See `Database.held_elsewhere`."""
         # Whoever gets the lock after this look begins its epoch when this transaction has ended.
         return held_elsewhere(self.path.parent / LOCK)
+
+    @property
+    def holds(self) -> bool:
+        """See `Database.holds`."""
+        found = holder(self.path.parent / LOCK)
+        return found is not None and found.is_here
 
     @contextmanager
     def _creating(self) -> Iterator[Connection]:

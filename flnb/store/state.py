@@ -22,7 +22,7 @@ from flnb.store import closing_rows, course, lines, schema
 from flnb.store.attempts import Attempts
 from flnb.store.changes import WhenChanged
 from flnb.store.course import Course
-from flnb.store.database import OWN, Database
+from flnb.store.database import Database
 from flnb.store.epochs import Epochs
 from flnb.store.expiry import Expiry
 from flnb.store.generations import Generations
@@ -40,6 +40,7 @@ from flnb.store.stays import Stays
 from flnb.store.studies import Studies
 from flnb.store.tail import Tail
 from flnb.store.tokens import Tokens
+from flnb.store.whose import OWN
 
 Found = TypeVar("Found")
 

@@ -15,9 +15,10 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from flnb.core.errors import LabHeldError, LabLostError, RoundStateError
 from flnb.store import schema
-from flnb.store.database import OWN, Database
+from flnb.store.database import Database
 from flnb.store.guests import in_the_way, taken
 from flnb.store.lease import Holder
+from flnb.store.whose import OWN
 
 SWEEP = "/sweep"
 """Name of the row of whoever lets commits go: no guest is called so."""

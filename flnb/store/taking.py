@@ -114,6 +114,27 @@ class Taking:
             stay(name)
             return lease
 
+    def claim_run(self, run: RunId) -> str | None:
+        """Take a run to drive it, as whoever holds the lab or as a guest.
+
+        A guest's commits carry the lab's epoch of now from then on: others may have held the lab, and
+        driven the run, since it came.
+
+        Returns:
+            The guest that had it last; None is whoever held the lab.
+
+        Raises:
+            RoundStateError: Another process drives it, or is at work and had it last; says which.
+            NotFoundError: There is no such run.
+            LabLostError: Another process has taken the lab over, or acted on the lease of this guest.
+        """
+        before, epoch = self.state.claim_run(run)
+        with self._lock:
+            if isinstance(self._lease, SharedStay) and epoch > self._lease.epoch:
+                self._lease.epoch = epoch
+                self.writer.epoch = self._epoch
+        return before
+
     @property
     def guest(self) -> str:
         """Under which name this process is a guest of the lab; empty of who is none."""

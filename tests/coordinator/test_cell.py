@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
 import flnb
@@ -108,6 +109,17 @@ def test_a_run_with_another_plan_or_task_is_refused_with_what_differs(execute, p
     coordinator.simulate(other, workers=0)
     with pytest.raises(FingerprintError, match="was started with another task"):
         coordinator.run(plan, other)
+
+
+def test_a_run_that_began_from_another_model_is_refused(execute, plan, task):
+    model = {"1.weight": np.zeros((10, 64), "f4"), "1.bias": np.zeros(10, "f4")}
+    other = model | {"1.bias": np.ones(10, "f4")}
+    run = execute().run(plan, task, start=model).wait()
+    assert execute().run(plan, task, start=dict(model)).id == run.id
+    words = rf"'{NAME}' was begun from a state dict .sha256 .* would be from "
+    for start, now in ((other, "a state dict .sha256"), (None, "the model that its seed names")):
+        with pytest.raises(PlanError, match=words + now):
+            execute().run(plan, task, start=start)
 
 
 def test_a_run_that_cannot_be_resumed_stays_with_who_had_it(execute, plan, task, tmp_path):

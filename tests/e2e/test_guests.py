@@ -3,21 +3,21 @@
 Every run must end with the bits that it ends with alone, and nobody may notice another one's death.
 """
 
-import json
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
 import flnb
+from flnb.coordinator.control import orders
+from flnb.coordinator.history import holding
 from flnb.core.errors import LabHeldError, RoundStateError
 from flnb.core.view import Status
 from flnb.store import YOUNGEST, LabStore
 from tests.e2e.guest_subject import plan, task
+from tests.e2e.guests import Guests
 from tests.e2e.victims import await_
 
-SCRIPT = Path(__file__).parent / "guest_subject.py"
 ROUNDS = 5
 MANY = 80
 """Of more than 8 ms each."""
@@ -56,31 +56,26 @@ def alone_for_long(tmp_path_factory):
 
 
 @pytest.fixture
-def guest(nursery, tmp_path):
-    """Starts a guest of the lab, as the cell of a study; they are all ended at the end."""
-    born = []
-
-    def begin(key, failpoint="", cell="", **options):
-        settings = [f"{name}={value}" for name, value in options.items()]
-        arguments = (tmp_path / "lab", cell or f"alpha/{key}", tmp_path / f"{key}.json", *settings)
-        born.append(nursery.begin("script", SCRIPT, *arguments, failpoint=failpoint))
-        return born[-1]
-
-    yield begin
-    for victim in born:
-        victim.kill()
+def guests(nursery, tmp_path):
+    guests = Guests(nursery, tmp_path)
+    yield guests
+    guests.end()
 
 
 @pytest.fixture
-def told(tmp_path):
-    """What a guest says at its end."""
+def guest(guests, tmp_path):
+    """Starts a guest of the lab, as the cell of a study."""
 
-    def wait(key):
-        file = tmp_path / f"{key}.json"
-        await_(file.exists, f"{key} did not come to its end")
-        return json.loads(file.read_text())
+    def begin(key, failpoint="", cell="", **options):
+        cell = cell or f"alpha/{key}"
+        return guests.begin(tmp_path / "lab", cell, key, failpoint=failpoint, **options)
 
-    return wait
+    return begin
+
+
+@pytest.fixture
+def told(guests):
+    return guests.told
 
 
 def ends_with(folder, rounds):
@@ -261,6 +256,43 @@ def test_a_run_that_rests_is_rolled_back_and_resumed_by_its_guest_while_that_is_
         holder.lab.resume(name)
         assert told(key(1))["parameters"] == alone_for_long
         assert holder.lab.store.state.run(name).guest == name
+
+
+def test_where_nobody_holds_the_lab_rows_of_a_guests_run_are_asked_of_it(tmp_path, guest):
+    name = f"alpha-{key(1)[:8]}"
+    guest(key(1), rounds=2000)
+    lab = flnb.open(tmp_path / "lab")
+    await_(lambda: going(lab, name) >= 2, "the guest does not train")
+    run = lab.attach(name)
+    run.protect()
+    asked = lab.store.state.command(1)
+    assert (asked.verb, asked.result) == ("protect", "done")
+    assert lab.store.state.run(name).protected
+    with pytest.raises(LabHeldError, match=f"run '{name}', is held by guest {name} .process"):
+        lab.store.state.set_status(run.id, Status.STOPPED)
+    assert lab.store.state.epochs() == []  # nobody took the lab for it
+
+
+@pytest.mark.timeout(100)
+def test_a_connection_is_told_when_a_guest_has_begun_a_resume_and_does_not_answer(
+    tmp_path, guest, monkeypatch
+):
+    monkeypatch.setattr(holding, "_PATIENCE_S", 2.0)
+    monkeypatch.setattr(orders, "LONGER_S", 0.5)
+    name = f"alpha-{key(1)[:8]}"
+    resting = guest(key(1), failpoint="branch-reset", stay=1, rounds=2000)
+    with flnb.Coordinator(tmp_path / "lab") as holder:
+        await_(lambda: going(holder.lab, name) >= 2, "the guest does not train")
+        holder.lab.attach(name).pause().wait(60)
+        holder.listen()
+        there = flnb.connect(holder.token("ada", role="operator").text)
+        run = there.attach(name)
+        with pytest.raises(RoundStateError, match=rf"in the hands of guest {name}") as told:
+            run.resume()
+        assert "resume has begun there and goes on" in told.value.hint
+        assert str(tmp_path) not in str(told.value)
+        resting.stopped()
+        there.close()
 
 
 def test_a_lab_is_not_held_by_its_guests(tmp_path, guest):

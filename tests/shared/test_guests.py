@@ -1,21 +1,20 @@
 """Guests of a shared lab: a row each with a lease; a takeover ends them, and so does standing still."""
 
-import json
 import os
 import signal
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 import flnb
 from flnb.core import Status
-from flnb.core.errors import LabHeldError, LabLostError, RoundStateError
-from flnb.store import LabStore, shared_lease
-from flnb.testing.stores import sample_closing, sample_run
+from flnb.core.errors import CommitConflictError, LabHeldError, LabLostError, RoundStateError
+from flnb.store import LabStore, Request, shared_lease
+from flnb.testing.stores import sample_closing, sample_groups, sample_run
 from tests.e2e import guest_subject
+from tests.e2e.guests import Guests
 from tests.e2e.victims import await_
 
-SCRIPT = Path(guest_subject.__file__)
 LEASE_S = 2
 KEY = "3f9a1c2b77aa"
 NAME = "alpha-3f9a1c2b"
@@ -39,34 +38,28 @@ def alone(tmp_path_factory):
 
 
 @pytest.fixture
-def guest(nursery, tmp_path, state_url):
-    """Starts a guest on a machine of its own; they are all ended at the end."""
-    born = []
-
-    def begin(address, out, key=KEY, failpoint=""):
-        machine = {"FLNB_CACHE_DIR": tmp_path / out}
-        machine |= {name: value for name, value in os.environ.items() if "AWS_" in name}
-        settings = {"state": state_url, "lease_s": LEASE_S} | machine
-        said = [f"{name}={value}" for name, value in settings.items()]
-        where = (address, f"alpha/{key}", tmp_path / f"{out}.json")
-        born.append(nursery.begin("script", SCRIPT, *where, *said, failpoint=failpoint))
-        return born[-1]
-
-    yield begin
-    for victim in born:
-        victim.kill()
+def guests(nursery, tmp_path):
+    guests = Guests(nursery, tmp_path)
+    yield guests
+    guests.end()
 
 
 @pytest.fixture
-def told(tmp_path):
-    """What a guest says at its end."""
+def guest(guests, tmp_path, state_url):
+    """Starts a guest on a machine of its own."""
 
-    def wait(out):
-        file = tmp_path / f"{out}.json"
-        await_(file.exists, f"{out} did not come to its end")
-        return json.loads(file.read_text())
+    def begin(address, out, key=KEY, failpoint="", **options):
+        machine = {"FLNB_CACHE_DIR": tmp_path / out}
+        machine |= {name: value for name, value in os.environ.items() if "AWS_" in name}
+        settings = {"state": state_url, "lease_s": LEASE_S} | machine | options
+        return guests.begin(address, f"alpha/{key}", out, failpoint=failpoint, **settings)
 
-    return wait
+    return begin
+
+
+@pytest.fixture
+def told(guests):
+    return guests.told
 
 
 def came(store):
@@ -156,6 +149,37 @@ def test_a_holder_that_comes_and_goes_in_order_leaves_guests_alone(place, addres
         store.be_guest("alpha-1")
     with store.be_guest("alpha-1"):
         assert list(other.state.guests()) == ["alpha-1"]
+
+
+@pytest.mark.parametrize("place", ["folder"])
+def test_where_nobody_holds_the_lab_only_its_guest_writes_the_rows_of_a_run(
+    place, address, state_url, guest
+):
+    guest(address, "one", failpoint="assigned:2", lease_s=60).stopped()
+    store = LabStore.open(address, state_url)
+    run = store.state.run(NAME)
+    with pytest.raises(LabHeldError, match=f"run '{NAME}', is held by guest {NAME} .process"):
+        store.state.set_status(run.id, Status.STOPPED)
+    with store.lease():
+        store.state.protect(run.id, Request(id="1", actor="ada", reason=""))  # of whoever holds it
+    assert store.state.run(NAME).status is Status.RUNNING
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_guest_that_takes_a_run_of_a_later_epoch_commits_with_that(place, address, state_url):
+    store, other = LabStore.open(address, state_url), LabStore.open(address, state_url)
+    other.lease().release()
+    with store.be_guest("alpha-1"):
+        with other.lease():
+            other.state.create_run(run := replace(sample_run(), status=Status.PAUSED))
+            other.writer.submit(run.id, sample_groups(1), {"round": 1}).wait()
+        with pytest.raises(CommitConflictError):
+            store.writer.submit(run.id, sample_groups(2), {"round": 2}).wait()
+        store.claim_run(run.id)
+        commit = store.writer.submit(run.id, sample_groups(2), {"round": 2}).wait()
+        assert store.history.meta(commit)["epoch"] == 2
+    store.close()
+    other.close()
 
 
 @pytest.mark.parametrize("place", ["folder"])

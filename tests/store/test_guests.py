@@ -53,6 +53,15 @@ def run_of(store, name="first", **facts):
     return store.state.run(record.id)
 
 
+def noted(store, run, *done):
+    for verb in done:
+        store.state.append_operation(Operation(run.created_at, "ada", verb, run.id))
+
+
+def verbs(store):
+    return sorted(row["verb"] for row in store.metrics.query("SELECT verb FROM operations"))
+
+
 def test_a_guest_is_known_by_name_until_it_leaves(lab, tmp_path):
     lease = lab().be_guest("alpha-1")
     assert str(guests(tmp_path / "lab")["alpha-1"]).startswith("guest alpha-1 (process ")
@@ -140,12 +149,32 @@ def test_only_whoever_has_a_run_drives_it(lab, process):
     assert store.state.run(run.id).guest is None
 
 
+def test_where_nobody_holds_the_lab_only_its_guest_writes_the_rows_of_a_run(lab, process):
+    store = lab()
+    store.state.be_guest("alpha-1")  # as that process would
+    run = run_of(store)
+    store.state.be_guest("")
+    for refused in (
+        lambda: store.state.set_status(run.id, Status.STOPPED),
+        lambda: store.close_round(sample_closing(1, run=run.id)),
+        lambda: store.state.protect(run.id, ASKED),
+        lambda: store.state.check_free(run.id),
+    ):
+        with pytest.raises(LabHeldError, match=r"run 'first', is held by guest alpha-1 .process"):
+            refused()
+    with store.lease():
+        store.state.protect(run.id, ASKED)  # of whoever holds it
+    process.kill()
+    process.wait()
+    store.state.set_status(run.id, Status.STOPPED)
+
+
 def test_a_claim_that_came_to_nothing_is_undone(lab):
     store = lab()
     store.state.be_guest("alpha-1")
     run = run_of(store)
     store.state.be_guest("")
-    assert store.state.claim_run(run.id) == "alpha-1"
+    assert store.claim_run(run.id) == "alpha-1"
     assert store.state.run(run.id).guest is None
     store.state.give_back(run.id, "alpha-1")
     assert store.state.run(run.id).guest == "alpha-1"
@@ -214,6 +243,34 @@ def test_a_guest_has_tables_of_its_runs_and_the_holder_takes_them_up(lab, tmp_pa
         both = [{"run": "mine", "n": 2}, {"run": "theirs", "n": 1}]
         assert list(holder.metrics.query(rounds)) == both
         assert holder.take_up() == 0
+
+
+def test_what_others_do_in_the_lab_is_not_read_again_by_a_guest(lab, monkeypatch):
+    holder, store = lab(), lab()
+    theirs = run_of(holder, "theirs")
+    with store.be_guest("alpha-1"):
+        noted(store, run_of(store, "mine"), "mine")
+        noted(holder, theirs, "more", "more")
+        asked, ask = [], store.state.operations_after
+        monkeypatch.setattr(
+            store.state, "operations_after", lambda *which: asked.append(which) or ask(*which)
+        )
+        for _ in range(2):
+            assert verbs(store) == ["mine"]
+        assert asked == [(0, {"id-mine"}), (3, {"id-mine"})]
+
+
+def test_what_was_done_to_a_run_before_a_guest_took_it_is_told_once(lab):
+    holder, store = lab(), lab()
+    theirs = run_of(holder, "theirs", status=Status.PAUSED)
+    with store.be_guest("alpha-1"):
+        noted(holder, theirs, "begun")
+        noted(store, run_of(store, "mine"), "mine")
+        assert verbs(store) == ["mine"]
+        store.claim_run(theirs.id)
+        noted(store, theirs, "went on")
+        for _ in range(2):
+            assert verbs(store) == ["begun", "mine", "went on"]
 
 
 def test_a_branch_is_of_who_makes_it_and_of_the_study_only_in_its_cell(lab):

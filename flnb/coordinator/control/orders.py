@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.control.looks import Looks
-from flnb.core.errors import FLBaseError, PlanError, TaskError
+from flnb.coordinator.history.holding import longer_at_most
+from flnb.core.errors import FLBaseError, LabHeldError, PlanError, RoundStateError, TaskError
 from flnb.core.plan import Plan
 from flnb.transport import Claims
 from flnb.transport.v1 import control_pb2 as pb
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from flnb.tasks import Task
 
 _KEPT_TASKS = 8
+LONGER_S = 20.0
+"""So long a thread, of which there are few for everybody, waits for a guest that has begun what it is asked for."""
 
 
 class Orders:
@@ -56,7 +60,8 @@ class Orders:
         workers = request.workers if request.HasField("workers") else None
         changes = settings_of(request.changes)
         # By the lab, which asks the guest that has the run if there is one.
-        run = self._coordinator.lab.resume(request.run, workers=workers, changes=changes)
+        with in_other_hands():
+            run = self._coordinator.lab.resume(request.run, workers=workers, changes=changes)
         return self._looks.reply(claims, run)
 
     def _stop(self, _: Claims, request: pb.StopRequest) -> pb.ToldReply:
@@ -96,6 +101,23 @@ class Orders:
                 hint="bring code and data on both sides to the same state",
             )
         return task
+
+
+@contextmanager
+def in_other_hands() -> Iterator[None]:
+    """Ask for something that the guest does which has the run, if there is one; not for long.
+
+    Raises:
+        RoundStateError: It cannot be asked for that, or does not answer; says whether what was asked is
+            taken back, or goes on. Where the lab lies is not said.
+    """
+    try:
+        with longer_at_most(LONGER_S):
+            yield
+    except LabHeldError as error:
+        raise RoundStateError(
+            f"the run is in the hands of {error.holder} since {error.since}", hint=error.hint
+        ) from error
 
 
 def settings_of(text: str) -> dict[str, Any]:

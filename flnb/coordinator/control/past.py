@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.acting import request
 from flnb.coordinator.control.looks import Looks, sees_clients
-from flnb.coordinator.control.orders import settings_of
+from flnb.coordinator.control.orders import in_other_hands, settings_of
 from flnb.coordinator.control.plain_history import (
     checkpoint_to_json,
     difference_to_json,
@@ -16,7 +16,7 @@ from flnb.coordinator.control.plain_history import (
     walk_to_json,
     which_from_json,
 )
-from flnb.coordinator.history.moving import roll_back_here
+from flnb.coordinator.history.moving import roll_back
 from flnb.coordinator.local import LocalRun
 from flnb.coordinator.run import Run
 from flnb.core.errors import PlanError
@@ -93,7 +93,8 @@ class Past:
         base = key_from_message(asked.base) if asked.HasField("base") else None
         seen = (asked.seen_generation, asked.seen_round)
         run = self._coordinator.lab.store.state.run(asked.run).id
-        roll_back_here(self._coordinator, run, seen, base, request(asked.reason, asked.id))
+        with in_other_hands():  # by the lab, which asks the guest that has the run
+            roll_back(self._coordinator.lab, run, seen, base, request(asked.reason, asked.id))
         return pb.ToldReply()
 
     def _alias(self, _: Claims, asked: pb.AliasRequest) -> bytes:

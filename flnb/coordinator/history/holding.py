@@ -7,7 +7,9 @@ write them. So nobody here has to know for sure who holds it: it is tried, and w
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from flnb.core.clock import SYSTEM_CLOCK
@@ -25,6 +27,8 @@ LONG_S = 600.0
 """How much longer is waited for what may take long once it has begun: a roll back gives a round up
 first, and letting commits go walks all objects. Whoever stands still then is not waited for without end."""
 _PATIENCE_S = 10.0
+_LONGER_S: ContextVar[float] = ContextVar("flnb_longer_s", default=LONG_S)
+"""The most of that where somebody else waits for a thread that would wait here."""
 _WITHDRAWN = "withdrawn: nobody answered"
 
 
@@ -35,7 +39,7 @@ def carry_out(
     write: Callable[[LabStore], object],
     arguments: Mapping[str, Any],
 ) -> None:
-    """Change rows in one transaction, or have the coordinator that holds the lab do it.
+    """Change rows in one transaction, or have the coordinator do it that holds the lab, or has the run.
 
     Args:
         lab: The lab.
@@ -45,7 +49,7 @@ def carry_out(
         arguments: What it is asked with, as JSON.
 
     Raises:
-        LabHeldError: Whoever holds the lab, in another process, does not answer.
+        LabHeldError: Whoever holds the lab or has the run, in another process, does not answer.
         LabLostError: Another process has taken the lab over from the coordinator of this one.
         RoundStateError: Whoever was asked cannot; says why.
     """
@@ -56,7 +60,8 @@ def carry_out(
             raise
     else:
         return
-    if not alone(lab.store, verb, write):
+    # Where nobody holds the lab a guest is asked: who takes a lab that was not let go in order ends guests.
+    if lab.store.guest_elsewhere(run) is not None or not alone(lab.store, verb, write):
         ask(lab, run, verb, arguments)
 
 
@@ -83,13 +88,27 @@ def ask(
         taken_back = f"{verb} was taken back; see what it does, then try again"
         raise _unanswered(lab, asked, began_s, taken_back)
     if answer is None:
-        answer = _awaited(lab, asked, longer_s)
+        answer = _awaited(lab, asked, min(longer_s, _LONGER_S.get()))
     if answer is None:
         goes_on = f"{verb} has begun there and goes on; look what came of it before you try again"
         raise _unanswered(lab, asked, began_s, goes_on)
     if answer == "done" or answer.startswith(MOVED):
         return answer
     raise RoundStateError(f"the coordinator that was asked says: {answer}")
+
+
+@contextmanager
+def longer_at_most(longer_s: float) -> Iterator[None]:
+    """Wait no longer meanwhile for what another process has begun; then it is said that it goes on there.
+
+    Args:
+        longer_s: How long, after the seconds in which it must have begun.
+    """
+    before = _LONGER_S.set(longer_s)
+    try:
+        yield
+    finally:
+        _LONGER_S.reset(before)
 
 
 def _asked(lab: Lab, command: Command) -> Holder | None:

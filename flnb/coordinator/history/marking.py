@@ -85,7 +85,7 @@ def _forget(store: LabStore, run: RunId, request: Request, there: Collection[Rou
         request: Who wants it, and why.
         there: Rounds whose updates whoever asked had: on another machine it deletes them right afterwards.
     """
-    store.state.check_free()  # who may not write the row deletes nothing
+    store.state.check_free(run)  # who may not write the row deletes nothing
     gone = sorted({*store.kept.expire(run, keep=0), *there})
     details = {"rounds": [key.round for key in gone], "request": request.id}
     at = SYSTEM_CLOCK.now()

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from flnb.coordinator.closer import Version, commit_facts
 from flnb.coordinator.history.checkpoint import Checkpoint
-from flnb.core.errors import DamagedError, DataError, NotFoundError, TaskError
+from flnb.core.errors import DamagedError, DataError, NotFoundError, PlanError, TaskError
 from flnb.core.plan import Plan
 from flnb.store import Closing, LabStore, RunRecord
 from flnb.tensors import Layout, Model, aligned
@@ -68,6 +68,36 @@ def begin_from(lab: Lab, start: Start, layout: Layout) -> Beginning:
     with start.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Beginning(_model_of(_tensors_in(start), layout, str(start)), str(start), digest)
+
+
+def check_same_start(lab: Lab, record: RunRecord, start: Start | None, layout: Layout) -> None:
+    """See that a run was begun from what it would be begun from now.
+
+    Args:
+        lab: Where `RUN@CKPT` is looked up.
+        record: The run's row.
+        start: What it would begin from; None is the first version that its plan's seed names.
+        layout: Of the task's model.
+
+    Raises:
+        PlanError: It was begun from another model; says which, and which it would be now.
+        TaskError: `start` does not fit the task's model.
+        DataError: Its file cannot be read, or holds more than tensors.
+        NotFoundError: There is no such file, run or checkpoint.
+    """
+    was = record.start or {}
+    now = begin_from(lab, start, layout) if start is not None else None
+    digest = now.model.sha256() if now is not None else None
+    if digest == was.get("sha256"):
+        return
+    seed = "the model that its seed names"
+    before = f"{was['source']} (sha256 {was['sha256'][:12]})" if was else seed
+    wanted = f"{now.source} (sha256 {digest[:12]})" if now is not None and digest else seed
+    raise PlanError(
+        f"run {record.name!r} was begun from {before}, and would be from {wanted}",
+        hint="a cell that is executed again goes on with its run: give the recipe the start of before, "
+        "or begin the study anew under another name",
+    )
 
 
 def located(lab: Lab, start: str | Path | Checkpoint) -> Path | Checkpoint:
