@@ -1,6 +1,6 @@
 """Pictures of every page in every state: `python -m tests.ui.screenshots FOLDER`, or `make screenshots`.
 
-A second argument takes those alone whose name holds it, such as `running-`. Light and dark, as wide as a phone and as a desk; with an index.html to flip through them.
+196 of them take ten minutes on two busy cores. A second argument takes those alone whose name holds it, such as `running-`. Light and dark, as wide as a phone and as a desk; with an index.html to flip through them.
 """
 
 import contextlib
@@ -107,15 +107,15 @@ def take_all(camera, browser, place):
     with coordinating(past) as coordinator, Pages(past) as pages:
         camera.take(pages, "running", OF_PRESENT)
         camera.take(pages, "past", OF_PAST)
-        take_dialogs(camera, browser, pages)
+        take_dialogs(camera, browser, pages, token_of(past, "leo", "admin"))
         coordinator.kill()
         camera.take(pages, "gone", {"rounds": "rounds?run=running", "overview": ""})
 
 
-def take_dialogs(camera, browser, pages):
+def take_dialogs(camera, browser, pages, token):
     """What asks before it does something, and what is there before anybody is known."""
     with contextlib.closing(browser.new_context(viewport={"width": 1440, "height": 900})) as here:
-        sign_in(here, pages)
+        sign_in(here, pages, token)  # one of his own: he signs out
         page = here.new_page()
         page.goto(f"{pages.address}checkpoints?run=finished&at=6")
         page.get_by_role("button", name="Roll back to it…").click()

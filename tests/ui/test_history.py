@@ -100,6 +100,21 @@ def test_a_dialog_opens_by_key_keeps_the_focus_and_closes_by_escape(visit, held,
     page.wait_for_function(f"({focused})() === 'Alias…'")
 
 
+def test_a_dialog_is_whole_on_a_phone(visit, held, branch):
+    page = visit(
+        held, f"checkpoints?run={branch.name}&at=6", viewport={"width": 390, "height": 844}
+    )
+    deed = ask_to_roll_back(page, 6)
+    dialog = page.get_by_role("dialog")
+    edge = dialog.bounding_box()
+    for part in (deed, dialog.get_by_role("heading", name="Roll back").first):
+        box = part.bounding_box()
+        assert edge["x"] <= box["x"]
+        assert box["x"] + box["width"] <= edge["x"] + edge["width"]
+        assert part.evaluate("(one) => one.scrollWidth <= one.clientWidth + 1")
+    assert dialog.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+
+
 def test_a_name_is_given_under_a_condition_and_refused_with_numbers(visit, held, branch):
     page = visit(held, f"checkpoints?run={branch.name}&at=7")
     page.get_by_role("button", name="Alias…").click()

@@ -10,6 +10,9 @@ import panel_material_ui as pmui
 
 from flnb.dashboards.components.panes import html
 
+_WRAPPED = {"whiteSpace": "normal", "overflowWrap": "anywhere"}
+"""Names of branches are long, and phones narrow."""
+
 
 class Dialog:
     """Asks something; the document puts the focus back where it was (see `focus.py`).
@@ -33,11 +36,12 @@ class Dialog:
     ) -> None:
         self.said = html()
         """What came of it, when that is worth a sentence in the dialog."""
-        self.deed = pmui.Button(label=deed, color="error" if danger else "primary", on_click=do)
+        colour = "error" if danger else "primary"
+        self.deed = pmui.Button(label=deed, color=colour, on_click=do, margin=0, sx=_WRAPPED)
         self._cancel = pmui.Button(
-            label="Cancel", variant="outlined", on_click=lambda _: self.close()
+            label="Cancel", variant="outlined", on_click=lambda _: self.close(), margin=0
         )
-        buttons = pn.Row(self._cancel, self.deed, margin=(16, 0, 0, 0))
+        buttons = pn.FlexBox(self._cancel, self.deed, gap="16px", margin=(16, 0, 0, 0))
         self.view = pmui.Dialog(
             *parts,
             self.said,
@@ -46,6 +50,7 @@ class Dialog:
             open=False,
             close_on_click=True,
             width_option="sm",
+            sx={"& .MuiDialogTitle-root": _WRAPPED | {"maxWidth": "100%"}},
         )
 
     def open(self, _: Any = None) -> None:
