@@ -81,7 +81,7 @@ class Shell:
         self._still, self._sight = still, feed.sight(person)
         self._stop: Callable[[], None] = lambda: None
         self._waiting, self._lock = False, threading.Lock()
-        self._loaded, self._seen = False, True
+        self._loaded, self._seen, self._offering = False, True, False
         self._page: Page | None = None
         self._head, self._menu, self._banner = html(css=_HEAD_CSS), html(css=_MENU_CSS), html()
         self._title = html(f"<h1>{escape(kind.title)}</h1>", styles={"flex": "1 1 160px"})
@@ -225,14 +225,16 @@ class Shell:
     def _offer_runs(self, page: Page) -> None:
         """The run picker, on pages that show one run."""
         names = list(page.names()) if page.of_a_run else []
+        chosen = page.run if page.run in names else None
+        self._offering = True  # Panel takes the first of new options, which nobody picked
         if names != list(self._picker.options):
-            self._picker.options = names
-            self._picker.visible = bool(names)
-        if page.run in names and self._picker.value != page.run:
-            self._picker.value = page.run
+            self._picker.param.update(options=names, visible=bool(names), value=chosen)
+        elif chosen and self._picker.value != chosen:
+            self._picker.value = chosen
+        self._offering = False
 
     def _picked(self, event: Any) -> None:
-        if self._page is not None and event.new and event.new != self._page.run:
+        if self._page is not None and event.new and not self._offering:
             self._page.run = event.new
 
     def _run_changed(self, _: Any) -> None:
