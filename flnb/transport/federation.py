@@ -10,7 +10,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from flnb.core.errors import FLBaseError, IntegrityError, UnreachableError
-from flnb.transport.allocator import give_back_freed_memory
+from flnb.transport.allocator import Holes
 from flnb.transport.answering import Answering, Handlers, Watchdog
 from flnb.transport.convert import SERVICE, Call, Notes, check_protocol
 from flnb.transport.hub import ChunkSink, Hub
@@ -43,10 +43,9 @@ class Federation:
         self._transfers: dict[str, int] = {}
         self._listening = Listening(limits.sign_ins)
         self._sign_ins = asyncio.Semaphore(limits.sign_ins)
-        self._uploads = Places(
-            limits.uploads, still_s=limits.still_upload_s, when_empty=_after_uploads
-        )
-        self._downloads = Places(patience_s=_PATIENCE_S)
+        left = Holes(2 * QUICK).left
+        self._uploads = Places(limits.uploads, still_s=limits.still_upload_s, when_left=left)
+        self._downloads = Places(patience_s=_PATIENCE_S, when_left=left)
         per_minute = limits.failed_joins_per_minute
         self._failed_joins = Allowance(per_minute / 60, per_minute, limits.clients)
 
@@ -198,12 +197,6 @@ class Federation:
             self._transfers[claims.name] -= 1
             if not self._transfers[claims.name]:
                 del self._transfers[claims.name]
-
-
-def _after_uploads(many: int) -> None:
-    """Let the memory go that a crowd has left; few transfers leave little, and use it again."""
-    if many > 2 * QUICK:
-        asyncio.get_running_loop().run_in_executor(None, give_back_freed_memory)
 
 
 def _fits(data: bytes, places: list[int], last: int) -> bool:

@@ -31,7 +31,7 @@ class Places:
         still_s: How long one may send nothing while others wait.
         quick: Of those with a place, so many on quick lines.
         patience_s: Who has waited for so long begins all the same.
-        when_empty: Called when the last one has left, with how many had a place since it was last.
+        when_left: Called when one has left, with how many have had a place since there was none.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class Places:
         still_s: float = math.inf,
         quick: int = QUICK,
         patience_s: float = math.inf,
-        when_empty: Callable[[int], None] = lambda _many: None,
+        when_left: Callable[[int], None] = lambda _many: None,
     ) -> None:
         self._most, self._quick = most, quick
         self._still_s, self._patience_s = still_s, patience_s
-        self._when_empty, self._many = when_empty, 0
+        self._when_left, self._many = when_left, 0
         self._taken: set[Place] = set()
         self._waiting: deque[tuple[Place, asyncio.Future[None]]] = deque()
 
@@ -65,9 +65,9 @@ class Places:
             if (place, turn) in self._waiting:
                 self._waiting.remove((place, turn))
             self._moved()
+            self._when_left(self._many)
             if not self._taken:
-                many, self._many = self._many, 0
-                self._when_empty(many)
+                self._many = 0
 
     async def _turn_of(self, place: Place, turn: asyncio.Future[None]) -> None:
         if turn.done() or math.isinf(self._patience_s):

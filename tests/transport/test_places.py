@@ -131,16 +131,16 @@ async def test_who_has_waited_for_long_begins_beside_those_on_quick_lines():
     await asyncio.gather(*tasks)
 
 
-async def test_the_last_one_to_leave_is_told_with_how_many_there_were():
+async def test_it_is_told_of_each_that_leaves_how_many_there_have_been():
     told, end = [], asyncio.Event()
-    places = Places(1, when_empty=told.append)
+    places = Places(1, when_left=told.append)
     tasks = [asyncio.create_task(busy(places, end)) for _ in range(3)]
     await asyncio.sleep(0)
     end.set()
     await asyncio.gather(*tasks)
     async with places.place():
         pass
-    assert told == [3, 1]
+    assert told == [1, 2, 3, 1]
 
 
 async def test_an_upload_sends_nothing_before_it_has_a_place(wire, work):
