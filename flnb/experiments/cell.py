@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from flnb.experiments import without_grammars  # noqa: F401  # before anything imports jsonschema
 from flnb.experiments.engine import Engine
 from flnb.experiments.jobs import ENDED, EXECUTE, PAGE, READY, RESULT, Job, Result
+from flnb.experiments.kernels import Forge
 from flnb.experiments.worker import execute, write_page
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ def main() -> None:
         except BrokenPipeError:
             log.info("the runner is gone")
 
+    Engine.forge = Forge()
     ears = Ears(sys.stdin)
     say(**{READY: os.getpid()})
     while (job := ears.next()) is not None:

@@ -15,6 +15,8 @@ from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 
+from flnb.experiments.kernels import Forge
+
 GRACE_S = 10.0
 """A kernel that is interrupted has so long to save; a run commits and lets go in about one second."""
 
@@ -60,6 +62,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no
         """A manager that gives a kernel time to save when it is to end."""
         manager = super().create_kernel_manager()
         manager.shutdown_wait_time = GRACE_S
+        if Engine.forge is not None:
+            manager.provisioner = Engine.forge.provisioner(manager)
         return manager
 
     def _signal(self, which: signal.Signals) -> None:
@@ -75,6 +79,8 @@ class Engine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
 
     client: Client | None = None
     """The one of this process: a worker executes one notebook at a time."""
+    forge: Forge | None = None
+    """What its kernels are forked from; without it each starts an interpreter."""
     _stopping = threading.Event()
     """Kept here, since an order to stop may come before there is a client."""
 

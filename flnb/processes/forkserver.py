@@ -24,7 +24,8 @@ from typing import Any, ClassVar, Self
 
 from flnb.core.errors import WorkerDiedError
 from flnb.processes.channel import Channel
-from flnb.processes.server import GRACE_S, MAX_FDS, MAX_REQUEST_BYTES, has_ended
+from flnb.processes.child import Child
+from flnb.processes.server import GRACE_S, MAX_FDS, MAX_REQUEST_BYTES, be_server, has_ended
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
@@ -32,7 +33,7 @@ _START = (
 )
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-)
+) | {"JE_ARROW_MALLOC_CONF": "background_thread:false"}  # pandas imports pyarrow
 _REPLY_TIMEOUT_S = 120.0
 """The first reply waits for the imports of the server, which can be slow on a busy machine."""
 
@@ -90,7 +91,7 @@ class ForkServer:
     _shared: ClassVar[ForkServer | None] = None
     _shared_lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | Child, control: socket.socket) -> None:
         self._process = process
         self._control = control
         self._is_shared = self._has_forked = False
@@ -132,6 +133,23 @@ class ForkServer:
                 cls._shared = cls.start()
             cls._shared._is_shared = True
             return cls._shared
+
+    @classmethod
+    def share_copy(cls) -> None:
+        """Let a copy of this process be its shared server, with all that it has imported.
+
+        Only a process that has one thread may do this.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(_REPLY_TIMEOUT_S)
+        owner = os.getpid()
+        if (pid := os.fork()) == 0:
+            ours.close()
+            os.setsid()
+            be_server(theirs, owner)
+        theirs.close()
+        with cls._shared_lock:
+            cls._shared = cls(Child(pid), ours)
 
     @property
     def pid(self) -> int:
@@ -224,7 +242,7 @@ class ForkServer:
         socket.send_fds(self._control, [json.dumps(request).encode()], fds)
 
 
-def _end(process: subprocess.Popen[bytes], control: socket.socket, owner: int) -> None:
+def _end(process: subprocess.Popen[bytes] | Child, control: socket.socket, owner: int) -> None:
     """Close a server's line and wait for its end; nothing but the line in a forked copy."""
     if os.getpid() != owner:
         control.close()

@@ -40,6 +40,19 @@ def main() -> None:
     Server(control, owner=int(sys.argv[2])).serve()
 
 
+def be_server(control: socket.socket, owner: int) -> NoReturn:
+    """Serve in a process that was forked for it, and end it; never returns."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        Server(control, owner).serve()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
 class Server:
     """The loop of the fork server.
 
