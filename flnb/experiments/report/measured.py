@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from flnb.core import glance
@@ -27,7 +28,12 @@ def lower_is_better(metric: str) -> bool:
 
 
 def best_of(curve: pd.Series[float], metric: str) -> tuple[float, int]:
-    """The best value of a curve, and the first round in which it was reached."""
+    """The best value of a curve, and the first round in which it was reached.
+
+    Of a curve without a number (a run whose loss was never finite) it is NaN, in the first round.
+    """
+    if curve.isna().all():
+        return math.nan, int(curve.index[0])
     at = int(curve.argmin() if lower_is_better(metric) else curve.argmax())
     return float(curve.iloc[at]), int(curve.index[at])
 
