@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -18,11 +19,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from flnb.core.errors import WorkerDiedError
 from flnb.processes import Channel, ForkServer, Worker
+
+log = logging.getLogger(__name__)
 
 _PRELOAD = (
     "torch",
@@ -66,12 +70,14 @@ class Forge:
             return None
         try:
             worker = self._server.fork(f"{__name__}:serve", fds=[1, 2])
-        except WorkerDiedError:
+        except WorkerDiedError as error:
+            log.warning("kernels start an interpreter: %s", error)
             return None
         try:
             worker.channel.send((list(arguments), dict(environment), folder))
             worker.channel.recv(_READY_S)
-        except (EOFError, TimeoutError):
+        except (EOFError, TimeoutError) as error:
+            log.warning("a kernel starts an interpreter: %s", error)
             worker.kill()
             worker.close()
             return None
@@ -156,13 +162,15 @@ def serve(channel: Channel, fds: tuple[int, ...]) -> None:
     for fd, place in zip(fds, (1, 2), strict=True):
         os.dup2(fd, place)
         os.close(fd)
-    ForkServer.share_copy()  # a coordinator in the kernel needs one: the imports are there
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    ForkServer.share_copy()  # a coordinator in the kernel needs one: the imports are there
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["ipykernel_launcher.py", *arguments]
-    del sys.path[0]  # the folder in which the study was started, no part of a kernel's path
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the folder in which the study was started, no part of a kernel's path
+    np.random.seed()  # noqa: NPY002  # from the system, as an interpreter does: not that of all forks
     _share_cores(int(environment.get("OMP_NUM_THREADS", "1")))
     channel.send(os.getpid())
 

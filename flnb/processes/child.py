@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess  # for its error
+import threading
+import time
 
+from flnb.core import SYSTEM_CLOCK
 from flnb.processes.server import has_ended
+
+_LOOKS_S = 0.005
 
 
 class Child:
@@ -20,14 +26,16 @@ class Child:
         self.pid = pid
         self.returncode: int | None = None
         self._pidfd = os.pidfd_open(pid)
+        self._lock = threading.Lock()  # two threads that see its end must not both wait for it
 
     def poll(self) -> int | None:
         """Its exit code, minus the signal that killed it; None while it runs."""
-        if self.returncode is None and has_ended(self._pidfd):
-            _, status = os.waitpid(self.pid, 0)
-            self.returncode = os.waitstatus_to_exitcode(status)
-            os.close(self._pidfd)
-        return self.returncode
+        with self._lock:
+            if self.returncode is None and has_ended(self._pidfd):
+                _, status = os.waitpid(self.pid, 0)
+                self.returncode = os.waitstatus_to_exitcode(status)
+                os.close(self._pidfd)
+            return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end.
@@ -35,13 +43,15 @@ class Child:
         Raises:
             subprocess.TimeoutExpired: It has not ended within so many seconds.
         """
-        if self.returncode is None and not has_ended(self._pidfd, timeout):
-            raise subprocess.TimeoutExpired([f"process {self.pid}"], timeout or 0.0)
-        code = self.poll()
-        assert code is not None, "it has ended"
+        ends_s = math.inf if timeout is None else SYSTEM_CLOCK.monotonic_s() + timeout
+        while (code := self.poll()) is None:
+            if SYSTEM_CLOCK.monotonic_s() >= ends_s:
+                raise subprocess.TimeoutExpired([f"process {self.pid}"], timeout or 0.0)
+            time.sleep(_LOOKS_S)
         return code
 
     def kill(self) -> None:
         """End it."""
-        if self.returncode is None:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        with self._lock:
+            if self.returncode is None:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)

@@ -58,9 +58,11 @@ def ended(process):
 
 
 def test_a_kernel_is_there_with_everything_imported_in_a_process_of_its_own(kernel):
-    (one, value), (other, _) = kernel(), kernel()
+    (one, value), (other, another) = kernel(), kernel()
     assert value("'torch' in __import__('sys').modules") == "True"
     assert value("__import__('os').getpid()") == str(one.provisioner.pid)
+    draws = [tell("__import__('numpy').random.random()") for tell in (value, another)]
+    assert draws[0] != draws[1]
     assert os.getpgid(one.provisioner.pid) == one.provisioner.pid != other.provisioner.pid
     cpu = psutil.Process(one.provisioner.pid).cpu_times()
     assert cpu.user + cpu.system < 1.5  # an interpreter that imports the same: 2.3 s

@@ -103,7 +103,7 @@ def test_a_runner_that_was_killed_repeats_only_what_was_not_committed(begin):
     begun.process = begun.start()
     assert begun.process.wait() == 0, begun.said
     after = {row["round"]: row for row in lab.sql(ROUNDS)}
-    assert sorted(after) == list(range(1, 61))
+    assert sorted(after) == list(range(1, 201))
     repeated = [number for number, row in before.items() if after[number] != row]
     assert len(repeated) <= len(before) - committed
     (cell,) = study.cells
