@@ -137,34 +137,34 @@ def check_alike(module: nn.Module, layout: Layout) -> None:
 
 
 class Fixed:
-    """The parameters of a module, as it was built: nobody may put other ones in their place.
+    """The parameters of a module, as it was built: nobody may put others, or other memory, in their place.
 
     What is trained, sent and averaged is the first ones; a layer that makes another in its forward
     would go on with that, and learn nothing.
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self._kind = type(module).__name__
-        self._places = [
-            (layer._parameters, name, parameter, f"{path}.{name}".lstrip("."))
-            for path, layer in module.named_modules()
-            for name, parameter in layer._parameters.items()
-            if parameter is not None
-        ]
+        self._module = module
+        # The detached ones hold on to the memory: no other tensor comes to lie at its address.
+        self._places = {
+            path: (parameter, parameter.detach())
+            for path, parameter in module.named_parameters(remove_duplicate=False)
+        }
 
     def check(self) -> None:
-        """See that they are there.
+        """See that they are there, and in the memory where they were.
 
         Raises:
-            TaskError: One was replaced; says which.
+            TaskError: One was replaced, or a layer with it; says which.
         """
-        for place, name, parameter, path in self._places:
-            if place.get(name) is not parameter:
+        now = dict(self._module.named_parameters(remove_duplicate=False))
+        for path, (parameter, memory) in self._places.items():
+            if now.get(path) is not parameter or parameter.data_ptr() != memory.data_ptr():
                 raise TaskError(
-                    f"{self._kind} replaces its parameter {path!r} while it computes, so that what is "
-                    "trained is not what it uses",
-                    hint="make parameters in __init__ and change their values alone; what is computed "
-                    "from them is a plain tensor",
+                    f"{type(self._module).__name__} replaces its parameter {path!r} while it computes, "
+                    "so that what is trained is not what it uses",
+                    hint="make layers and parameters in __init__ and change their values alone, "
+                    "`with torch.no_grad(): w.copy_(…)`; what is computed from them is a plain tensor",
                 )
 
 

@@ -42,7 +42,8 @@ def evaluate_block(resident: Resident, model: Model, block: range) -> Sums:
         metric of each one's apart (`accuracy_anna`).
 
     Raises:
-        TaskError: The loss is not one number, or what a metric gave cannot be added up.
+        TaskError: The loss is not one number, what a metric gave cannot be added up, or the module
+            has replaced a parameter.
     """
     resident.load(model)
     with seeded(derive(0, block=block.start, purpose="evaluation")):
@@ -54,7 +55,8 @@ def evaluate_client(resident: Resident, model: Model, client: ClientId, seed: in
 
     Raises:
         DataError: The client has no examples.
-        TaskError: The loss is not one number, or what a metric gave cannot be added up.
+        TaskError: The loss is not one number, what a metric gave cannot be added up, or the module
+            has replaced a parameter.
     """
     resident.load(model)
     rows = rows_of(resident.task, client)
@@ -122,4 +124,5 @@ def _measured(
                     if mine.any()
                     else MetricSum(0.0, 0.0)
                 )
+    resident.check()  # what computed may not have been this version
     return sums

@@ -64,6 +64,14 @@ class Resident:
             if tensor is not None
         ]
 
+    def check(self) -> None:
+        """See that the module still computes with what lies in the vectors.
+
+        Raises:
+            TaskError: It has replaced a parameter; says which.
+        """
+        self._fixed.check()
+
     def load(self, model: Model) -> None:
         """Take on a version.
 
@@ -71,7 +79,7 @@ class Resident:
             TaskError: The version is of another layout; the first difference is named. Or the module
                 has replaced a parameter.
         """
-        self._fixed.check()
+        self.check()
         if model.layout is not self.layout and (reason := self.layout.differs_from(model.layout)):
             raise TaskError(f"this version is not of task {self.task.name!r}: {reason}")
         np.copyto(self._values, model.values)
@@ -90,7 +98,7 @@ class Resident:
         Raises:
             TaskError: The module has replaced a parameter; says which.
         """
-        self._fixed.check()
+        self.check()
         for buffers, name, tensor in self._buffers:
             # A layer may have put a new tensor in the place of its buffer.
             if (now := buffers[name]) is not tensor and now is not None:

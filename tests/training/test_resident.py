@@ -40,19 +40,6 @@ class Replacing(nn.Module):
         return self.layer(x - self.mean)
 
 
-class Renewing(nn.Module):
-    """Puts another parameter in the place of its own, as soon as it trains or always."""
-
-    def __init__(self, always=False):
-        super().__init__()
-        self.body, self.always = nn.Linear(6, 3), always
-
-    def forward(self, x):
-        if self.training or self.always:
-            self.body.weight = nn.Parameter(self.body.weight * 0.99)
-        return self.body(x)
-
-
 class Partly(nn.Module):
     """A layer that no loss reaches, and a frozen one."""
 
@@ -74,19 +61,6 @@ def test_tensors_are_views_that_start_on_64_bytes(resident):
     assert all(weight.data_ptr() % 64 == 0 for weight in resident.weights)
     for parameter, weight in zip(resident.module.parameters(), resident.weights, strict=True):
         assert parameter.data_ptr() == weight.data_ptr()
-
-
-def test_a_module_that_replaces_a_parameter_while_it_trains_is_refused(make_resident, make_work):
-    resident = make_resident(Renewing)
-    assert resident.task.summary().errors == ()  # the trial does not train
-    for _ in range(2):
-        with pytest.raises(TaskError, match=r"Renewing replaces its parameter 'body\.weight'"):
-            trained(resident, make_work())
-
-
-def test_a_module_that_replaces_a_parameter_is_known_before_anything_runs(make_resident):
-    errors = make_resident(lambda: Renewing(always=True)).task.summary().errors
-    assert "Renewing replaces its parameter 'body.weight' while it computes" in errors[0]
 
 
 def test_what_is_loaded_and_not_trained_has_no_difference(resident, base):
