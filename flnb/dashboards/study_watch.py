@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flnb.core.clock import SYSTEM_CLOCK
+from flnb.core.errors import FLBaseError
 from flnb.store import StudyCell, StudyRecord
 
 if TYPE_CHECKING:
     from flnb.coordinator.control.afar_studies import DistantStudies
     from flnb.dashboards.sources import Source
     from flnb.store import StateStore
+
+log = logging.getLogger(__name__)
 
 LOOK_S = 2.0
 MOST = 20
@@ -39,19 +43,26 @@ class StudyWatch:
     def __init__(self) -> None:
         self._known: tuple[StudyNow, ...] = ()
         self._looked_s = -LOOK_S
+        self._failing = False
 
     def look(self, source: Source) -> tuple[StudyNow, ...]:
-        """How they stand, or stood a moment ago; blocks for as long as a database or a coordinator takes.
+        """How they stand, or stood when they could last be had: runs are shown without them, too.
+
+        Blocks for as long as a database or a coordinator takes.
 
         Args:
             source: Whom to ask.
-
-        Raises:
-            FLBaseError: They cannot be had now.
         """
         now_s = SYSTEM_CLOCK.monotonic_s()
-        if now_s - self._looked_s >= LOOK_S:
-            self._known, self._looked_s = source.studies(), now_s
+        if now_s - self._looked_s < LOOK_S:
+            return self._known
+        self._looked_s = now_s  # also of a look that fails: the next one is as far off
+        try:
+            self._known, self._failing = source.studies(), False
+        except FLBaseError as error:
+            if not self._failing:  # once, and not every time
+                log.warning("studies cannot be had now: %s", error.message)
+            self._failing = True
         return self._known
 
 

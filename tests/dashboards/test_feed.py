@@ -1,5 +1,6 @@
 """What all sessions share: from the store, from a coordinator, through its deaths."""
 
+import math
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ import pytest
 from flnb.coordinator import Lab
 from flnb.core.errors import NotFoundError, QueryRefusedError, UnreachableError
 from flnb.core.view import Status
-from flnb.dashboards import feed
+from flnb.dashboards import feed, study_watch
 from flnb.dashboards.access import Person
 from flnb.dashboards.feed import Feed, Sight
 from flnb.dashboards.targets import LabTarget
@@ -121,6 +122,27 @@ def test_while_nobody_answers_whoever_asks_is_told_at_once(target, monkeypatch):
         assert time.monotonic() - began_s < feed.FIRST_S / 2
     finally:
         sight.close()
+
+
+def test_pages_stay_and_keep_the_studies_of_before_while_these_cannot_be_had(
+    sight, lab, monkeypatch
+):
+    until(lambda: sight.now.standing.kind == "store", "the store is read")
+    studies, asked = sight.now.studies, []
+
+    def refuse():
+        asked.append(1)
+        raise UnreachableError("studies are not to be had")
+
+    monkeypatch.setattr(sight._source, "studies", refuse)
+    monkeypatch.setattr(study_watch, "LOOK_S", 3600.0)
+    sight._studies._looked_s = -math.inf
+    until(lambda: asked, "they are asked for")
+    before = sight.now
+    until(lambda: sight.now is not before, "it is looked again")
+    assert (sight.now.standing.kind, sight.now.studies) == ("store", studies)
+    assert lab.run("finished").id in sight.now.views
+    assert len(asked) == 1  # as seldom as if they could be had
 
 
 def test_a_viewer_is_told_nothing_of_single_clients(target, lab):
