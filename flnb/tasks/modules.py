@@ -39,17 +39,17 @@ def seeded(seed: int) -> Iterator[None]:
     had taken is lost, both on the way in and on the way out.
 
     Args:
-        seed: Of 64 bits at most.
+        seed: Its lowest 64 bits count; it may be negative.
     """
-    torchs = torch.default_generator
+    torchs, seed = torch.default_generator, seed & (2**64 - 1)
     with _SEEDED:
         numpys = get_bit_generator()
         before = torchs.get_state(), random.getstate()
-        torchs.manual_seed(seed)
-        random.seed(seed)
-        set_bit_generator(_NUMPYS if numpys is not _NUMPYS else np.random.MT19937(0))
-        np.random.seed([seed & 0xFFFFFFFF, seed >> 32])  # noqa: NPY002  # what other people's code draws from
         try:
+            torchs.manual_seed(seed)
+            random.seed(seed)
+            set_bit_generator(_NUMPYS if numpys is not _NUMPYS else np.random.MT19937(0))
+            np.random.seed([seed & 0xFFFFFFFF, seed >> 32])  # noqa: NPY002  # what other people's code draws from
             yield
         finally:
             torchs.set_state(before[0])

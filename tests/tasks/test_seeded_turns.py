@@ -4,7 +4,9 @@ import random
 import threading
 
 import numpy as np
+import pytest
 import torch
+from numpy.random.mtrand import get_bit_generator
 from torch import nn
 
 from flnb.tasks.modules import built, seeded, trial
@@ -41,6 +43,27 @@ def test_whatever_generator_a_block_draws_from_is_seeded_and_put_back():
     assert [before, after] == [draws(), draws()]
     assert inside[0] == inside[1]
     assert not set(inside[0]) & set(inside[2])
+
+
+@pytest.mark.parametrize("seed", [-1, -(2**63), 2**64 - 1])
+def test_a_seed_may_be_negative(seed):
+    inside = []
+    for same in (seed, seed % 2**64):
+        with seeded(same):
+            inside.append(draws())
+    assert inside[0] == inside[1]
+
+
+def test_generators_are_put_back_when_one_of_them_cannot_be_seeded(monkeypatch):
+    def refuse(seed):
+        raise ValueError("no such seed")
+
+    before = torch.get_rng_state(), random.getstate(), get_bit_generator()
+    monkeypatch.setattr(np.random, "seed", refuse)
+    with pytest.raises(ValueError, match="no such seed"), seeded(5):
+        pass
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1:] == (random.getstate(), get_bit_generator())
 
 
 def test_half_of_a_pair_of_normal_numbers_does_not_come_out_of_a_block():
