@@ -98,6 +98,8 @@ def _is_within(search: Optuna, choice: Choice) -> bool:
 
 def _holds(axis: Between | list[Any], value: Any) -> bool:
     if isinstance(axis, Between):
+        if axis.whole:
+            return value in axis.wholes
         return isinstance(value, int | float) and axis.low <= value <= axis.high
     return value in axis
 

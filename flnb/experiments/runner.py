@@ -102,6 +102,8 @@ class Runner:
 
     def _loop(self, interrupts: Interrupts) -> None:
         while True:
+            if interrupts.count > self._pressed:  # also one that came before there was a loop
+                self._interrupted(interrupts.count)
             waits = not self._pressed and self._fill()
             if not self._busy and not waits:
                 return self._say_why_it_ends()
@@ -113,8 +115,6 @@ class Runner:
                     interrupts.clear()
                 else:
                     self._hear(what)
-            if interrupts.count > self._pressed:
-                self._interrupted(interrupts.count)
             self._check_times()
 
     def _say_why_it_ends(self) -> None:

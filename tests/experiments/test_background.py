@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 import flnb
 from flnb.core.errors import RecipeError, RoundStateError, StudyHeldError
+from flnb.experiments.runner import Runner
 from flnb.store import Outcome
 from tests.experiments.recipes import write_recipe
 
@@ -52,6 +54,21 @@ def test_a_started_study_goes_on_by_itself_and_is_stopped_after_what_runs(study,
     assert study.interrupted
     assert not study.start().wait().interrupted
     assert [cell.outcome for cell in study.cells] == [Outcome.FINISHED] * 2
+
+
+def test_a_stop_that_comes_before_the_first_cell_begins_none(study, tmp_path, monkeypatch):
+    loop, may = Runner._loop, threading.Event()
+
+    def later(self, interrupts):
+        may.wait(60)
+        loop(self, interrupts)
+
+    monkeypatch.setattr(Runner, "_loop", later)
+    (tmp_path / "go").touch()
+    study.start().stop()
+    may.set()
+    study.wait()
+    assert [cell.outcome for cell in study.cells] == [Outcome.WAITING] * 2
 
 
 def test_what_is_stopped_at_once_goes_on_another_time(study, tmp_path):
