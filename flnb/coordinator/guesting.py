@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.cell import Cell
 from flnb.coordinator.history.starting import check_same_start
-from flnb.core.errors import FLBaseError, RoundStateError
+from flnb.core.errors import FLBaseError, NotFoundError, RoundStateError, StoreError
 from flnb.core.view import Status
 
 if TYPE_CHECKING:
@@ -86,8 +86,15 @@ class Guesting:
         if record is None:
             return None
         self.cell.check_same(record, plan, task)
-        check_same_start(self.lab, record, start, task.layout)
-        if record.status in {Status.FINISHED, Status.STOPPED}:
+        over = record.status in {Status.FINISHED, Status.STOPPED}
+        try:
+            check_same_start(self.lab, record, start, task.layout)
+        except (NotFoundError, StoreError) as error:
+            if not over:
+                raise
+            # Nothing is computed from it any more: that it went since is no reason to refuse.
+            log.warning("%s is over, its start is not compared: %s", record.name, error.message)
+        if over:
             self.lab.store.claim_run(record.id)
             found = self.lab.run(record.id)
         else:

@@ -4,11 +4,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
 import flnb
 from flnb.coordinator import guesting
 from flnb.coordinator.cell import Cell
-from flnb.core.errors import FingerprintError, PlanError, RoundStateError
+from flnb.coordinator.history import starting
+from flnb.core.errors import FingerprintError, NotFoundError, PlanError, RoundStateError
 from flnb.core.view import Status
 
 KEY = "3f9a1c2b77aa"
@@ -120,6 +122,34 @@ def test_a_run_that_began_from_another_model_is_refused(execute, plan, task):
     for start, now in ((other, "a state dict .sha256"), (None, "the model that its seed names")):
         with pytest.raises(PlanError, match=words + now):
             execute().run(plan, task, start=start)
+
+
+def test_a_run_that_is_over_is_handed_back_though_the_file_of_its_start_went(
+    execute, plan, task, tmp_path
+):
+    first, file = execute(), tmp_path / "m.pt"
+    torch.save(task.build().state_dict(), file)
+    over = first.run(plan, task, start=file).wait()
+    resting = first.run(plan.replace(rounds=3000), task, name="long", start=file)
+    resting.pause().wait(60)
+    file.unlink()
+    again = execute()
+    assert again.run(plan, task, start=file).id == over.id
+    with pytest.raises(NotFoundError, match=r"m\.pt"):
+        again.run(plan.replace(rounds=3000), task, name="long", start=file)
+
+
+def test_a_start_whose_digest_is_known_is_compared_without_reading_tensors(
+    execute, plan, task, tmp_path, monkeypatch
+):
+    first, file = execute(), tmp_path / "m.pt"
+    torch.save(task.build().state_dict(), file)
+    runs = [first.run(plan, task, start=file).wait()]
+    runs.append(first.run(plan, task, name="next", start=f"{NAME}@head").wait())
+    again = execute()
+    monkeypatch.setattr(starting, "begin_from", None)
+    assert again.run(plan, task, start=file).id == runs[0].id
+    assert again.run(plan, task, name="next", start=f"{NAME}@head").id == runs[1].id
 
 
 def test_a_run_that_cannot_be_resumed_stays_with_who_had_it(execute, plan, task, tmp_path):
