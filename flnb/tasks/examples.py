@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from flnb.core.errors import DataError, TaskError
 from flnb.datasets import Arrays
 
-Rows = NDArray[np.int64] | range
+Rows = np.ndarray | range
+"""Whole numbers of any width; other arrays are refused with words when rows are copied."""
 _WIDEST_BYTES = 8
 """Torch has nothing wider."""
 
@@ -53,7 +53,7 @@ def inputs(arrays: Arrays, rows: Rows) -> Tensor:
     """Copy rows of `x` as a model gets them: pixels and numbers float32, codes int64.
 
     Raises:
-        DataError: There is no such row; says which.
+        DataError: There is no such row (says which), or rows are not whole numbers.
     """
     tensor = _copied(arrays.x, rows)
     if arrays.scale != 1.0:
@@ -65,27 +65,36 @@ def targets(arrays: Arrays, rows: Rows) -> Tensor:
     """Copy rows of `y` as a loss gets them: whole numbers int64, all others float32.
 
     Raises:
-        DataError: There is no such row; says which.
+        DataError: There is no such row (says which), or rows are not whole numbers.
     """
     whole = arrays.y.dtype.kind in "iub"
     return _copied(arrays.y, rows).to(torch.int64 if whole else torch.float32)
 
 
 def _copied(array: np.ndarray, rows: Rows) -> Tensor:
+    _check_rows(len(array), rows)
     dtype = torch.from_numpy(np.empty(0, array.dtype)).dtype
     copy = torch.empty((len(rows), *array.shape[1:]), dtype=dtype)
-    if isinstance(rows, range):
+    if isinstance(rows, range) and rows.step == 1:
         np.copyto(copy.numpy(), array[rows.start : rows.stop])
     else:
-        _check_rows(len(array), rows)
         # Without a mode, np.take goes through a buffer of its own; there is nothing to clip any more.
         np.take(array, rows, axis=0, out=copy.numpy(), mode="clip")
     return copy
 
 
-def _check_rows(n: int, rows: NDArray[np.int64]) -> None:
-    if rows.size and (rows.min() < 0 or rows.max() >= n):
-        wrong = rows[(rows < 0) | (rows >= n)]
+def _check_rows(n: int, rows: Rows) -> None:
+    if isinstance(rows, range):
+        wrong = [row for row in (*rows[:1], *rows[-1:]) if not 0 <= row < n]
+    elif rows.dtype.kind not in "iu":
+        raise DataError(
+            f"rows are of dtype {rows.dtype}, expected whole numbers",
+            hint="of a mask take np.flatnonzero(mask)",
+        )
+    else:
+        outside = rows.size and (rows.min() < 0 or rows.max() >= n)
+        wrong = rows[(rows < 0) | (rows >= n)].tolist() if outside else []
+    if wrong:
         raise DataError(
             f"there is no example {wrong[0]}: the rows are 0 … {n - 1}",
             hint="a split numbers the examples of the training part from 0",

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset, TensorDataset
 
-from flnb.core.errors import TaskError
+from flnb.core.errors import DataError, TaskError
 from flnb.datasets import Arrays
 from flnb.tasks.examples import as_arrays, inputs, targets
 
@@ -44,6 +44,28 @@ def test_rows_come_in_the_order_asked_for_and_start_on_64_bytes():
     x = inputs(arrays, np.array([5, 0, 3]))
     assert x[:, 0].tolist() == [10.0, 0.0, 6.0]
     assert x.data_ptr() % 64 == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (range(3, 6), "no example 5: the rows are 0 … 3"),
+        (range(2, 10), "no example 9"),
+        (range(-2, 1), "no example -2"),
+        (np.array([0, 4]), "no example 4"),
+        (np.array([True, False, True, True]), "dtype bool, expected whole numbers"),
+    ],
+)
+def test_rows_that_are_not_there_are_refused(rows, says):
+    arrays = Arrays(np.arange(4), np.arange(4))
+    for read in (inputs, targets):
+        with pytest.raises(DataError, match=says):
+            read(arrays, rows)
+
+
+@pytest.mark.parametrize("rows", [range(1, 4, 2), range(3, -1, -1), range(4, 4), range(0)])
+def test_a_range_gives_the_rows_that_it_counts(rows):
+    assert targets(Arrays(np.arange(4), np.arange(4)), rows).tolist() == list(rows)
 
 
 def test_a_torch_dataset_is_read_into_arrays():
