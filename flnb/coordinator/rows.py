@@ -75,15 +75,16 @@ class OpenRound:
         """What accepted clients say of their training.
 
         Returns:
-            `loss`, the mean of those that are finite, weighted by examples; and where some are not,
-            `loss_not_finite`, of how many clients. Each client's own stands in its row.
+            `loss`, the mean of those that are finite, weighted by examples, and `loss_not_finite`, of
+            how many clients they are not, in every round: 0.0 too. Each client's own stands in its row.
         """
         accepted = self.outcome == Outcome.ACCEPTED
         used = accepted & np.isfinite(self.loss)
         weights = self.n_examples[used].astype(float)
-        found = {"loss": MetricSum.added(self.loss[used] * weights, weights).value}
-        left_out = int(accepted.sum() - used.sum())
-        return found | ({"loss_not_finite": float(left_out)} if left_out else {})
+        return {
+            "loss": MetricSum.added(self.loss[used] * weights, weights).value,
+            "loss_not_finite": float(accepted.sum() - used.sum()),
+        }
 
     def stories(self) -> dict[int, str]:
         """What became of each client that was not used, and why, by row."""

@@ -68,7 +68,8 @@ def check_plan(plan: Plan, task: TaskSummary) -> PlanCheck:
 
 def unknown_names(plan: Plan, task: TaskSummary) -> list[str]:
     """Say which guards name a metric that a run of this plan never measures."""
-    measured, names = ("loss", *task.metrics), ["training.loss"]
+    measured = ("loss", *task.metrics)
+    names = ["training.loss", "training.loss_not_finite"]
     if plan.evaluation.central_every and task.n_test_examples:
         names += measured
     if plan.evaluation.federated:

@@ -18,7 +18,7 @@ def open_round(losses, outcome=Outcome.ACCEPTED):
 
 
 def test_the_loss_of_training_is_the_mean_by_examples():
-    assert open_round([1.0, 2.0]).training() == {"loss": 1.25}
+    assert open_round([1.0, 2.0]).training() == {"loss": 1.25, "loss_not_finite": 0.0}
 
 
 @pytest.mark.parametrize("strange", [math.nan, math.inf])
@@ -31,7 +31,7 @@ def test_a_loss_that_is_not_finite_is_counted_and_stays_in_its_row_alone(strange
 def test_of_clients_that_were_not_accepted_nothing_is_counted():
     made = open_round([1.0, 2.0, math.nan])
     made.outcome[2] = Outcome.REFUSED
-    assert made.training() == {"loss": 1.25}
+    assert made.training() == {"loss": 1.25, "loss_not_finite": 0.0}
 
 
 def test_without_any_finite_loss_there_is_no_mean():

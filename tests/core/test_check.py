@@ -57,3 +57,8 @@ def test_what_may_not_be_meant_is_a_warning(plan, says):
     task = summary(0, 50, 50, 4, 0)
     assert says in said(plan, task, "warning")
     assert check_plan(plan, task).ok
+
+
+def test_a_guard_may_name_what_is_measured_of_training_in_every_round():
+    guards = Guard("training.loss > 9"), Guard("training.loss_not_finite > 0")
+    assert check_plan(Plan(invite=2, guards=guards), summary(50, 50, 50)).ok
