@@ -218,8 +218,8 @@ def trial(
 ) -> tuple[str, tuple[str, ...]]:
     """Compute a loss, its gradient and the metrics once.
 
-    Evaluation mode, because batch norm could not train on a single example; torch's generator is
-    left as it was, and nobody else who wants it seeded has it meanwhile.
+    Evaluation mode, because batch norm could not train on a single example; the generators are
+    left as they were, and nobody else who wants them seeded has them meanwhile.
 
     Returns:
         What went wrong with the loss, or "", and with metrics, a sentence each.

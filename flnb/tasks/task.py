@@ -111,7 +111,7 @@ class Task:
     # The model
 
     def build(self, seed: int = 0) -> nn.Module:
-        """Make a fresh module, the same for the same seed; torch's own generator is left alone."""
+        """Make a fresh module, the same for the same seed; the process's generators are left alone."""
         from flnb.tasks.modules import built
 
         return built(self.model, seed)

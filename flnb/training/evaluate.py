@@ -2,7 +2,7 @@
 
 A block is measured by one process from start to end, and blocks are added in their order with
 `MetricSum.added`, so that one worker and two give the same bits. A model or metric that draws random
-numbers of torch draws them from a seed by name, whatever the process did before.
+numbers draws them from a seed by name, whatever the process did before.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Sums = Mapping[str, MetricSum]
 def evaluate_block(resident: Resident, model: Model, block: range) -> Sums:
     """Measure a version on one block of the task's held-out examples.
 
-    Torch is seeded by where the block starts, and by nothing else: every version of every run is
+    Generators are seeded by where the block starts, and by nothing else: every version of every run is
     measured with the same draws.
 
     Args:
@@ -51,7 +51,7 @@ def evaluate_block(resident: Resident, model: Model, block: range) -> Sums:
 
 
 def evaluate_client(resident: Resident, model: Model, client: ClientId, seed: int) -> Sums:
-    """Measure a version on all that a client has to train on, with torch seeded with `seed`.
+    """Measure a version on all that a client has to train on, with generators seeded with `seed`.
 
     Raises:
         DataError: The client has no examples.

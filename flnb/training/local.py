@@ -5,7 +5,7 @@ from Decentralized Data", AISTATS 2017, Algorithm 1, `ClientUpdate`.
 https://arxiv.org/abs/1602.05629
 
 The result is a function of the task, the base version, the work and the client's name: the order
-of batches and torch's own generator (dropout) are seeded by name, and whatever the process did
+of batches and the generators (dropout) are seeded by name, and whatever the process did
 before leaves nothing behind.
 """
 
