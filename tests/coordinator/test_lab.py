@@ -68,7 +68,7 @@ def test_a_lab_is_read_without_a_coordinator(tmp_path, plan, task):
     lab = flnb.open(tmp_path / "lab")
     run = lab.run(name)
     assert (run.status, run.view.round) == (Status.FINISHED, 4)
-    assert len(run.metrics) == 12
+    assert len(run.metrics) == 16
     assert len(lab.runs().df()) == 1
 
 
