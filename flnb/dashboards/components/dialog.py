@@ -23,6 +23,8 @@ class Dialog:
         deed: The button that does it, such as `Stop quiet-otter`.
         do: Called when it is pressed; may be a coroutine.
         danger: Whether the deed is coloured as one that takes something away.
+        needs: Boxes of `parts`; until something stands in each the deed cannot be done. They are
+            empty whenever the dialog opens: what was said of one is not said of the next.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Dialog:
         do: Callable[[Any], Any],
         *,
         danger: bool = False,
+        needs: Sequence[Any] = (),
     ) -> None:
         self.said = html()
         """What came of it, when that is worth a sentence in the dialog."""
@@ -52,12 +55,29 @@ class Dialog:
             width_option="sm",
             sx={"& .MuiDialogTitle-root": _WRAPPED | {"maxWidth": "100%"}},
         )
+        self._needs = tuple(needs)
+        for box in self._needs:
+            box.param.watch(lambda *_: self._weigh(), ["value", "value_input"])
+        if self._needs:
+            self._weigh()
 
     def open(self, _: Any = None) -> None:
         """Show it."""
         self.said.object = ""
+        for box in self._needs:
+            box.value = box.value_input = ""
         self.view.open = True
 
     def close(self) -> None:
         """Hide it; nothing is done."""
         self.view.open = False
+
+    def _weigh(self) -> None:
+        ready = all(map(typed, self._needs))
+        if self.deed.disabled == ready:
+            self.deed.disabled = not ready
+
+
+def typed(box: Any) -> str:
+    """What stands in a box, also before the focus leaves it."""
+    return str(box.value_input or box.value or "").strip()

@@ -9,7 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from flnb.coordinator import ClientRow
-from flnb.dashboards.components.dialog import Dialog
+from flnb.dashboards.components.dialog import Dialog, typed
 from flnb.dashboards.components.panes import html
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ class Barring:
     def __init__(self, page: Client) -> None:
         self._page = page
         self._why = html()
-        self._reason = pmui.TextInput(label="Reason", sizing_mode="stretch_width", margin=(8, 0))
+        self._reason = pmui.TextInput(
+            label="Reason, kept in the log", sizing_mode="stretch_width", margin=(8, 0)
+        )
         self._resting = Dialog(
             "Keep this client out of the next rounds",
             [
@@ -36,9 +38,10 @@ class Barring:
             ],
             "Quarantine the client",
             self._quarantine,
+            needs=[self._reason],
         )
         self._last_reason = pmui.TextInput(
-            label="Reason", sizing_mode="stretch_width", margin=(8, 0)
+            label="Reason, kept in the log", sizing_mode="stretch_width", margin=(8, 0)
         )
         self._revoking = Dialog(
             "Revoke this client",
@@ -46,6 +49,7 @@ class Barring:
             "Revoke the client",
             self._revoke,
             danger=True,
+            needs=[self._last_reason],
         )  # fmt: skip
         small: dict[str, Any] = {"variant": "outlined", "size": "small", "margin": 0}
         self._quarantine_button = pmui.Button(
@@ -80,10 +84,7 @@ class Barring:
         self._why.object = f'<span class="quiet">{why}</span>' if why else ""
 
     async def _quarantine(self, _: Any) -> None:
-        name, reason = self._page.client, self._reason.value.strip()
-        if not reason:
-            self._resting.said.object = '<p class="bad">Say why; it goes into the log.</p>'
-            return
+        name, reason = self._page.client, typed(self._reason)
         await self._do(
             lambda there: there.quarantine(name, reason), f"{name} is not drawn any more"
         )
@@ -94,10 +95,7 @@ class Barring:
         await self._do(lambda there: there.release(name), f"{name} can be drawn again")
 
     async def _revoke(self, _: Any) -> None:
-        name, reason = self._page.client, self._last_reason.value.strip()
-        if not reason:
-            self._revoking.said.object = '<p class="bad">Say why; it goes into the log.</p>'
-            return
+        name, reason = self._page.client, typed(self._last_reason)
         await self._do(lambda there: there.revoke(name, reason), f"{name} is revoked")
         self._revoking.close()
 

@@ -8,7 +8,7 @@ import panel_material_ui as pmui
 import yaml
 
 from flnb.core.errors import FLBaseError, PlanError
-from flnb.dashboards.components.dialog import Dialog
+from flnb.dashboards.components.dialog import Dialog, typed
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.pages.rolling_back import refusal
 
@@ -41,6 +41,7 @@ class Branching:
             ],
             "Make the branch",
             self._make,
+            needs=[self._name],
         )
 
     def ask(self, at: int | str | None) -> None:
@@ -51,10 +52,7 @@ class Branching:
         self.dialog.open()
 
     async def _make(self, _: Any) -> None:
-        page, name, at = self._page, self._name.value.strip(), self._at
-        if not name:
-            self.dialog.said.object = '<p class="bad">Give the branch a name.</p>'
-            return
+        page, name, at = self._page, typed(self._name), self._at
         try:
             changes = settings_in(self._changes.value)
         except PlanError as error:

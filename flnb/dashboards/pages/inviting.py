@@ -8,7 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from flnb.core.cards import escape
-from flnb.dashboards.components.dialog import Dialog
+from flnb.dashboards.components.dialog import Dialog, typed
 from flnb.dashboards.components.panes import html
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Inviting:
             ],
             "Make the invite",
             self._invite,
+            needs=[self._name],
         )
         self.button = pmui.Button(
             label="Invite a client…", size="small", margin=0, disabled=not page.person.may("admin")
@@ -43,10 +44,7 @@ class Inviting:
         self.dialog = self._dialog.view
 
     async def _invite(self, _: Any) -> None:
-        page, name, expires = self._page, self._name.value.strip(), self._expires.value.strip()
-        if not name:
-            self._dialog.said.object = '<p class="bad">Give the client a name.</p>'
-            return
+        page, name, expires = self._page, typed(self._name), typed(self._expires)
 
         def work() -> Invitation:
             return page.orders.give(page.person, lambda there: there.invite(name, expires=expires))

@@ -13,7 +13,7 @@ from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError
 from flnb.dashboards import words
 from flnb.dashboards.components import listing, states
-from flnb.dashboards.components.dialog import Dialog
+from flnb.dashboards.components.dialog import Dialog, typed
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
 from flnb.dashboards.pages.rolling_back import refusal
@@ -98,6 +98,7 @@ class Naming:
             ],
             "Give the alias",
             self._give,
+            needs=[self._name],
         )
 
     def ask(self, at: int | str) -> None:
@@ -108,8 +109,7 @@ class Naming:
 
     async def _give(self, _: Any) -> None:
         page, at = self._page, self._at
-        name, reason = self._name.value.strip(), self._reason.value.strip()
-        condition = self._condition.value.strip()
+        name, reason, condition = map(typed, (self._name, self._reason, self._condition))
 
         def work() -> Checkpoint | FLBaseError:
             run = page.run_id or page.run

@@ -13,7 +13,7 @@ from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError, HeadMovedError
 from flnb.dashboards import words
 from flnb.dashboards.components import states
-from flnb.dashboards.components.dialog import Dialog
+from flnb.dashboards.components.dialog import Dialog, typed
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, facts, table
 
@@ -134,16 +134,16 @@ class RollingBack:
         """The deed can be done when there is a preview that is not blocked, a reason, and the name."""
         preview = self._preview
         named = not self._name.visible or (
-            preview is not None and _typed(self._name) == preview.name
+            preview is not None and typed(self._name) == preview.name
         )
         ready = (
-            preview is not None and not preview.blocked_by and bool(_typed(self._reason)) and named
+            preview is not None and not preview.blocked_by and bool(typed(self._reason)) and named
         )
         if self.dialog.deed.disabled == ready:
             self.dialog.deed.disabled = not ready
 
     async def _apply(self, _: Any) -> None:
-        preview, reason = self._preview, _typed(self._reason)
+        preview, reason = self._preview, typed(self._reason)
         if preview is None or not reason:
             return
         self.dialog.deed.disabled = True
@@ -199,8 +199,3 @@ def _tensors(difference: Difference | None) -> str:
     rows = [(row["tensor"], words.number(row["relative_l2"])) for row in top]
     columns = (Column("Tensor", "name"), Column("Relative change (L2)", "n"))
     return "<h2>Most changed tensors</h2>" + table("Most changed tensors", columns, rows)
-
-
-def _typed(box: Any) -> str:
-    """What stands in a box, also before the focus leaves it."""
-    return str(box.value_input or box.value or "").strip()

@@ -10,7 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from flnb.core.view import RunView, Status
-from flnb.dashboards.components.dialog import Dialog
+from flnb.dashboards.components.dialog import Dialog, typed
 from flnb.dashboards.components.panes import html
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Steering:
             ],
             "Make the branch",
             self._make_branch,
+            needs=[self._name],
         )
         self._stopping = Dialog(
             "Stop this run for good",
@@ -105,10 +106,7 @@ class Steering:
         return page.later(work, lambda said: page.toast(said, "success"), also=also)
 
     async def _make_branch(self, _: Any) -> None:
-        page, name = self._page, self._name.value.strip()
-        if not name:
-            self._branching.said.object = '<p class="bad">Give the branch a name.</p>'
-            return
+        page, name = self._page, typed(self._name)
 
         def work() -> str:
             run = page.run_id or page.run

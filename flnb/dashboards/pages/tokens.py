@@ -12,7 +12,7 @@ from flnb.coordinator import revoked_words, token_state
 from flnb.core.cards import escape
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.dashboards.components import states
-from flnb.dashboards.components.dialog import Dialog
+from flnb.dashboards.components.dialog import Dialog, typed
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
 
@@ -44,12 +44,13 @@ class Tokens:
             [self._name, self._role, self._expires],
             "Make the pass",
             self._make,
+            needs=[self._name],
         )
         self._whose = pmui.TextInput(label="Name", width=240, margin=(8, 0))
         self._taking = Dialog(
             "Revoke all passes of a person",
             [html("<p>What that person has open ends within seconds.</p>"), self._whose],
-            "Revoke the passes", self._revoke, danger=True,
+            "Revoke the passes", self._revoke, danger=True, needs=[self._whose],
         )  # fmt: skip
         small: dict[str, Any] = {"variant": "outlined", "size": "small", "margin": 0}
         self._make_button = pmui.Button(label="Make a pass…", on_click=self._making.open, **small)
@@ -101,7 +102,7 @@ class Tokens:
         )
 
     async def _make(self, _: Any) -> None:
-        page, name = self._page, self._name.value.strip()
+        page, name = self._page, typed(self._name)
         role, expires = str(self._role.value), self._expires.value
 
         def work() -> Grant:
@@ -120,7 +121,7 @@ class Tokens:
         self._asked_s = -_AGAIN_S
 
     async def _revoke(self, _: Any) -> None:
-        page, name = self._page, self._whose.value.strip()
+        page, name = self._page, typed(self._whose)
 
         def work() -> int:
             return page.orders.give(page.person, lambda there: there.revoke_token(name))

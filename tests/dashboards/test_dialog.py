@@ -1,0 +1,53 @@
+"""Dialogs before a deed: what must be said first, and that nothing of the last time stays."""
+
+import panel_material_ui as pmui
+import pytest
+
+from flnb.dashboards.access import Person
+from flnb.dashboards.components.dialog import Dialog
+from flnb.dashboards.pages.barring import Barring
+
+pytestmark = pytest.mark.filterwarnings(  # of panel-material-ui, about its own class
+    "ignore:Both 'variant' and 'button_style':PendingDeprecationWarning"
+)
+
+
+@pytest.fixture
+def boxes():
+    return [pmui.TextInput(label=label) for label in ("Name", "Reason")]
+
+
+@pytest.fixture
+def dialog(boxes):
+    return Dialog("Revoke", boxes, "Revoke it", lambda _: None, danger=True, needs=boxes)
+
+
+def test_a_deed_waits_until_everything_is_said_that_it_needs(dialog, boxes):
+    assert dialog.deed.disabled
+    boxes[0].value_input = "ada"
+    assert dialog.deed.disabled
+    boxes[1].value_input = "left the project"
+    assert not dialog.deed.disabled
+    boxes[1].value_input = "  "
+    assert dialog.deed.disabled
+
+
+def test_what_was_said_the_last_time_is_gone_when_a_dialog_opens(dialog, boxes):
+    for box in boxes:
+        box.param.update(value="said", value_input="said")
+    dialog.open()
+    assert [box.value for box in boxes] == ["", ""]
+    assert dialog.deed.disabled
+
+
+def test_a_dialog_that_asks_nothing_can_be_answered_at_once():
+    assert not Dialog("Stop", [], "Stop the run", lambda _: None, danger=True).deed.disabled
+
+
+def test_nobody_is_barred_without_a_reason():
+    class OnePage:
+        person = Person("ada", "admin", "x")
+
+    barring = Barring(OnePage())
+    assert barring._resting.deed.disabled
+    assert barring._revoking.deed.disabled
