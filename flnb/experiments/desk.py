@@ -11,9 +11,8 @@ from flnb.core import glance
 from flnb.core.errors import PlanError, did_you_mean
 from flnb.experiments import jobs, rows
 from flnb.experiments.grid import Optuna, combinations
-from flnb.experiments.labels import labelled, varying
 from flnb.experiments.planning import LAB, Planner
-from flnb.store import Claim, Outcome, RunRecord, StudyCell
+from flnb.store import Claim, Outcome, RunRecord, StudyCell, labelled, varying
 
 if TYPE_CHECKING:
     from flnb.coordinator import Lab

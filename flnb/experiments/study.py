@@ -17,12 +17,12 @@ from flnb.experiments.desk import Desk
 from flnb.experiments.grid import Optuna
 from flnb.experiments.holding import Holding, runner_of
 from flnb.experiments.key import DataFingerprints
-from flnb.experiments.labels import labelled, reason, varying
+from flnb.experiments.labels import reason
 from flnb.experiments.recipe import Recipe
 from flnb.experiments.runner import Runner
 from flnb.experiments.showing import StudyView
 from flnb.experiments.study_file import StudyFile
-from flnb.store import StudyCell, StudyRecord
+from flnb.store import StudyCell, StudyRecord, labelled, varying
 
 if TYPE_CHECKING:
     import pandas as pd

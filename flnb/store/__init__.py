@@ -6,7 +6,7 @@ here knows what a round or a model means: it stores columns and flat arrays. Rea
 first, then `state.py` (with its parts, from `runs.py` to `epochs.py`), `records.py` and `tables.py`.
 """
 
-from flnb.store.aggregates import HIDDEN, aggregates
+from flnb.store.aggregates import FOR_VIEWERS, HIDDEN, aggregates
 from flnb.store.cursor import Cursor
 from flnb.store.expiry import DAMAGED, EXPIRED, FREED, in_spans, in_words
 from flnb.store.exporting import copy_file, export_tables
@@ -40,6 +40,7 @@ from flnb.store.retention import YOUNGEST, Freed, sweep, weigh
 from flnb.store.shared_lease import SharedLease, SharedStay
 from flnb.store.signing import LogKey, is_signed
 from flnb.store.state import StateStore
+from flnb.store.study_labels import labelled, varying
 from flnb.store.study_records import Claim, Outcome, StudyCell, StudyRecord
 from flnb.store.table import Table
 from flnb.store.tables import TABLES, Column, TableSpec
@@ -49,6 +50,7 @@ from flnb.store.writer import HistoryWriter, Ticket
 __all__ = [
     "DAMAGED",
     "EXPIRED",
+    "FOR_VIEWERS",
     "FREED",
     "HIDDEN",
     "OF_THE_LAB",
@@ -106,6 +108,8 @@ __all__ = [
     "in_spans",
     "in_words",
     "is_signed",
+    "labelled",
     "sweep",
+    "varying",
     "weigh",
 ]

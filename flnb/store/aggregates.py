@@ -19,15 +19,20 @@ HIDDEN = "an operator sees why"
 """In the place of words that may quote a client."""
 _COPIES = {
     "runs": f"SELECT * REPLACE (if(error = '', '', '{HIDDEN}') AS error) FROM runs",  # noqa: S608  # our own words
+    # Where a recipe and notebooks lie on a disk is no aggregate, and notebooks show what they drew.
+    "studies": "SELECT * EXCLUDE (asked_for) REPLACE (parse_filename(notebook) AS notebook) FROM studies",
+    "study_cells": f"SELECT * EXCLUDE (notebook) REPLACE (if(why = '', '', '{HIDDEN}') AS why) FROM study_cells",  # noqa: S608  # our own words
     "rounds": "SELECT * FROM rounds",
     "metrics": "SELECT * FROM metrics",
     "events": "SELECT * EXCLUDE (client) FROM events WHERE client = ''",
 }
+FOR_VIEWERS = frozenset(_COPIES)
+"""The tables that a viewer may ask."""
 _MOST_ROWS, _COPY_S = 10_000_000, 60.0
 
 
 def aggregates(metrics: Metrics, sql: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
-    """Answer one SELECT over `runs rounds metrics events`; of events those of whole rounds.
+    """Answer one SELECT over the tables `FOR_VIEWERS`; of events those of whole rounds.
 
     Args:
         metrics: All tables. What is asked about is copied, which costs a pass over it.

@@ -22,11 +22,12 @@ import pyarrow as pa
 
 from flnb.core import failpoints
 from flnb.core.errors import QueryRefusedError
-from flnb.store import projection, tables_file
+from flnb.store import projection, study_rows, tables_file
 from flnb.store.disk import room_at
 from flnb.store.own_rows import Rows
 from flnb.store.records import ClientRecord, Closing, Forgotten, RunRecord
 from flnb.store.select_only import select, stream
+from flnb.store.study_records import StudyRecord
 from flnb.store.table import Table
 from flnb.store.tables import TABLES
 
@@ -52,6 +53,8 @@ class Metrics:
         self._done: dict[_Key, int] = {}
         self._runs: list[RunRecord] = []
         self._clients: list[ClientRecord] | None = None
+        self._studies: object = None
+        """Another one after each change of a study or of one of its cells, without reading these."""
         self._noted = 0
         """Place of the newest operation in the tables."""
         self._taken_up = 0
@@ -217,18 +220,22 @@ class Metrics:
         return late > 0 and self._path is not None
 
     def _reading(self) -> duckdb.DuckDBPyConnection:
-        """A cursor for one query, with runs, clients and operations as they are now."""
+        """A cursor for one query, with runs, studies, clients and operations as they are now."""
         with self._lock:
             connection = self._open()
             clients, operations = self._state.clients(), self._state.operations_after(self._noted)
-            if operations or self._runs != self._state.runs() or self._clients != clients:
+            studies = self._state.studies(), self._state.study_outcomes()
+            present = self._state.runs(), clients, studies
+            if operations or present != (self._runs, self._clients, self._studies):
                 with self._writing() as cursor:
                     self._put_runs(cursor)
                     projection.replace(cursor, "clients", projection.client_table(clients))
                     noted = projection.operation_table(operations, self._runs)
                     projection.append(cursor, "operations", noted)
+                    if self._studies != studies:
+                        self._put_studies(cursor, studies[0])
                     cursor.execute("COMMIT")
-                self._clients = clients
+                self._clients, self._studies = clients, studies
                 self._noted = max(self._noted, *(place for place, _ in operations), 0)
             return connection.cursor()
 
@@ -241,6 +248,13 @@ class Metrics:
     def _put_runs(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._runs = self._state.runs()
         projection.replace(cursor, "runs", projection.run_table(self._runs))
+
+    def _put_studies(
+        self, cursor: duckdb.DuckDBPyConnection, studies: Sequence[StudyRecord]
+    ) -> None:
+        cells = [self._state.study_cells(study.name) for study in studies]
+        projection.replace(cursor, "studies", study_rows.study_table(studies))
+        projection.replace(cursor, "study_cells", study_rows.cell_table(cells, self._runs))
 
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -273,7 +287,7 @@ class Metrics:
             rows = cursor.execute("SELECT * FROM flnb.done").fetchall()
             newest = cursor.execute("SELECT max(position) FROM operations").fetchone()
         self._done = {tuple(key): position for *key, position in rows}
-        self._runs, self._clients = [], None
+        self._runs, self._clients, self._studies = [], None, None
         self._noted = (newest[0] or 0) if newest else 0
         return connection
 

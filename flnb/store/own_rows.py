@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from flnb.core import RunId
 from flnb.store.records import ClientRecord, Closing, Forgotten, Operation, RunRecord
 from flnb.store.state import StateStore
+from flnb.store.study_records import Outcome, StudyCell, StudyRecord
 
 
 class Rows(Protocol):
@@ -24,6 +25,18 @@ class Rows(Protocol):
 
     def clients(self) -> list[ClientRecord]:
         """Clients that have joined."""
+        ...
+
+    def studies(self) -> list[StudyRecord]:
+        """Studies."""
+        ...
+
+    def study_outcomes(self) -> Mapping[str, Mapping[Outcome, tuple[object, ...]]]:
+        """How the cells of each study stand, and what changes besides with every one of them."""
+        ...
+
+    def study_cells(self, study: str) -> list[StudyCell]:
+        """Cells of a study."""
         ...
 
     def operations_after(self, position: int) -> list[tuple[int, Operation]]:
@@ -69,6 +82,18 @@ class OwnRows:
 
     def clients(self) -> list[ClientRecord]:
         """None: clients join whoever holds the lab."""
+        return []
+
+    def studies(self) -> list[StudyRecord]:
+        """None: whoever executes them writes their cells, and looks at them."""
+        return []
+
+    def study_outcomes(self) -> Mapping[str, Mapping[Outcome, tuple[object, ...]]]:
+        """None, as there is no study."""
+        return {}
+
+    def study_cells(self, study: str) -> list[StudyCell]:
+        """None."""
         return []
 
     def operations_after(self, position: int) -> list[tuple[int, Operation]]:

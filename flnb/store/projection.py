@@ -29,12 +29,12 @@ DDL = (*_OWN_TABLES, *(statement for spec in TABLES for statement in spec.ddl())
 
 def run_table(runs: Iterable[RunRecord]) -> pa.Table:
     """Rows of the table `runs`."""
-    return _table(RUNS, [_run_row(run) for run in runs])
+    return table(RUNS, [_run_row(run) for run in runs])
 
 
 def client_table(clients: Iterable[ClientRecord]) -> pa.Table:
     """Rows of the table `clients`; keys stay where they are."""
-    return _table(CLIENTS, [_client_row(client) for client in clients])
+    return table(CLIENTS, [_client_row(client) for client in clients])
 
 
 def operation_table(
@@ -43,7 +43,7 @@ def operation_table(
     """Rows of the table `operations`, each with its place in the log."""
     known = {run.id: run for run in runs}
     rows = [_operation_row(*one, known.get(one[1].run or RunId(""))) for one in operations]
-    return _table(OPERATIONS, rows)
+    return table(OPERATIONS, rows)
 
 
 def round_table(closings: Iterable[Closing], names: Mapping[str, str]) -> pa.Table:
@@ -57,7 +57,7 @@ def round_table(closings: Iterable[Closing], names: Mapping[str, str]) -> pa.Tab
         }
         for closing in closings
     ]
-    return _table(ROUNDS, rows)
+    return table(ROUNDS, rows)
 
 
 def body_table(spec: TableSpec, closings: Sequence[Closing], names: Mapping[str, str]) -> pa.Table:
@@ -203,6 +203,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _table(spec: TableSpec, rows: list[dict[str, Any]]) -> pa.Table:
+def table(spec: TableSpec, rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows as the columns of a table; one that a row lacks is NULL there."""
     schema = pa.schema([(column.name, column.type) for column in spec.columns])
     return pa.Table.from_pylist(rows, schema=schema)

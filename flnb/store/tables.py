@@ -100,6 +100,44 @@ RUNS = TableSpec(
     ),
 )
 
+STUDIES = TableSpec(
+    "studies",
+    "One row for each study that was executed in the lab",
+    (
+        Column("study", _TEXT, "Name of the study"),
+        Column("notebook", _TEXT, "Where its recipe lay"),
+        Column("asked_for", _TEXT, "What it asks for, as its file would, as JSON"),
+        Column("created_at", _MOMENT, "When it was executed first"),
+        Column("updated_at", _MOMENT, "When it was executed last"),
+    ),
+)
+
+STUDY_CELLS = TableSpec(
+    "study_cells",
+    "One row for each cell of a study, those too that it asks for no more",
+    (
+        Column("study", _TEXT, "Study that the cell belongs to"),
+        Column("position", _COUNT, "Place among the cells that are asked for, from 0"),
+        Column("study_key", _TEXT, "Key of the cell, the same in the table of runs"),
+        Column("label", _TEXT, "What tells it from the others, such as alpha=0.3 seed=1"),
+        Column("parameters", _TEXT, "Every parameter of the recipe as JSON, defaults included"),
+        Column("seed", _COUNT, "Seed of the cell; NULL if it has none"),
+        Column("asked", _FLAG, "Whether the study still asks for it"),
+        Column("smoke", _FLAG, "Whether it is of smoke size"),
+        Column("outcome", _TEXT, "waiting, running, finished, failed, cut off or out of time"),
+        Column("why", _TEXT, "Why it is not finished; empty otherwise"),
+        Column("failed_cell", _COUNT, "Code cell of the recipe that failed, from 1; else NULL"),
+        Column("run", _TEXT, "Name of its run; NULL while there is none"),
+        Column("branch", _TEXT, "Branch of that run; NULL while there is none"),
+        Column("origin", _TEXT, "Whose result it takes over; empty of its own"),
+        Column("attempts", _COUNT, "How often it was begun"),
+        Column("seconds_s", _NUMBER, "Seconds of all its attempts together"),
+        Column("began_at", _MOMENT, "When it was begun first; NULL if it was not"),
+        Column("ended_at", _MOMENT, "When it ended last; NULL if it did not"),
+        Column("notebook", _TEXT, "Where its executed notebook lies; empty while there is none"),
+    ),
+)
+
 CLIENTS = TableSpec(
     "clients",
     "One row for each client that has joined the lab; simulated ones do not join",
@@ -210,5 +248,5 @@ EVENTS = TableSpec(
 
 BODIES = (METRICS, ASSIGNMENTS, UPDATES, EVENTS)
 """Tables whose rows come inside closings, each under the closing's field of the same name."""
-TABLES = (RUNS, CLIENTS, OPERATIONS, ROUNDS, *BODIES)
+TABLES = (RUNS, STUDIES, STUDY_CELLS, CLIENTS, OPERATIONS, ROUNDS, *BODIES)
 """Every table of `lab.sql`."""

@@ -152,7 +152,7 @@ class Connection:
         return self.attach(name)
 
     def sql(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
-        """Ask the lab; see `Lab.sql`. Viewers ask `runs rounds metrics events`."""
+        """Ask the lab; see `Lab.sql`. Viewers ask `runs studies study_cells rounds metrics events`."""
         request = pb.SqlRequest(query=query, rows=rows, timeout_s=timeout_s)
         return Table.from_ipc(self._wire.whole("Sql", request))
 

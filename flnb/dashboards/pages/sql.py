@@ -18,10 +18,9 @@ from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
 from flnb.dashboards.page import QUESTIONS, Page, Text
-from flnb.store import TABLES
+from flnb.store import FOR_VIEWERS, TABLES
 
 _ROWS, _SECONDS, _SHOWN = 10_000, 5.0, 200
-_FOR_VIEWERS = {"runs", "rounds", "metrics", "events"}
 _EXAMPLES = {
     "Accuracy of the newest run": "SELECT branch, round, value FROM metrics WHERE metric = 'accuracy' AND scope = 'central' AND run = (SELECT run FROM runs ORDER BY created_at DESC LIMIT 1) ORDER BY branch, generation, round",
     "Slowest rounds": "SELECT run, round, seconds_s, closed_by FROM rounds ORDER BY seconds_s DESC LIMIT 20",
@@ -93,7 +92,7 @@ class Sql(Page):
 
     def _schema(self) -> str:
         """What there is to ask, for this role."""
-        seen = [one for one in TABLES if sees_clients(self.person.role) or one.name in _FOR_VIEWERS]
+        seen = [one for one in TABLES if sees_clients(self.person.role) or one.name in FOR_VIEWERS]
         return "".join(
             f"<details><summary><code>{one.name}</code> <span class='quiet'>{escape(one.description)}</span></summary>"
             + "<table>"

@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 
 from flnb.core.errors import FLBaseError, NotFoundError
 from flnb.dashboards.page import in_session
-from flnb.experiments.labels import labelled, varying
+from flnb.store import labelled, varying
 
 if TYPE_CHECKING:
     from flnb.coordinator import Lab

@@ -62,7 +62,7 @@ async def events(
 
 @router.post("/sql", responses=_ANSWERS, response_class=Response)
 async def sql(way: Way, token: Token, asked: Question, request: Request) -> Response:
-    """Ask one SELECT; viewers ask `runs rounds metrics events`, operators all tables.
+    """Ask one SELECT; viewers ask `runs studies study_cells rounds metrics events`, operators all tables.
 
     `Accept` says how it is answered: as JSON, CSV or a stream of Arrow.
     """

@@ -1,0 +1,117 @@
+"""Studies as tables: what became of each cell, as it is now, beside what its run was measured by."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from flnb.core import Status
+from flnb.store import LabStore, Outcome, StudyCell, StudyRecord, aggregates
+from flnb.testing.stores import sample_closing, sample_run
+
+PAGE = Path(__file__).parents[2] / "docs" / "studies.md"
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+STUDY = StudyRecord(
+    name="alpha",
+    notebook="/home/ada/recipe.ipynb",
+    asked_for={"grid": {"alpha": [0.1, 0.3]}},
+    code=("aa",),
+    created_at=NOW,
+    updated_at=NOW,
+)
+RUN = replace(sample_run("alpha-k1"), study="alpha", study_key="k1")
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A lab with a study of two cells, of which the first has begun its run."""
+    store = LabStore.open(tmp_path / "lab")
+    with store.lease():
+        store.state.put_study(STUDY)
+        values = enumerate([0.1, 0.3])
+        cells = [
+            StudyCell(study="alpha", key=f"k{place + 1}", position=place, parameters={"alpha": one})
+            for place, one in values
+        ]
+        store.state.ask_for_cells("alpha", cells)
+        store.state.create_run(RUN)
+        yield store
+        store.close()
+
+
+def settle(store, key, outcome=Outcome.FINISHED, **facts):
+    cell = store.state.claim_cell("alpha", key, lambda _: True).cell
+    store.state.put_cell(replace(cell, outcome=outcome, ended_at=NOW, **facts))
+
+
+def test_a_cell_is_told_as_its_study_has_it(store):
+    settle(store, "k1", run="alpha-k1", seconds_s=2.5)
+    first, second = store.metrics.query("FROM study_cells ORDER BY position")
+    assert (first["study"], first["study_key"], first["label"]) == ("alpha", "k1", "alpha=0.1")
+    assert json.loads(first["parameters"]) == {"alpha": 0.1}
+    assert (first["outcome"], first["run"], first["branch"]) == ("finished", "alpha-k1", "main")
+    assert (first["seconds_s"], first["attempts"], first["ended_at"]) == (2.5, 1, NOW)
+    assert (second["outcome"], second["run"], second["seed"]) == ("waiting", None, None)
+    (study,) = store.metrics.query("FROM studies")
+    assert json.loads(study["asked_for"]) == {"grid": {"alpha": [0.1, 0.3]}}
+
+
+def test_the_query_that_is_documented_answers_with_what_cells_were_measured_by(store):
+    settle(store, "k1", run="alpha-k1", seconds_s=2.5)
+    store.close_round(sample_closing(1))
+    store.catch_up()
+    (query,) = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    (row,) = store.metrics.query(query)
+    metrics = {one["metric"]: one["value"] for one in store.metrics.query("FROM metrics")}
+    assert tuple(row.values()) == ("alpha=0.1", metrics["accuracy"], 1, 2.5)
+
+
+def test_what_becomes_of_a_cell_is_in_the_next_answer(store):
+    def asked():
+        query = "SELECT outcome, why FROM study_cells WHERE study_key = 'k2'"
+        return next(tuple(row.values()) for row in store.metrics.query(query))
+
+    assert asked() == ("waiting", "")
+    settle(store, "k2", Outcome.FAILED, why="ZeroDivisionError")
+    assert asked() == ("failed", "ZeroDivisionError")
+    settle(store, "k2", Outcome.FAILED, why="KeyError")
+    assert asked() == ("failed", "KeyError")
+    store.state.put_study(replace(STUDY, notebook="other.ipynb", updated_at=NOW.replace(day=2)))
+    assert "other" in repr(store.metrics.query("SELECT notebook FROM studies"))
+
+
+def test_no_cell_is_read_while_none_has_changed(store, monkeypatch):
+    store.metrics.query("FROM study_cells")
+    read, study_cells = [], store.state.study_cells
+    monkeypatch.setattr(
+        store.state, "study_cells", lambda name: read.append(name) or study_cells(name)
+    )
+    store.state.set_status(RUN.id, Status.PAUSED)
+    store.metrics.query("FROM study_cells")
+    assert read == []
+    settle(store, "k1")
+    store.metrics.query("FROM study_cells")
+    assert read == ["alpha"]
+
+
+def test_a_viewer_is_told_neither_words_nor_places(store):
+    settle(store, "k2", Outcome.FAILED, why="secret of c001", notebook="studies/k2.ipynb")
+    (row,) = aggregates(store.metrics, "FROM study_cells WHERE outcome = 'failed'")
+    assert "an operator" in row["why"]
+    (study,) = aggregates(store.metrics, "FROM studies")
+    assert study["notebook"] == "recipe.ipynb"
+    told = repr([row, study])
+    assert [word for word in ("c001", "ada", "k2.ipynb") if word in told] == []
+
+
+def test_a_guest_has_no_rows_of_studies(store, tmp_path):
+    guest = LabStore.open(tmp_path / "lab")
+    with guest.be_guest("alpha-k1"):
+        assert list(guest.metrics.query("FROM studies")) == []
+        assert list(guest.metrics.query("FROM study_cells")) == []
+    with guest.reader() as tables:
+        assert len(tables.query("FROM study_cells")) == 2
+    guest.close()
