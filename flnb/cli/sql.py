@@ -24,7 +24,7 @@ def sql(
 ) -> None:
     """Ask a lab with SQL, also while it runs.
 
-    Tables: runs, clients, operations, rounds, assignments, updates, metrics, events.
+    Tables: runs, studies, study_cells, clients, operations, rounds, assignments, updates, metrics, events.
     """
     from flnb.cli import labs
 

@@ -170,7 +170,7 @@ class Lab(Studying):
         return True
 
     def sql(self, query: str, *, rows: int = 10_000, timeout_s: float = 5.0) -> Table:
-        """Ask the tables `runs clients operations rounds assignments updates metrics events`.
+        """Ask the tables `runs studies study_cells clients operations rounds assignments updates metrics events`.
 
         Args:
             query: Exactly one SELECT.
