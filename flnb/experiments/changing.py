@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import flnb
 from flnb.core.errors import RoundStateError
 from flnb.experiments.key import SMOKE
+from flnb.experiments.planning import alike
 from flnb.experiments.recipe import Recipe
 from flnb.store import Outcome, StudyCell, StudyRecord
 
@@ -40,14 +42,27 @@ def _what_changed(before: StudyRecord, recipe: Recipe) -> str:
     return "the data that the recipe names"
 
 
-def check_size(planned: Sequence[StudyCell], known: Sequence[StudyCell]) -> None:
-    """Refuse to let cells of another size count, where there are no others to keep.
+def check_size(
+    planned: Sequence[StudyCell], known: Sequence[StudyCell], defaults: Mapping[str, Any]
+) -> None:
+    """Refuse to let cells of another size count for those that are left, where there are no others to keep.
+
+    Args:
+        planned: What is asked for now.
+        known: What became of all that was asked for before.
+        defaults: Of the recipe's parameters now.
 
     Raises:
-        RoundStateError: What is finished was executed at smoke size and this is not, or the other way round.
+        RoundStateError: Of a cell that is left a result is there of smoke size, and this is not, or the
+            other way round.
     """
-    now = {cell.smoke for cell in planned}
-    others = [one for one in known if one.outcome is Outcome.FINISHED and one.smoke not in now]
+    left = [cell for cell in planned if cell.outcome is not Outcome.FINISHED]
+    others = [
+        one
+        for one in known
+        if one.outcome is Outcome.FINISHED
+        and any(one.smoke != cell.smoke and alike(cell, one, defaults) for cell in left)
+    ]
     if others:
         was, is_ = ("smoke size", "full size") if others[0].smoke else ("full size", "smoke size")
         raise RoundStateError(

@@ -169,22 +169,20 @@ def stale(
     for cell in planned:
         if cell.outcome is not Outcome.WAITING or cell.attempts:
             continue
-        same = [one for one in finished if _same(cell, one, defaults)]
+        # Two rounds are no result for a cell of two hundred.
+        same = [one for one in finished if one.smoke == cell.smoke and alike(cell, one, defaults)]
         gone = [_gone(one, cell) for one in same]
         if same and all(one == gone[0] for one in gone):  # else nobody knows which of them it is
             found.append((cell, max(same, key=lambda one: (one.asked, str(one.ended_at)))))
     return found
 
 
-def _same(cell: StudyCell, before: StudyCell, defaults: Mapping[str, Any]) -> bool:
-    """Whether a cell is what one of before was: a parameter that is new has its default."""
-    if cell.smoke != before.smoke:
-        return False  # two rounds are no result for a cell of two hundred
-    alike = all(
+def alike(cell: StudyCell, before: StudyCell, defaults: Mapping[str, Any]) -> bool:
+    """Whether a cell is given what one of before was, of whatever size: a parameter that is new has its default."""
+    return cell.seed == before.seed and all(
         value == before.parameters.get(name, defaults.get(name))
         for name, value in cell.parameters.items()
     )
-    return alike and cell.seed == before.seed
 
 
 def _gone(before: StudyCell, cell: StudyCell) -> dict[str, Any]:

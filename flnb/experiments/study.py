@@ -269,11 +269,12 @@ class Study:
         state = self.lab.store.state
         before, known = state.study(self.name), state.study_cells(self.name)
         planned = planner.cells(known, {})
-        stale = planning.stale(planned, known, planner.recipe.parameters.defaults)
+        defaults = planner.recipe.parameters.defaults
+        stale = planning.stale(planned, known, defaults)
         if stale and not changed:
             raise changing.undecided(before, planner.recipe, len(stale))
         if not stale and changed == KEEP:
-            changing.check_size(planned, known)
+            changing.check_size(planned, known, defaults)
         state.put_study(self._record(planner.recipe))
         notes = changing.differences(planned, known)
         if changed == BESIDE:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from flnb.core.errors import DataError, PlanError, RecipeError
+from flnb.core.errors import DataError, PlanError, RecipeError, RoundStateError
 from flnb.experiments import Optuna, Recipe, StudyFile
+from flnb.experiments.changing import check_size
 from flnb.experiments.key import DataFingerprints
 from flnb.experiments.planning import Planner, stale
 from flnb.store import Outcome
@@ -113,6 +114,21 @@ def test_a_result_of_smoke_size_is_none_of_full_size(recipe, monkeypatch):
     (full,) = planner(recipe, grid={"alpha": [0.1]}).cells([done], {})
     assert (small.smoke, full.smoke) == (True, False)
     assert stale([full], [done], {}) == []
+
+
+def test_only_what_is_left_and_finished_at_another_size_is_in_the_way_of_keeping(
+    recipe, monkeypatch
+):
+    monkeypatch.setenv("FLNB_SMOKE", "1")
+    small = planner(recipe, grid={"alpha": [0.1, 0.2]}).cells([], {})
+    small = [replace(cell, outcome=Outcome.FINISHED) for cell in small]
+    monkeypatch.delenv("FLNB_SMOKE")
+    first, second = planner(recipe, grid={"alpha": [0.1, 0.2]}).cells([], {})
+    done = replace(first, outcome=Outcome.FINISHED)
+    check_size([done], [*small, done], {})
+    check_size([done, second], [small[0], done], {})
+    with pytest.raises(RoundStateError, match="1 finished cells were executed at smoke size"):
+        check_size([done, second], [*small, done], {})
 
 
 def test_of_two_results_that_only_a_parameter_of_before_tells_apart_none_is_kept(recipe):
