@@ -10,8 +10,7 @@ from flnb.experiments import Optuna
 from flnb.experiments import desk as desk_module
 from flnb.experiments import study as study_module
 from flnb.experiments.desk import Desk
-from flnb.experiments.labels import varying
-from flnb.store import Outcome
+from flnb.store import Outcome, varying
 from tests.experiments.recipes import write_recipe
 from tests.ui.coordinating import plan_of, task_of
 
