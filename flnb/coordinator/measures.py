@@ -7,17 +7,30 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flnb.coordinator.operations import Answers
+from flnb.store import Stretch
 
 if TYPE_CHECKING:
     from flnb.coordinator.lab import Lab
 
 _ROWS, _PATIENCE_S = 10_000_000, 60.0
-_ROUNDS = "SELECT run, max(round) AS rounds, sum(bytes_up)::BIGINT AS bytes_up FROM rounds WHERE {lines} GROUP BY run"
-_METRICS = """
-SELECT run, scope, metric, arg_max(value, round) AS last,
+ON_LINE = """line ON m.run = split_part(line.name, '/', 1) AND m.branch = line.branch
+  AND m.generation = line.generation AND m.round > line.after AND m.round <= coalesce(line.last, m.round)"""
+"""Joins a table of rounds, called `m`, with what `lines_of` names."""
+_ROUNDS = f"""
+WITH {{line}} SELECT line.name AS run, max(round) AS rounds, sum(bytes_up)::BIGINT AS bytes_up
+FROM rounds AS m JOIN {ON_LINE} GROUP BY line.name
+"""  # noqa: S608  # our own words
+_METRICS = f"""
+WITH {{line}} SELECT line.name AS run, scope, metric, arg_max(value, round) AS last,
   min(value) FILTER (WHERE NOT isnan(value)) AS least, max(value) FILTER (WHERE NOT isnan(value)) AS most
-FROM metrics WHERE {lines} GROUP BY run, scope, metric ORDER BY scope, metric, run
-"""
+FROM metrics AS m JOIN {ON_LINE} GROUP BY line.name, scope, metric ORDER BY scope, metric, line.name
+"""  # noqa: S608  # our own words
+_LINE = """line AS (
+  SELECT unnest(names) AS name, branch, generation, after, last
+  FROM (VALUES {values}) AS stretch(names, branch, generation, after, last)
+)"""
+_CHARACTERS = 15_000
+"""So many are named in one query, which has at most 20,000: that is hundreds of runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +62,16 @@ def measured(lab: Lab, runs: Collection[str], ask: Answers | None = None) -> dic
         runs: Their names.
         ask: Answers for whoever looks; by default the lab.
     """
-    lines = " OR ".join(f"({line})" for line in lines_of(lab, runs))
-    if not lines:
-        return {}
-    ask, metrics = ask or lab.sql, dict[str, dict[str, Measure]]()
-    for row in ask(_METRICS.format(lines=lines), rows=_ROWS, timeout_s=_PATIENCE_S):
-        of_run = metrics.setdefault(row["run"], {})
-        name = column_of(row["scope"], row["metric"])
-        of_run[name] = Measure(row["last"], row["least"], row["most"])
-    rounds = ask(_ROUNDS.format(lines=lines), rows=_ROWS, timeout_s=_PATIENCE_S)
-    return {
-        row["run"]: Measured(row["rounds"], row["bytes_up"], metrics.get(row["run"], {}))
-        for row in rounds
-    }
+    ask, metrics, found = ask or lab.sql, dict[str, dict[str, Measure]](), dict[str, Measured]()
+    for line in lines_of(lab, runs):
+        for row in ask(_METRICS.format(line=line), rows=_ROWS, timeout_s=_PATIENCE_S):
+            of_run = metrics.setdefault(row["run"], {})
+            name = column_of(row["scope"], row["metric"])
+            of_run[name] = Measure(row["last"], row["least"], row["most"])
+        for row in ask(_ROUNDS.format(line=line), rows=_ROWS, timeout_s=_PATIENCE_S):
+            of_run = metrics.get(row["run"], {})
+            found[row["run"]] = Measured(row["rounds"], row["bytes_up"], of_run)
+    return found
 
 
 def column_of(scope: str, metric: str) -> str:
@@ -75,8 +85,35 @@ def column_of(scope: str, metric: str) -> str:
 
 
 def lines_of(lab: Lab, runs: Collection[str]) -> Iterator[str]:
-    """The rounds that count of each run, in SQL: those that lead to its head, whatever was rolled back."""
-    wanted = set(runs)
-    for record in lab.store.state.runs():
-        if record.name in wanted:
-            yield lab.store.state.rows_of_line(record.id)
+    """The rounds that count of runs: those that lead to their heads, whatever was rolled back.
+
+    Args:
+        lab: Where the runs are.
+        runs: Their names.
+
+    Yields:
+        What stands behind `WITH`; joined by `ON_LINE` it gives `line.name`, the name of the run. Each
+        names as many runs as fit into a query.
+    """
+    part, characters = dict[Stretch, list[str]](), 0
+    for name, stretches in lab.store.state.stretches(runs).items():
+        for stretch in stretches:
+            characters += len(name) + 3 + (0 if stretch in part else len(_values(stretch, ())))
+        if part and characters > _CHARACTERS:
+            yield _joined(part)
+            part, characters = {}, sum(len(_values(one, (name,))) for one in stretches)
+        for stretch in stretches:
+            part.setdefault(stretch, []).append(name)
+    if part:
+        yield _joined(part)
+
+
+def _joined(part: Mapping[Stretch, Collection[str]]) -> str:
+    return _LINE.format(values=", ".join(_values(*one) for one in part.items()))
+
+
+def _values(stretch: Stretch, names: Collection[str]) -> str:
+    # Names of runs and branches are checked when they are made: no sign of them ends a string.
+    listed = ",".join(f"'{name}'" for name in names)
+    branch, generation, after, last = stretch
+    return f"([{listed}], '{branch}', {generation}, {after}, {'NULL' if last is None else last})"

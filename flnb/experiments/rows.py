@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flnb.coordinator.measures import Measured, column_of, lines_of, measured
+from flnb.coordinator.measures import ON_LINE, Measured, column_of, lines_of, measured
 from flnb.experiments.report.measured import lower_is_better
 from flnb.store import StudyCell
 
@@ -106,21 +106,25 @@ def courses(lab: Lab, runs: Sequence[str], ask: Answers | None = None) -> pd.Dat
     import pandas as pd  # takes half a second
 
     columns = ["run", "round", "bytes_up", "metric", "value"]
-    if not runs:
+    ask = ask or lab.sql
+    parts = [
+        ask(_COURSES.format(line=line), rows=_ROWS, timeout_s=_PATIENCE_S).df()
+        for line in lines_of(lab, runs)
+    ]
+    if not parts:
         return pd.DataFrame(columns=columns)
-    lines = " OR ".join(f"({line})" for line in lines_of(lab, runs))
-    query = _COURSES.format(lines=lines)
-    found = (ask or lab.sql)(query, rows=_ROWS, timeout_s=_PATIENCE_S).df()
+    found = pd.concat(parts, ignore_index=True)
     pairs = zip(found["scope"], found["metric"], strict=True)
     return found.assign(metric=[column_of(scope, metric) for scope, metric in pairs])[columns]
 
 
-_COURSES = """
-SELECT m.run, m.round, r.bytes_up, m.scope, m.metric, m.value
-FROM (SELECT * FROM metrics WHERE {lines}) AS m JOIN (
-  SELECT run, round, (sum(bytes_up) OVER (PARTITION BY run ORDER BY round))::DOUBLE AS bytes_up FROM rounds WHERE {lines}
+_COURSES = f"""
+WITH {{line}} SELECT m.run, m.round, r.bytes_up, m.scope, m.metric, m.value
+FROM (SELECT line.name AS run, round, scope, metric, value FROM metrics AS m JOIN {ON_LINE}) AS m JOIN (
+  SELECT line.name AS run, round, (sum(bytes_up) OVER (PARTITION BY line.name ORDER BY round))::DOUBLE AS bytes_up
+  FROM rounds AS m JOIN {ON_LINE}
 ) AS r USING (run, round) ORDER BY m.run, m.round, m.scope, m.metric
-"""
+"""  # noqa: S608  # our own words
 
 
 def _row(cell: StudyCell, taken: Collection[str]) -> dict[str, Any]:

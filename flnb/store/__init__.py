@@ -18,6 +18,7 @@ from flnb.store.kept import Keeping, KeptUpdate, KeptUpdates
 from flnb.store.labstore import LabStore
 from flnb.store.lease import Holder, Lease
 from flnb.store.lineage import Generation, Line, RoundKey, Segment
+from flnb.store.lines import Stretch
 from flnb.store.metrics import Metrics
 from flnb.store.pages import Page
 from flnb.store.records import (
@@ -96,6 +97,7 @@ __all__ = [
     "SharedLease",
     "SharedStay",
     "StateStore",
+    "Stretch",
     "StudyCell",
     "StudyRecord",
     "Table",

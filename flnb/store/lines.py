@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -22,6 +23,17 @@ class Leaving(NamedTuple):
     round: int
     bytes_up: int
     seconds_s: float
+
+
+class Stretch(NamedTuple):
+    """Rounds of one generation of a branch that lie on a line, in the words of `lab.sql`."""
+
+    branch: str
+    generation: int
+    after: int
+    """The number of the round before its first one."""
+    last: int | None
+    """None where it goes on."""
 
 
 class Lines:
@@ -65,6 +77,31 @@ class Lines:
         )
         # Names of runs and branches are checked when they are made: no sign of them ends a string.
         return f"run = '{record.trunk_name}' AND ({' OR '.join(mine)})"
+
+    def stretches(self, names: Collection[str]) -> dict[str, list[Stretch]]:
+        """Where in the tables of `lab.sql` the rows lie that lead to the heads of branches.
+
+        Args:
+            names: Of the branches, as many as one likes: no row is read for each of them.
+
+        Returns:
+            Name to stretches, oldest first; a branch that is not there is left out.
+        """
+        with self._database.reading() as connection:
+            known = _all_generations(connection)
+            runs = _runs.c
+            rows = connection.execute(
+                select(runs.id, runs.name, runs.branch, runs.generation)
+            ).all()
+        branches, wanted = {row.id: row.branch for row in rows}, set(names)
+        return {
+            row.name: [
+                Stretch(branches[one.run], one.generation, one.after, one.last)
+                for one in Line.of(row.id, row.generation, known).segments
+            ]
+            for row in rows
+            if row.name in wanted
+        }
 
     def line_of(self, key: RoundKey) -> Line:
         """The rounds that led to a round, also of a head that was left behind."""
@@ -157,9 +194,13 @@ def blocking(connection: Connection, record: RunRecord, base: RoundKey | None) -
 
 def walk(connection: Connection, run: RunId, generation: int) -> Line:
     """The rounds that lead to the newest of a generation, inside somebody's transaction."""
-    rows = connection.execute(select(_generations))  # a fork's base may be on any branch
-    known = {(row.run, row.generation): row for row in map(Generation.of, rows)}
-    return Line.of(run, generation, known)
+    return Line.of(run, generation, _all_generations(connection))
+
+
+def _all_generations(connection: Connection) -> dict[tuple[RunId, int], Generation]:
+    """Rows of all branches: a fork's base may be on any of them."""
+    rows = connection.execute(select(_generations))
+    return {(row.run, row.generation): row for row in map(Generation.of, rows)}
 
 
 def line_to(connection: Connection, key: RoundKey) -> Line:
