@@ -94,6 +94,8 @@ class ForkServer:
     def __init__(self, process: subprocess.Popen[bytes] | Child, control: socket.socket) -> None:
         self._process = process
         self._control = control
+        self._environment = dict(os.environ)
+        """As the server knows it, but for `_ONE_THREAD`."""
         self._is_shared = self._has_forked = False
         self._lock = threading.Lock()
         self._release = weakref.finalize(self, _end, process, control, os.getpid())
@@ -169,7 +171,8 @@ class ForkServer:
     def fork(self, entry: str, *, fds: Sequence[int] = (), nice: int = 0) -> Worker:
         """Fork a worker and run an entry in it.
 
-        The worker sees the present working directory and `sys.path` of this process.
+        The worker sees the present working directory, `sys.path` and environment of this process, all
+        but the variables that keep libraries at one thread.
 
         Args:
             entry: `package.module:function`, called with its end of the channel and a tuple of
@@ -178,7 +181,8 @@ class ForkServer:
             nice: Added to the worker's niceness; positive gives way to others.
 
         Raises:
-            WorkerDiedError: The server is gone or cannot fork.
+            WorkerDiedError: The server is gone or cannot fork, or what changed of the environment is too
+                much to tell it.
         """
         channel, theirs = Channel.pair()
         request = {
@@ -187,6 +191,7 @@ class ForkServer:
             "nice": nice,
             "directory": str(Path.cwd()),
             "path": sys.path,
+            "environment": self._changed(),
         }
         try:
             answer, received = self._ask(request, [theirs.fileno(), *fds])
@@ -217,6 +222,12 @@ class ForkServer:
         """End the server and its workers; those that do not end by themselves are killed."""
         self._release()
 
+    def _changed(self) -> dict[str, str | None]:
+        """Variables that were set since the server began, or are gone: these are None."""
+        before, now = self._environment, dict(os.environ)
+        names = {name for name in before | now if before.get(name) != now.get(name)}
+        return {name: now.get(name) for name in names - _ONE_THREAD.keys()}
+
     def _ask(
         self, request: dict[str, Any], fds: Sequence[int] = ()
     ) -> tuple[dict[str, Any], list[int]]:
@@ -239,7 +250,17 @@ class ForkServer:
         return answer, received
 
     def _send(self, request: dict[str, Any], fds: Sequence[int] = ()) -> None:
-        socket.send_fds(self._control, [json.dumps(request).encode()], fds)
+        packet = json.dumps(request).encode()
+        if len(packet) > MAX_REQUEST_BYTES:
+            error = WorkerDiedError(
+                f"a request of {len(packet):,} bytes is too long for the fork server, which takes "
+                f"{MAX_REQUEST_BYTES:,}"
+            )
+            error.hint = (
+                "sys.path, or variables of the environment that were set lately, are too long"
+            )
+            raise error
+        socket.send_fds(self._control, [packet], fds)
 
 
 def _end(process: subprocess.Popen[bytes] | Child, control: socket.socket, owner: int) -> None:

@@ -20,7 +20,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from flnb.core import SYSTEM_CLOCK
@@ -179,6 +179,15 @@ def preload(modules: Sequence[str]) -> None:
     gc.freeze()  # the collector would touch, and so copy, every page in every child
 
 
+def _change_environment(changes: Mapping[str, str | None]) -> None:
+    """Bring the environment to that of the owner: None is a variable that is gone there."""
+    for name, value in changes.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
 def become_worker(request: dict[str, Any], fds: Sequence[int]) -> NoReturn:
     """Run the entry in a freshly forked process and end it; never returns."""
     code = 1
@@ -186,6 +195,7 @@ def become_worker(request: dict[str, Any], fds: Sequence[int]) -> NoReturn:
         os.nice(request["nice"])
         os.chdir(request["directory"])
         sys.path[:] = request["path"]
+        _change_environment(request["environment"])
         channel = Channel(socket.socket(fileno=fds[0]))
         pkgutil.resolve_name(request["entry"])(channel, tuple(fds[1:]))
         code = 0

@@ -85,6 +85,18 @@ def test_interpreters_that_are_told_something_else_are_started(kernel, tmp_path)
     assert value("__import__('sys').told") == "'else'"
 
 
+def test_workers_of_a_kernel_have_what_its_cells_have_set(kernel, tmp_path):
+    (tmp_path / "told.py").write_text(
+        "import os\ndef tell(channel, fds): channel.send([os.environ.get(one) for one in ('EARLY', 'LATE')])"
+    )
+    _, value = kernel(env={**os.environ, "EARLY": "bird"})
+    fork = "__import__('flnb.processes').processes.ForkServer.shared().fork('told:tell')"
+    value(f"__import__('sys').path.append({str(tmp_path)!r})")
+    value("__import__('os').environ.update(LATE='owl')")
+    value("__import__('os').environ.pop('EARLY')")
+    assert value(f"[worker := {fork}, worker.channel.recv(30)][1]") == "[None, 'owl']"
+
+
 def test_its_end_is_seen_however_it_comes(kernel):
     manager, _ = kernel()
     os.kill(manager.provisioner.pid, signal.SIGKILL)

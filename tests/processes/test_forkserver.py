@@ -32,7 +32,8 @@ def look(channel, fds):
     os.write(1, b"not even like this")
     channel.send({"threads": threading.active_count(), "directory": os.getcwd(),
                   "group": os.getpgrp(), "nice": os.nice(0), "modules": set(sys.modules),
-                  "argv0": sys.argv[0], "file": os.read(fds[0], 9) if fds else b""})
+                  "argv0": sys.argv[0], "file": os.read(fds[0], 9) if fds else b"",
+                  "environment": dict(os.environ)})
 
 def fail(channel, fds):
     raise RuntimeError("the words of the failure")
@@ -111,6 +112,25 @@ def test_a_worker_has_one_thread_the_preloaded_modules_and_our_place(
     assert seen["nice"] == os.nice(0) + 5
     assert "torch" in seen["modules"]
     assert seen["group"] == server.pid != os.getpgrp()
+    worker.close()
+    server.close()
+
+
+def test_a_worker_has_the_environment_as_it_is_when_it_is_forked(entries, monkeypatch):
+    monkeypatch.setenv("FLNB_TEST_EARLY", "1")
+    server = ForkServer.start(preload=())
+    monkeypatch.delenv("FLNB_TEST_EARLY")
+    monkeypatch.setenv("FLNB_TEST_LATE", "ein Fährmann")
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    worker = server.fork("entries_for_workers:look")
+    seen = worker.channel.recv(timeout_s=30)["environment"]
+    assert (seen["FLNB_TEST_LATE"], seen["OMP_NUM_THREADS"]) == ("ein Fährmann", "1")
+    assert "FLNB_TEST_EARLY" not in seen
+    monkeypatch.setenv("FLNB_TEST_LATE", "x" * (1 << 17))
+    with pytest.raises(WorkerDiedError, match="too long for the fork server"):
+        server.fork("entries_for_workers:look")
+    monkeypatch.delenv("FLNB_TEST_LATE")
+    server.fork("entries_for_workers:look").close()
     worker.close()
     server.close()
 
