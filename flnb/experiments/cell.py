@@ -1,4 +1,4 @@
-"""The process of a worker: `python -m flnb.experiments.cell`, started by a runner.
+"""The process of a worker: `python -m flnb.experiments.cell LOG`, started by a runner.
 
 It reads what to do from stdin and answers on stdout; a thread reads, so that a kernel can be stopped
 while the main thread executes it. When stdin ends the runner is gone: the kernel is stopped, and so
@@ -73,10 +73,11 @@ def main() -> None:
         except BrokenPipeError:
             log.info("the runner is gone")
 
-    Engine.forge = Forge()
+    Engine.forge = Forge(Path(sys.argv[1]))
     ears = Ears(sys.stdin)
     say(**{READY: os.getpid()})
     while (job := ears.next()) is not None:
+        Engine.forge.prepare(job.kernel)
         result = execute(job)
         _keep(result, Path(job.folder) / RESULT)
         say(**{ENDED: result.message()})

@@ -42,15 +42,15 @@ class Worker:
     """A process that executes one cell after the other.
 
     Args:
-        log: Where it writes what is no answer.
+        log: Where it writes what is no answer, and what its kernels are forked from as well.
         environment: Beside that of this process.
     """
 
     def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as errors:
-            self._process = subprocess.Popen(  # our own module
-                [sys.executable, "-m", "flnb.experiments.cell"],
+            self._process = subprocess.Popen(  # noqa: S603  # our own module
+                [sys.executable, "-m", "flnb.experiments.cell", str(log.absolute())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

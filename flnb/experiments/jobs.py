@@ -36,6 +36,8 @@ class Job:
     """What is injected below the recipe's defaults."""
     environment: Mapping[str, str]
     """Of the kernel, beside what the worker has."""
+    kernel: str = "python3"
+    """Name of the kernel that the recipe was written for."""
 
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> Self:

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from flnb.core.errors import WorkerDiedError
@@ -47,11 +48,28 @@ _READY_S = 30.0
 
 
 class Forge:
-    """What kernels are forked from; it begins to import at once, in a process of its own."""
+    """What kernels are forked from: a process that is started once it is known that it can be.
 
-    def __init__(self) -> None:
-        self._server = ForkServer.start(_PRELOAD)
+    Args:
+        log: Where that process writes what goes wrong in it; None drops it.
+    """
+
+    def __init__(self, log: Path | None = None) -> None:
+        self._log = log
+        self._server: ForkServer | None = None
         self._told = _for_interpreters(os.environ)
+
+    def prepare(self, kernel: str) -> None:
+        """Let the process begin to import if kernels of a name are Python's; the first time alone.
+
+        Args:
+            kernel: Name of a kernel; of one that is not installed whoever starts it is told.
+        """
+        with contextlib.suppress(NoSuchKernel):
+            ours = _is_ours(KernelSpecManager().get_kernel_spec(kernel).argv)
+            if ours and self._server is None:
+                self._server = ForkServer.start(_PRELOAD, log=self._log)
+                self._told = _for_interpreters(os.environ)
 
     def fork(
         self, arguments: Sequence[str], environment: Mapping[str, str], folder: str
@@ -66,7 +84,7 @@ class Forge:
         Returns:
             Its process; None where only an interpreter that starts would do as it is told.
         """
-        if _for_interpreters(environment) != self._told:
+        if self._server is None or _for_interpreters(environment) != self._told:
             return None
         try:
             worker = self._server.fork(f"{__name__}:serve", fds=[1, 2])
@@ -89,8 +107,7 @@ class Forge:
         Args:
             manager: A `jupyter_client.KernelManager` that has not started its kernel.
         """
-        command = list(manager.kernel_spec.argv)
-        if command[1:3] != _LAUNCH or command[0] not in {"python", "python3", sys.executable}:
+        if not _is_ours(manager.kernel_spec.argv):
             return None
         made = _ForkedKernel(kernel_id=manager.kernel_id or "", kernel_spec=manager.kernel_spec)
         made.parent, made.forge = manager, self
@@ -98,7 +115,8 @@ class Forge:
 
     def close(self) -> None:
         """End the process and all kernels."""
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
 
 
 class _ForkedKernel(LocalProvisioner):
@@ -183,6 +201,12 @@ def serve(channel: Channel, fds: tuple[int, ...]) -> None:
     finally:  # as an interpreter ends: what a library wants done at its exit, too
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
+
+
+def _is_ours(command: Sequence[str]) -> bool:
+    """Whether a kernel is started as that of this very Python is."""
+    programs = {"python", "python3", sys.executable}
+    return list(command[1:3]) == _LAUNCH and command[0] in programs
 
 
 def _for_interpreters(environment: Mapping[str, str]) -> dict[str, str]:

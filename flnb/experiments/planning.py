@@ -39,9 +39,10 @@ class Planner:
 
         Raises:
             RecipeError: An axis is no parameter (the nearest is offered), a value does not fit its
-                type, or there are seeds and no parameter for them.
+                type, there are seeds and no parameter for them, or its kernel is not installed.
             PlanError: An axis is empty, or there are too many cells.
         """
+        self.recipe.check_kernel()
         self.recipe.check_seeds(self.asked.all_seeds)
         for name, values in self._axes().items():
             self._check_axis(name, values)

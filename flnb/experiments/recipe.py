@@ -79,6 +79,31 @@ class Recipe:
         found += [f"{gone} more cells are gone"] if gone > 0 else []
         return found or ["the order of its cells"]
 
+    @property
+    def kernel(self) -> str:
+        """Name of the kernel that it was written for; Python's own where it does not say."""
+        name: str = json.loads(self.text).get("metadata", {}).get("kernelspec", {}).get("name", "")
+        return name or "python3"
+
+    def check_kernel(self) -> None:
+        """Refuse a recipe whose kernel is not installed here.
+
+        Raises:
+            RecipeError: There is no kernel of that name; the nearest is offered.
+        """
+        from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel  # takes a moment
+
+        known = KernelSpecManager()
+        try:
+            known.get_kernel_spec(self.kernel)
+        except NoSuchKernel:
+            raise RecipeError(
+                f"{self.path.name} wants the kernel {self.kernel!r}, which is not installed",
+                name=self.kernel,
+                hint=f"{did_you_mean(self.kernel, known.find_kernel_specs())}; choose another one in "
+                "JupyterLab, or name its folder in JUPYTER_PATH",
+            ) from None
+
     def check_seeds(self, seeds: tuple[int, ...]) -> None:
         """Refuse seeds for a recipe that has no use for them.
 

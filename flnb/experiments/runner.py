@@ -162,6 +162,7 @@ class Runner:
                 recipe=str(self._desk.recipe.path.absolute()),
                 values=self._desk.injected(cell),
                 environment=self._desk.environment(cell, folder),
+                kernel=self._desk.recipe.kernel,
             )
         )
 

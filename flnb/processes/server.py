@@ -32,16 +32,18 @@ GRACE_S = 1.0
 """How long workers may take to end by themselves once the owner is gone."""
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Serve the owner whose descriptor and process id stand in the arguments."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
-    Server(control, owner=int(sys.argv[2])).serve()
+    be_server(control, owner=int(sys.argv[2]))
 
 
 def be_server(control: socket.socket, owner: int) -> NoReturn:
-    """Serve in a process that was forked for it, and end it; never returns."""
+    """Serve in a process that is there for nothing else, and end it; never returns.
+
+    Nothing is taken apart at the end: that costs libraries time, and some complain in the log.
+    """
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -50,6 +52,8 @@ def be_server(control: socket.socket, owner: int) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
         os._exit(code)
 
 

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from jupyter_client.manager import KernelManager
 
+from flnb.experiments import kernels
 from flnb.experiments.kernels import Forge
 
 pytestmark = pytest.mark.timeout(120)
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.timeout(120)
 @pytest.fixture(scope="module")
 def forge():
     with contextlib.closing(Forge()) as forge:
+        forge.prepare("python3")
         yield forge
 
 
@@ -119,11 +121,28 @@ def test_an_interrupt_stops_what_it_does_and_not_the_kernel(kernel):
 
 def test_no_kernel_outlives_the_process_that_it_is_forked_from():
     forge = Forge()
+    forge.prepare("python3")
     worker = forge.fork(["--IPKernelApp.connection_file=none.json"], os.environ, str(Path.cwd()))
     forge.close()
     assert worker.join(10)
     worker.close()
     assert forge.fork([], os.environ, "") is None
+
+
+def test_nothing_is_started_for_kernels_that_cannot_be_forked():
+    forge = Forge()
+    forge.prepare("not-installed")
+    assert forge.fork([], os.environ, "") is None
+    forge.close()
+
+
+def test_what_goes_wrong_where_kernels_are_forked_from_is_written_down(tmp_path, monkeypatch):
+    monkeypatch.setattr(kernels, "_PRELOAD", ("duckdb", "no_such_module"))
+    forge = Forge(tmp_path / "workers.log")
+    forge.prepare("python3")
+    forge.close()
+    told = (tmp_path / "workers.log").read_text()
+    assert told.splitlines()[-1] == "ModuleNotFoundError: No module named 'no_such_module'"
 
 
 def test_other_kernels_are_started_as_usual(forge):

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from flnb.core.errors import RecipeError
-from flnb.experiments import Recipe
+from flnb.experiments import Recipe, StudyFile
+from flnb.experiments.key import DataFingerprints
+from flnb.experiments.planning import Planner
 from tests.experiments.recipes import write_recipe
 
 
@@ -34,6 +36,20 @@ def test_something_else_than_a_notebook_is_refused(tmp_path):
     (tmp_path / "r.ipynb").write_text("no notebook")
     with pytest.raises(RecipeError, match="not a notebook"):
         Recipe.read(tmp_path / "r.ipynb")
+
+
+def test_a_kernel_that_is_not_installed_is_told_before_anything_starts(tmp_path):
+    path = write_recipe(tmp_path / "r.ipynb")
+    Recipe.read(path).check_kernel()
+    notebook = json.loads(path.read_text())
+    notebook["metadata"]["kernelspec"] = {"name": "pyhton3", "display_name": "Python"}
+    path.write_text(json.dumps(notebook))
+    planner = Planner(
+        "s", Recipe.read(path), StudyFile(notebook=str(path)), DataFingerprints(tmp_path)
+    )
+    with pytest.raises(RecipeError, match=r"r\.ipynb wants the kernel 'pyhton3'") as refused:
+        planner.check()
+    assert "did you mean 'python3'?" in refused.value.hint
 
 
 def test_changes_name_the_cells_that_differ(tmp_path):
