@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 
 from flnb.core.errors import DamagedError
 from flnb.store.chunks import Checksums, is_sum_of
-from flnb.tensors import aligned
+from flnb.tensors import aligned, hand_out
 
 CHUNK_NOTE = "chunk "
 """Begins the note on an error that says which chunk was being read."""
@@ -86,6 +86,7 @@ class _Place:
             raise DamagedError(f"chunk {index} of {self.name} is missing or torn")
         if index < len(self._sums) and not is_sum_of(self._sums[index], data):
             raise DamagedError(f"chunk {index} of {self.name} is not what was committed")
+        hand_out(target)
         target[:] = data.view(target.dtype)[: target.size]
 
 

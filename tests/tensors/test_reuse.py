@@ -1,12 +1,13 @@
 """Memory that is used again only when nobody sees it."""
 
+import resource
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from flnb.core.errors import IntegrityError
-from flnb.tensors import CohortSum, Layout, Update, aligned, release_unused, unfilled
+from flnb.tensors import CohortSum, Layout, Update, aligned, hand_out, release_unused, unfilled
 
 N = 2_000_000
 LAYOUT = Layout.of([("weight", (N,), "float32", "parameter"), ("seen", (), "int64", "buffer")])
@@ -40,6 +41,22 @@ def test_memory_of_another_size_is_not_used() -> None:
     other, again = unfilled(N + 1, np.float32), unfilled(N, np.float32)
     assert other.size == N + 1
     assert again[0] == 7.0, "this one was used again"
+
+
+def test_pages_that_were_handed_out_cost_nothing_at_the_first_write() -> None:
+    memory = unfilled(N, np.float32)
+    hand_out(memory)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    memory[::16] = 1.0
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert faults < memory.nbytes / resource.getpagesize() / 10
+
+
+@pytest.mark.parametrize("n", [0, 1, 1500, N])
+def test_what_lies_in_memory_that_is_handed_out_stays(n: int) -> None:
+    memory = np.arange(n + 3, dtype=np.float32)[3:]
+    hand_out(memory)
+    assert np.array_equal(memory, np.arange(3, n + 3, dtype=np.float32))
 
 
 def test_a_sum_over_memory_that_was_used_before_has_the_same_bits() -> None:
