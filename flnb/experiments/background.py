@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import threading
 from collections.abc import Callable
 
 from flnb.experiments.interrupts import Interrupts
+from flnb.experiments.labels import failure
+
+log = logging.getLogger(__name__)
 
 
 class Background:
@@ -27,7 +31,7 @@ class Background:
         holding: contextlib.AbstractContextManager[object],
         work: Callable[[Interrupts], bool],
     ) -> None:
-        self._holding, self._work = holding, work
+        self._name, self._holding, self._work = name, holding, work
         self._interrupts = Interrupts()
         self._finished = False
         self._error: BaseException | None = None
@@ -41,6 +45,11 @@ class Background:
     def goes_on(self) -> bool:
         """Whether it is executed at this moment."""
         return self._thread.is_alive()
+
+    @property
+    def failure(self) -> str:
+        """Why it could not be executed further, in one line; empty of one that could."""
+        return failure(self._error) if self._error is not None else ""
 
     def press(self) -> None:
         """As ^C: the first time nothing new begins, the second one interrupts what runs."""
@@ -72,6 +81,7 @@ class Background:
                 self._finished = self._work(self._interrupts)
         except BaseException as error:  # `wait` raises it to whoever asks
             self._error = error
+            log.error("study %s ended: %s", self._name, self.failure)  # noqa: TRY400  # in one line
         finally:
             atexit.unregister(self._leave)
 

@@ -12,12 +12,12 @@ from typing import Self
 class Interrupts:
     """Counts ^C while it is open, where this is the main thread; elsewhere nobody presses it.
 
-    `fileno` becomes readable with each of them.
+    `fileno` becomes readable with each of them; those that come before it is open are counted.
     """
 
     def __init__(self) -> None:
         self.count = 0
-        self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._read = self._write = -1
         self._before: object = None
         self._mine = False
         """Whether ^C comes here while it is open."""
@@ -39,12 +39,14 @@ class Interrupts:
         try:
             os.write(self._write, b"^")
         except OSError:
-            return  # there is plenty to read already, or nobody who would
+            return  # there is plenty to read already, or nobody who reads yet or any more
 
     def _pressed(self, _number: int, _frame: FrameType | None) -> None:
         self.press()
 
     def __enter__(self) -> Self:
+        # Not before: whoever is told of ^C may end before it listens.
+        self._read, self._write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._mine = threading.current_thread() is threading.main_thread()
         if self._mine:
             self._before = signal.signal(signal.SIGINT, self._pressed)

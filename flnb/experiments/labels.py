@@ -1,8 +1,11 @@
-"""Why a cell of a study stands as it does, in a few words."""
+"""Why a cell of a study stands as it does, and why a study ended, in a few words."""
 
 from __future__ import annotations
 
-from flnb.store import StudyCell
+from collections.abc import Sequence
+
+from flnb.core.errors import FLBaseError
+from flnb.store import StudyCell, labelled, varying
 
 
 def reason(cell: StudyCell) -> str:
@@ -11,3 +14,19 @@ def reason(cell: StudyCell) -> str:
     return (
         where + cell.why.partition("\n")[0] if cell.why else cell.origin and f"from {cell.origin}"
     )
+
+
+def lines(cells: Sequence[StudyCell]) -> list[tuple[str, str, str, float, str]]:
+    """Each cell of a study for a person: what tells it from the others, outcome, run, seconds, why."""
+    names = varying(cells)
+    return [
+        (labelled(one, names), str(one.outcome), one.run, one.seconds_s, reason(one))
+        for one in cells
+    ]
+
+
+def failure(error: BaseException) -> str:
+    """Why a study could not be executed further, in one line."""
+    if isinstance(error, FLBaseError):
+        return error.message.partition("\n")[0]
+    return f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": ")

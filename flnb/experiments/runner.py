@@ -19,6 +19,7 @@ from flnb.experiments.desk import Desk
 from flnb.experiments.holding import Holding, runner_of
 from flnb.experiments.interrupts import Interrupts
 from flnb.experiments.jobs import ENDED, PAGE, RECIPE, Job, Result
+from flnb.experiments.labels import failure
 from flnb.experiments.settling import Settling
 from flnb.experiments.showing import Display, StudyView
 from flnb.store import Outcome, StudyCell
@@ -87,16 +88,16 @@ class Runner:
         Raises:
             StudyHeldError: Another process took the study over meanwhile.
         """
-        self._settling.take_up()
-        ours = True
+        error: BaseException | None = None
         try:
+            self._settling.take_up()
             with interrupts or Interrupts() as pressed:
                 self._loop(pressed)
-        except StudyHeldError:
-            ours = False  # the rows are of whoever holds it now
+        except BaseException as caught:
+            error, self._note = caught, f"ended: {failure(caught)}"
             raise
         finally:
-            self._end_workers(ours)
+            self._end_workers(error)
             self._show(final=True)
         return not self._pressed
 
@@ -234,8 +235,11 @@ class Runner:
 
     # --- the end --------------------------------------------------------------------------------
 
-    def _end_workers(self, ours: bool) -> None:
+    def _end_workers(self, error: BaseException | None) -> None:
         """Let workers write the last pages; after an error in this process, kernels are stopped."""
+        ours = not isinstance(error, StudyHeldError)  # else rows are of whoever holds it now
+        if error is not None:
+            self._settling.why_stopped = f"its runner failed: {failure(error)}"
         for worker in self._workers:
             worker.dismiss()  # whose kernel still executes, that stops it
         for worker in tuple(self._workers):
@@ -244,7 +248,7 @@ class Runner:
                     self._told(worker, said)
             worker.wait(_PATIENCE_S)
             if ours and (executing := self._workers[worker]) is not None:
-                self._settling.cut_off(executing.cell, "its runner failed")
+                self._settling.cut_off(executing.cell, self._settling.why_stopped)
         self._workers.clear()
 
     def _show(self, *, final: bool = False) -> None:

@@ -44,6 +44,8 @@ class Settling:
     ) -> None:
         self._desk, self._artefacts = desk, artefacts
         self._say, self._timeout_s, self._clock = say, timeout_s, clock
+        self.why_stopped = "interrupted"
+        """What is said of cells that are cut off before they end."""
 
     def take_up(self) -> None:
         """Settle what a runner that was killed has left: rows that say running, and results."""
@@ -98,7 +100,7 @@ class Settling:
         if result.ended == "stopped":
             outcome = stopped_for or Outcome.CUT_OFF
             late = outcome is Outcome.OUT_OF_TIME and self._timeout_s is not None
-            return outcome, f"not ended after {self._timeout_s:g} s" if late else "interrupted"
+            return outcome, f"not ended after {self._timeout_s:g} s" if late else self.why_stopped
         if result.ended == "failed":
             return Outcome.FAILED, result.why
         run = self._desk.run_of(cell)

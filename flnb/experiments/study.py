@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Self
 
 import flnb
 from flnb.core.errors import PlanError, RoundStateError
-from flnb.experiments import changing, planning, rows, showing
+from flnb.experiments import changing, labels, planning, rows, showing
 from flnb.experiments.background import Background
 from flnb.experiments.desk import Desk
 from flnb.experiments.grid import Optuna
 from flnb.experiments.holding import Holding, runner_of
 from flnb.experiments.key import DataFingerprints
-from flnb.experiments.labels import reason
 from flnb.experiments.recipe import Recipe
 from flnb.experiments.runner import Runner
 from flnb.experiments.showing import StudyView
 from flnb.experiments.study_file import StudyFile
-from flnb.store import StudyCell, StudyRecord, labelled, varying
+from flnb.store import StudyCell, StudyRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,12 +88,14 @@ class Study:
 
     @property
     def status(self) -> StudyView:
-        """How many cells are finished, failed, running, waiting."""
-        return StudyView.of(self.name, self.cells, note=self._held())
+        """How many cells are finished, failed, running, waiting; who executes it, or why that ended."""
+        return StudyView.of(self.name, self.cells, note=self._note())
 
-    def _held(self) -> str:
-        holder = runner_of(self.lab.store, self.name)
-        return f"executed by {holder}" if holder is not None else ""
+    def _note(self) -> str:
+        if (holder := runner_of(self.lab.store, self.name)) is not None:
+            return f"executed by {holder}"
+        failure = self._background.failure if self._background is not None else ""
+        return f"ended: {failure}" if failure else ""
 
     def df(self) -> pd.DataFrame:
         """One row a cell: parameters, seed, outcome, run, and what the run was measured by.
@@ -106,12 +107,7 @@ class Study:
 
     def lines(self) -> list[tuple[str, str, str, float, str]]:
         """Each cell for a person: what tells it from the others, outcome, run, seconds, why."""
-        cells = self.cells
-        names = varying(cells)
-        return [
-            (labelled(one, names), str(one.outcome), one.run, one.seconds_s, reason(one))
-            for one in cells
-        ]
+        return labels.lines(self.cells)
 
     def report(self, path: str | Path) -> Path:
         """Write the study as one HTML file, which opens anywhere, offline; returns where it lies.
@@ -159,6 +155,7 @@ class Study:
             RecipeError: The recipe can no longer be given what is asked for.
         """
         runner, holding = self._ready(workers, timeout_s, retry=retry, changed=changed)
+        self._background = None  # of before: what became of that is no news any more
         with holding:
             self.interrupted = not runner.run()
         return self
@@ -174,7 +171,7 @@ class Study:
         """Execute what is not finished, and return at once: cells of the notebook go on meanwhile.
 
         `wait` waits for its end, `stop` ends it. For arguments and errors see `run`; what goes wrong
-        later `wait` raises.
+        later is said in one line, stands in `status`, and is raised by `wait`.
         """
         runner, holding = self._ready(workers, timeout_s, retry=retry, changed=changed)
         self._background = Background(self.name, holding, runner.run)
@@ -290,8 +287,9 @@ class Study:
     # --- looks ----------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        """The study in one line."""
-        return f"Study({self.status.line})"
+        """The study in one line, with why it ended where it failed in the background."""
+        view = self.status
+        return f"Study({view.line}{f'   {view.note}' if view.note else ''})"
 
     def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
         view = self.status

@@ -1,15 +1,18 @@
 """A study that goes on while its notebook does: started, looked at, stopped, waited for."""
 
+import os
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 import flnb
-from flnb.core.errors import RecipeError, RoundStateError, StudyHeldError
+from flnb.core.errors import RecipeError, RoundStateError, StoreError, StudyHeldError
 from flnb.experiments.runner import Runner
+from flnb.experiments.settling import Settling
 from flnb.store import Outcome
 from tests.experiments.recipes import write_recipe
 
@@ -102,3 +105,44 @@ def test_a_process_that_ends_interrupts_what_it_started(study, tmp_path):
     subprocess.run([sys.executable, "-c", ENDS, *arguments], check=True, timeout=120)
     cells = study.lab.store.state.study_cells("alpha")
     assert [cell.outcome for cell in cells] == [Outcome.CUT_OFF]
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+def break_down(*_):
+    raise StoreError("the disk is full")
+
+
+def test_one_that_cannot_go_on_says_so_to_whoever_looks(study, monkeypatch, caplog):
+    begun = Path(study.lab.path).with_name("begun")
+    monkeypatch.setattr(Runner, "_check_times", lambda _: begun.exists() and break_down())
+    study.start()
+    until(lambda: not study._background.goes_on)
+    assert caplog.messages == ["study alpha ended: the disk is full"]
+    assert study.status.note == "ended: the disk is full"
+    assert repr(study).endswith("ended: the disk is full)")
+    assert "the disk is full" in study._repr_mimebundle_()["text/html"]
+    told = list(zip(study.df()["outcome"], study.df()["why"], strict=True))
+    assert told == [("cut off", "its runner failed: the disk is full"), ("waiting", "")]
+    with pytest.raises(StoreError):
+        study.wait()
+    monkeypatch.setattr(Runner, "_loop", lambda *_: None)
+    assert study.run().status.note == ""
+
+
+def test_twenty_runs_leave_no_descriptor_open_also_when_they_fail(study, monkeypatch):
+    monkeypatch.setattr(Runner, "_loop", lambda *_: None)
+    study.run()
+    study.start().wait()
+    before = descriptors()
+    for _ in range(20):
+        study.run()
+        study.start().wait()
+    assert descriptors() == before
+    monkeypatch.setattr(Settling, "take_up", break_down)
+    for _ in range(20):
+        with pytest.raises(StoreError):
+            study.start().wait()
+    assert descriptors() == before

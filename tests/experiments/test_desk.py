@@ -6,9 +6,8 @@ import pytest
 
 import flnb
 from flnb.core.errors import PlanError
-from flnb.experiments import Optuna
+from flnb.experiments import Optuna, labels
 from flnb.experiments import desk as desk_module
-from flnb.experiments import study as study_module
 from flnb.experiments.desk import Desk
 from flnb.store import Outcome, varying
 from tests.experiments.recipes import write_recipe
@@ -75,7 +74,7 @@ def test_what_tells_cells_apart_is_looked_for_once_and_not_once_a_row(lab, tmp_p
         looks.append(len(cells))
         return varying(cells)
 
-    for module in (study_module, desk_module):
+    for module in (labels, desk_module):
         monkeypatch.setattr(module, "varying", counted)
     lines = study.lines()
     assert (len(lines), lines[-1][0], looks) == (2000, "alpha=0.499 seed=3", [2000])
