@@ -91,7 +91,9 @@ class Desk:
     def _is_open(self, cell: StudyCell) -> bool:
         if cell.key in self._done_here:
             return False
-        return cell.outcome in {Outcome.WAITING, Outcome.CUT_OFF} or cell.key in self._again
+        if cell.outcome in _AGAIN:
+            return cell.key in self._again
+        return cell.outcome in {Outcome.WAITING, Outcome.CUT_OFF}
 
     def left_running(self) -> list[StudyCell]:
         """Those that a runner executed which is not there any more."""

@@ -65,6 +65,20 @@ def test_a_search_with_fewer_combinations_than_it_was_to_try_says_so(lab, planne
     assert desk.exhausted == "all 2 combinations of its axes were asked for, fewer than n = 9"
 
 
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.OUT_OF_TIME])
+def test_a_cell_that_is_executed_again_is_given_to_one_worker(lab, tmp_path, outcome):
+    study = lab.study(f"twice {outcome}", write_recipe(tmp_path / "r.ipynb"), {"alpha": [0.2]})
+    planner = study.check()
+    study._introduce(planner.recipe)
+    (cell,) = planner.cells([], {})
+    lab.store.state.ask_for_cells(study.name, [replace(cell, outcome=outcome)])
+    assert Desk(lab, planner, retry=False).open_cells() == []
+    desk = Desk(lab, planner, retry=True)
+    (again,) = desk.open_cells()
+    assert desk.claim(again, lambda _study: True).mine
+    assert desk.open_cells() == [], "it is being executed"
+
+
 def test_what_tells_cells_apart_is_looked_for_once_and_not_once_a_row(lab, tmp_path, monkeypatch):
     asked = {"alpha": [number / 1000 for number in range(500)]}
     study = lab.study("wide", write_recipe(tmp_path / "r.ipynb"), asked, seeds=4)
