@@ -67,7 +67,7 @@ def test_a_search_with_fewer_combinations_than_it_was_to_try_says_so(lab, planne
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.OUT_OF_TIME])
 def test_a_cell_that_is_executed_again_is_given_to_one_worker(lab, tmp_path, outcome):
-    study = lab.study(f"twice {outcome}", write_recipe(tmp_path / "r.ipynb"), {"alpha": [0.2]})
+    study = lab.study(outcome.name.lower(), write_recipe(tmp_path / "r.ipynb"), {"alpha": [0.2]})
     planner = study.check()
     study._introduce(planner.recipe)
     (cell,) = planner.cells([], {})
