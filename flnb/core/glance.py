@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from flnb.core.view import RoundRow, RunView
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
+_SHORT = {"auc", "roc", "f1", "mse", "rmse", "mae", "nll", "iou", "mrr", "bleu", "r2"}
+"""What a field writes in capitals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,24 @@ def spans(numbers: Iterable[int], between: str = ", ") -> str:
 
 
 def words(name: str) -> str:
-    """Write the name of a metric as people read it."""
-    return name.replace("_", " ")
+    """Write the name of a metric as its field does.
+
+    Examples:
+        >>> words("macro_f1"), words("best_auc"), words("training_loss")
+        ('macro F1', 'best AUC', 'training loss')
+    """
+    return " ".join(word.upper() if word in _SHORT else word for word in name.split("_"))
+
+
+def sentence(name: str) -> str:
+    """Write the name of a metric as a sentence begins.
+
+    Examples:
+        >>> sentence("macro_f1"), sentence("auc"), sentence("")
+        ('Macro F1', 'AUC', '')
+    """
+    text = words(name)
+    return text[:1].upper() + text[1:]
 
 
 def bar(done: int, total: int, width: int = 20) -> str:

@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from flnb.core import derive
 from flnb.core.config import Frozen
+from flnb.experiments.report.measured import lower_is_better
 
 Choice = Mapping[str, Any]
 """Parameters of one cell that are not left at their defaults."""
@@ -195,10 +196,25 @@ class Optuna(Frozen):
     n: PositiveInt
     metric: str
     """Column of `study.df()` that is looked at, such as `accuracy`."""
-    direction: Literal["maximize", "minimize"] = "maximize"
+    direction: Literal["maximize", "minimize", ""] = ""
+    """Empty is what the metric's name says: `minimize` of a loss, an error, …, `maximize` of any other."""
     seed: int = 0
     ahead: PositiveInt = Field(default=2)
     """How many are executed at a time: what is open is known to nobody yet."""
+
+    @model_validator(mode="after")
+    def _has_a_direction(self) -> Self:
+        if self.direction == "maximize" and lower_is_better(self.metric):
+            raise ValueError(
+                f"{self.metric!r} is maximized, and less of it is better by its name: leave the direction "
+                "out, or name the metric otherwise"
+            )
+        return self
+
+    @property
+    def falls(self) -> bool:
+        """Whether a smaller value is a better one."""
+        return self.direction == "minimize" or (not self.direction and lower_is_better(self.metric))
 
     def cells(self, done: Sequence[Done]) -> list[Choice]:
         """As many as keep `ahead` open; see `Search.cells`."""

@@ -84,7 +84,8 @@ def _study(search: Optuna, known: Sequence[Done], number: int) -> optuna.Study:
     again = f" {number}" if number else ""
     seed = derive(search.seed, round=len(known), purpose=f"optuna{again}") % _SEEDS
     sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-    study = optuna.create_study(sampler=sampler, direction=search.direction)
+    direction = "minimize" if search.falls else "maximize"
+    study = optuna.create_study(sampler=sampler, direction=direction)
     for one in known:
         if _is_within(search, one.choice):
             study.add_trial(_trial(search, one))

@@ -81,3 +81,18 @@ def test_a_search_goes_on_with_axes_that_were_others_before():
     search = Optuna(axes={"alpha": Between(low=0.6, high=1), "kind": ["b"]}, n=2, metric="auc")
     (more,) = search.cells(before)
     assert (more["kind"], more["alpha"] >= 0.6) == ("b", True)
+
+
+@pytest.mark.parametrize(("metric", "wanted"), [("best_loss", 0.1), ("accuracy", 0.9)])
+def test_a_search_goes_where_the_name_of_its_metric_says(metric, wanted):
+    axes = {"alpha": Between(low=0.0, high=1.0)}
+    search = Optuna(axes=axes, n=40, metric=metric, ahead=1)
+    done = [Done({"alpha": alpha / 20}, alpha / 20, over=True) for alpha in range(21)]
+    (more,) = search.cells(done)
+    assert abs(more["alpha"] - wanted) < 0.2
+
+
+def test_a_loss_is_not_maximized():
+    with pytest.raises(PlanError, match="'training_loss' is maximized, and less of it is better"):
+        Optuna(axes={"alpha": [1]}, n=2, metric="training_loss", direction="maximize")
+    assert Optuna(axes={"alpha": [1]}, n=2, metric="regret", direction="minimize").falls

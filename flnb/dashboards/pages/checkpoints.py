@@ -241,7 +241,7 @@ class Checkpoints(OfRun):
         self._newer.disabled, self._older.disabled = shown.page <= 1, shown.page >= shown.pages
         self._where.object = f'<span class="quiet">{shown.words}</span>'
         columns = (
-            Column("Round"), Column("Branch"), Column(glance.words(name).capitalize() or "Metric", "n"),
+            Column("Round"), Column("Branch"), Column(glance.sentence(name) or "Metric", "n"),
             Column("Commit"), Column("Aliases", "wrap"),
         )  # fmt: skip
         rows = [self._row(one) for one in shown.rows.itertuples()]
@@ -270,7 +270,7 @@ def _called(which: str) -> str:
 
 def _facts(checkpoint: Checkpoint) -> Html:
     measured = [
-        (glance.words(name).capitalize(), words.number(value, 4))
+        (glance.sentence(name), words.number(value, 4))
         for name, value in checkpoint.metrics.items()
     ]
     return facts(

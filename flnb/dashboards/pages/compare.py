@@ -207,14 +207,14 @@ class Compare(Page):
         self._overlay.show(curves, self.x, words_x=_WORDS[self.x], words_y=glance.words(name), log_y=self.log_y)  # fmt: skip
         colours: dict[str, str] = {escape(run): colour_of(i) for i, run in enumerate(self.chosen)}
         self._legend.object = f"<p>{plots.legend(colours)}</p>"
-        title = f"{glance.words(name).capitalize() or 'The metric'} of {len(self.chosen)} runs"
+        title = f"{glance.sentence(name) or 'The metric'} of {len(self.chosen)} runs"
         self.retitle(self._chart, f"{title} by {_WORDS[self.x].lower()}")
 
     def _fill_last(self) -> None:
         views = [view for view in self.now.views.values() if view.name in self.chosen]
         measured = list(dict.fromkeys(name for view in views for name in _last_metrics(view)))
         columns = [Column("Run", "name"), Column("Status"), Column("Round", "n")]
-        columns += [Column(glance.words(name).capitalize(), "n") for name in measured]
+        columns += [Column(glance.sentence(name), "n") for name in measured]
         columns.append(Column("Uploaded", "n"))
         rows = [
             (

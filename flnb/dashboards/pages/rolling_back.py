@@ -8,6 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from flnb.coordinator.history.preview import Preview
+from flnb.core import glance
 from flnb.core.cards import Html, escape, sparkline
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError, HeadMovedError
@@ -123,7 +124,7 @@ class RollingBack:
         view = self._page.view
         curve = [value for _, value in view.curve] if view else []
         drawn = sparkline(curve, label="metric", width_px=240, height_px=32) if curve else ""
-        shown = facts((name.capitalize(), text) for name, text in preview.facts().items())
+        shown = facts((glance.sentence(name), text) for name, text in preview.facts().items())
         self._told.object = f"{shown}<p>{drawn}</p>{_tensors(difference)}{_blocked(preview)}"
         self.dialog.view.title = f"Roll back {preview.name} to round {preview.target}"
         self.dialog.deed.label = f"Roll back {preview.name} to round {preview.target}"

@@ -141,7 +141,7 @@ class Rounds(Page):
         if not values:
             return []
         moved = words.change(values[0] - values[1]) if len(values) > 1 else ""
-        return [kpi.Figure(glance.words(name).capitalize(), words.number(values[0]), moved)]
+        return [kpi.Figure(glance.sentence(name), words.number(values[0]), moved)]
 
     # --- the metric -----------------------------------------------------------------------------
 
@@ -277,7 +277,7 @@ def _sentence(name: str, banded: bool) -> str:
         return "Training loss of the clients by round" + (
             ", with the band of 90 % of them" if banded else ""
         )
-    return f"{glance.words(name).capitalize()} of the global model by round"
+    return f"{glance.sentence(name)} of the global model by round"
 
 
 def _curve_legend(name: str, banded: bool) -> str:

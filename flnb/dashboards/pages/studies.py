@@ -26,7 +26,7 @@ from flnb.dashboards.standing import Snapshot
 from flnb.dashboards.study_watch import StudyNow
 from flnb.experiments import rows
 from flnb.experiments.report import heat
-from flnb.experiments.report.measured import lower_is_better, sentence
+from flnb.experiments.report.measured import lower_is_better
 from flnb.experiments.report.of_study import StudyFacts, parameters_of
 from flnb.experiments.report.settings import Setting, as_text
 from flnb.experiments.report.study_parts import square
@@ -182,7 +182,7 @@ class Studies(Page):
         seeds = "Mean over seeds. " if facts.cells["seed"].nunique() > 1 else ""
         caption = f"{seeds}Hatched is running, crossed failed."
         self._map.object = heat.heat_map(caption, settings, squares, falls=lower_is_better(metric))
-        what = f"{sentence(metric)} in the best round" if metric else "What became of each"
+        what = f"{glance.sentence(metric)} in the best round" if metric else "What became of each"
         self.retitle(self._grid, f"{what}, by {' and '.join(settings.axes)}")
 
     def _fill_cells(self) -> None:
@@ -195,7 +195,7 @@ class Studies(Page):
         seeded = any(cell.seed is not None for cell in chosen.cells)
         columns = [
             *map(Column, axes), *((Column("Seed", "n"),) if seeded else ()), Column("State"),
-            *((Column(sentence(metric), "n"), Column("Best", "n")) if metric else ()),
+            *((Column(glance.sentence(metric), "n"), Column("Best", "n")) if metric else ()),
             Column("Round", "n"), Column("Time", "n"), Column("Run"), *((Column("Why", "wrap"),) if troubled else ()),
         ]  # fmt: skip
         measured = {str(row["key"]): row for row in facts.cells.to_dict("records")}

@@ -1,17 +1,13 @@
-"""What a metric's name says: which way is better, and how it is written."""
+"""Which way of a metric is better, by its name, and its best value."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from flnb.core import glance
-
 if TYPE_CHECKING:
     import pandas as pd
 
-_SHORT = {"auc", "roc", "f1", "mse", "rmse", "mae", "nll", "iou", "mrr", "bleu", "r2"}
-"""What a field writes in capitals."""
 _LOWER = {"loss", "error", "perplexity", "mse", "rmse", "mae", "brier", "nll", "epsilon"}
 
 
@@ -36,25 +32,3 @@ def best_of(curve: pd.Series[float], metric: str) -> tuple[float, int]:
         return math.nan, int(curve.index[0])
     at = int(curve.argmin() if lower_is_better(metric) else curve.argmax())
     return float(curve.iloc[at]), int(curve.index[at])
-
-
-def written(metric: str) -> str:
-    """The name of a metric as its field writes it.
-
-    Examples:
-        >>> written("macro_f1"), written("best_auc"), written("training_loss")
-        ('macro F1', 'best AUC', 'training loss')
-    """
-    words = glance.words(metric).split(" ")
-    return " ".join(word.upper() if word in _SHORT else word for word in words)
-
-
-def sentence(metric: str) -> str:
-    """The name of a metric as a sentence begins.
-
-    Examples:
-        >>> sentence("macro_f1")
-        'Macro F1'
-    """
-    words = written(metric)
-    return words[:1].upper() + words[1:]

@@ -15,7 +15,7 @@ from flnb.core.cards import Html, escape
 from flnb.experiments.report import elements, installed
 from flnb.experiments.report.elements import Column
 from flnb.experiments.report.figures import Line, Words, chart, side_by_side
-from flnb.experiments.report.measured import best_of, lower_is_better, sentence, written
+from flnb.experiments.report.measured import best_of, lower_is_better
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ def _headline(facts: RunFacts) -> dict[str, tuple[object, str]]:
     if len(curve):
         best, at = best_of(curve, name)
         below = f"best {glance.number(best)} in round {at}"
-        found[sentence(name)] = elements.value(float(curve.iloc[-1])), below
+        found[glance.sentence(name)] = elements.value(float(curve.iloc[-1])), below
     spent = facts.metrics[facts.metrics["metric"] == "epsilon"]
     if len(spent):
         found["ε spent"] = elements.value(float(spent["value"].iloc[-1])), "after the last round"
@@ -70,17 +70,18 @@ def results(facts: RunFacts) -> Html:
     if not len(facts.rounds):
         return elements.paragraph("No round is closed yet.")
     figures = [
-        _curve(facts, "central", name, f"{sentence(name)} of the global model") for name in central
+        _curve(facts, "central", name, f"{glance.sentence(name)} of the global model")
+        for name in central
     ]
-    figures += [_curve(facts, "federated", name, f"{sentence(name)} at the clients of the round, before they train") for name in _names(facts, "federated")]  # fmt: skip
+    figures += [_curve(facts, "federated", name, f"{glance.sentence(name)} at the clients of the round, before they train") for name in _names(facts, "federated")]  # fmt: skip
     figures.append(_training(facts))
     return elements.joined(side_by_side(figures), _ends(facts))
 
 
 def _curve(facts: RunFacts, scope: str, name: str, title: str) -> Html:
     series = _series(facts.metrics, scope, name)
-    line = Line(written(name), list(series.index), list(series))
-    return chart(Words(f"{title}, by round.", "round", written(name)), [line])
+    line = Line(glance.words(name), list(series.index), list(series))
+    return chart(Words(f"{title}, by round.", "round", glance.words(name)), [line])
 
 
 def _training(facts: RunFacts) -> Html:
@@ -104,7 +105,7 @@ def _ends(facts: RunFacts) -> Html:
         series = _series(facts.metrics, scope, name)
         best, at = best_of(series, name)
         rows.append(
-            (written(name), scope, *map(elements.value, (series.iloc[0], series.iloc[-1], best)), str(at))
+            (glance.words(name), scope, *map(elements.value, (series.iloc[0], series.iloc[-1], best)), str(at))
         )  # fmt: skip
     columns = [Column("Metric"), Column("Measured"), *(Column(head, "n") for head in ("First", "Last", "Best", "In round"))]  # fmt: skip
     return elements.table(
@@ -134,7 +135,7 @@ def rounds(facts: RunFacts) -> Html:
         for row in chosen.to_dict("records")
     ]  # fmt: skip
     columns = [
-        Column("Round", "n"), *(Column(sentence(name), "n") for name in by_round),
+        Column("Round", "n"), *(Column(glance.sentence(name), "n") for name in by_round),
         Column("Used", "n"), Column("Closed by"), Column("Time", "n"), Column("Sent", "n"), Column("Commit"),
     ]  # fmt: skip
     fewer = f", {len(chosen)} of {len(table):,} that are evenly apart" if len(chosen) < len(table) else ""  # fmt: skip

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from flnb.core import glance
 from flnb.core.cards import Html
 from flnb.experiments.report import elements
 from flnb.experiments.report.figures import COLOURS, Line, Words, chart, legend, side_by_side
-from flnb.experiments.report.measured import sentence, written
 from flnb.experiments.report.settings import Setting, Settings
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def _in_one(facts: StudyFacts, settings: Sequence[Setting]) -> Html:
             _line(facts, one, one.name, colour, metric, by) for colour, one in enumerate(asked)
         ]
         words = Words(
-            f"{sentence(metric)} by {_BY[by][0]}, {_over(asked)}.", _BY[by][1], written(metric)
+            f"{glance.sentence(metric)} by {_BY[by][0]}, {_over(asked)}.",
+            _BY[by][1],
+            glance.words(metric),
         )
         figures.append(chart(words, lines, key=len(asked) > 1))
     return side_by_side(figures)
@@ -72,7 +74,7 @@ def _by_level(facts: StudyFacts, best_first: Sequence[Setting], axis: str) -> Ht
         for name in asked
     }  # fmt: skip
     known = [v for lines in drawn.values() for line in lines for v in (*line.y, *line.low, *line.high) if math.isfinite(v)]  # fmt: skip
-    over, y = _over(best_first), written(facts.headline)
+    over, y = _over(best_first), glance.words(facts.headline)
     figures = [
         chart(Words(f"{name}: {y} by round, {over}.", "round", y), lines, key=False, up=known)
         for name, lines in drawn.items()
@@ -128,6 +130,6 @@ def scatter(facts: StudyFacts) -> Html:
         except (TypeError, ValueError):
             continue  # words have no place on a line; the table below has them
         y = list(mine[facts.headline].astype(float))
-        words = Words(f"{sentence(facts.headline)} of each cell by {axis}.", axis, written(facts.headline))  # fmt: skip
+        words = Words(f"{glance.sentence(facts.headline)} of each cell by {axis}.", axis, glance.words(facts.headline))  # fmt: skip
         figures.append(chart(words, [Line("cells", x, y, dots=True)]))
     return side_by_side(figures)

@@ -12,7 +12,7 @@ from flnb.core.cards import Html, escape
 from flnb.experiments.report import elements, installed, study_curves, tests
 from flnb.experiments.report.elements import Column
 from flnb.experiments.report.heat import Square, heat_map
-from flnb.experiments.report.measured import lower_is_better, sentence, written
+from flnb.experiments.report.measured import lower_is_better
 from flnb.experiments.report.settings import SETTING, Setting, as_text
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def lead(facts: StudyFacts) -> Html:
     figures: dict[str, tuple[object, str]] = {}
     if ranked := best_first(facts):
         best = tests.spread(finished(ranked[0])[facts.headline])
-        figures[f"Best {written(facts.headline)}"] = elements.value(best.mean), f"{_spread_of(best)}{ranked[0].name}"  # fmt: skip
+        figures[f"Best {glance.words(facts.headline)}"] = elements.value(best.mean), f"{_spread_of(best)}{ranked[0].name}"  # fmt: skip
     figures |= {
         "Cells finished": (elements.count(outcomes[FINISHED]), f"of {len(cells):,}"),
         "Rounds": (elements.count(cells["rounds"].sum()), "of all cells"),
@@ -51,13 +51,13 @@ def results(facts: StudyFacts) -> Html:
     """The grid, the curves, and the table of all settings."""
     settings = facts.settings
     ranked = best_first(facts)
-    falls, name = lower_is_better(facts.headline), written(facts.headline)
+    falls, name = lower_is_better(facts.headline), glance.words(facts.headline)
     parts: list[str] = []
     if settings.axes and settings.is_grid:
         squares = {one.name: square(one, facts.headline) for one in settings.all}
         seeds = facts.cells["seed"].nunique()
         over = f", mean over {seeds} seeds with its standard deviation" if seeds > 1 else ""
-        caption = f"{sentence(facts.headline) or 'Outcome'} after the last round by setting{over}. Hatched is running, crossed failed."
+        caption = f"{glance.sentence(facts.headline) or 'Outcome'} after the last round by setting{over}. Hatched is running, crossed failed."
         parts.append(heat_map(caption, settings, squares, falls=falls))
     elif settings.axes:
         parts.append(study_curves.scatter(facts))
@@ -84,14 +84,14 @@ def _other_measures(facts: StudyFacts, ranked: Sequence[Setting]) -> list[Html]:
     for metrics in (others[at : at + _BESIDE] for at in range(0, len(others), _BESIDE)):
         columns = [
             *(Column(axis) for axis in axes or (SETTING,)),
-            *(Column(sentence(name), "n") for name in metrics),
+            *(Column(glance.sentence(name), "n") for name in metrics),
         ]
         rows = []
         for one in ranked:
             spreads = [tests.spread(finished(one)[name]) for name in metrics]
             levels = [one.levels[axis] for axis in axes] if axes else [one.name]
             rows.append((*levels, *(elements.spread(each.mean, each.sd) for each in spreads)))
-        caption = f"{', '.join(map(sentence, metrics))}: the settings in the same order."
+        caption = f"{', '.join(map(glance.sentence, metrics))}: the settings in the same order."
         tables.append(elements.table(caption, columns, rows))
     return tables
 
@@ -101,7 +101,7 @@ def _setting_table(facts: StudyFacts, ranked: Sequence[Setting], headline: str) 
     metrics = _in_order(facts)[:_BESIDE]
     columns = [
         *(Column(axis) for axis in axes or (SETTING,)), Column("Seeds", "n"),
-        *(Column(sentence(name), "n") for name in metrics), Column(f"Best {headline}", "n"),
+        *(Column(glance.sentence(name), "n") for name in metrics), Column(f"Best {headline}", "n"),
         Column("Rounds", "n"), Column("Sent a cell", "n"), Column("Time a cell", "n"),
     ]  # fmt: skip
     rows = []
@@ -160,7 +160,7 @@ def _comparison_table(facts: StudyFacts, axis: str, found: Sequence[tests.Compar
         Column("Level"), Column("Against"), Column("Pairs", "n"), Column("Mean difference", "n"),
         Column("Better in", "n"), Column("Test, or the differences", "wrap"),
     ]  # fmt: skip
-    return elements.table(f"{sentence(facts.headline)} by {axis}, paired.", columns, rows)
+    return elements.table(f"{glance.sentence(facts.headline)} by {axis}, paired.", columns, rows)
 
 
 def _blocks(facts: StudyFacts, axis: str) -> pd.DataFrame:
@@ -178,7 +178,7 @@ def _blocks(facts: StudyFacts, axis: str) -> pd.DataFrame:
 def cells(facts: StudyFacts) -> Html:
     """One row a cell, with what it cost, where its notebook is, and why it is not finished."""
     axes, named = facts.settings.axes, facts.headline
-    best = [Column(sentence(named), "n"), Column(f"Best {written(named)}", "n")] if named else []  # fmt: skip
+    best = [Column(glance.sentence(named), "n"), Column(f"Best {glance.words(named)}", "n")] if named else []  # fmt: skip
     columns = [
         *(Column(axis) for axis in axes), Column("Seed", "n"), Column("State"), *best,
         Column("Rounds", "n"), Column("Sent", "n"), Column("Time", "n"), Column("Run, and its notebook"),

@@ -1,10 +1,14 @@
 """What is best of a curve: by the metric's name, also of one that holds no number."""
 
 import math
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from flnb.core import glance
+from flnb.dashboards.pages import rounds
+from flnb.experiments.report import run_parts
 from flnb.experiments.report.measured import best_of
 
 
@@ -19,3 +23,13 @@ def test_a_curve_without_a_number_has_no_best_value(metric):
     best, at = best_of(pd.Series([math.nan, math.nan], index=[3, 4]), metric)
     assert math.isnan(best)
     assert at == 3
+
+
+def test_pages_terminals_and_reports_write_a_metric_alike():
+    rows = pd.DataFrame(
+        {"scope": "central", "metric": "macro_auc", "round": [1, 2], "value": [0.5, 0.6]}
+    )
+    facts = SimpleNamespace(metrics=rows, view=SimpleNamespace(headline="macro_auc"))
+    assert list(run_parts._headline(facts)) == ["Macro AUC"]
+    assert rounds._sentence("macro_auc", banded=False).startswith("Macro AUC of the global model")
+    assert glance.heading(["macro_auc"])[1] == "macro AUC"
