@@ -7,20 +7,18 @@ measured on its own test patients, like all others; so the row `alone` is put to
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import flnb
+from benchmarks.drawing import BLUE, INK, ORANGE, save, soften
 from flnb.datasets.heart import HOSPITALS
 
 TRAININGS = ("alone", "pooled", "fedavg", "fedprox", "fedadam")
 MODELS = ("logistic", "net")
-FIGURE = Path(__file__).parents[1] / "docs/figures/heart.svg"
-INK, COLOURS = "#808080", {"logistic": "#2a8fdb", "net": "#e07b00"}
+COLOURS = {"logistic": BLUE, "net": ORANGE}
 
 
 def main(address: str) -> None:
@@ -28,8 +26,7 @@ def main(address: str) -> None:
     cells = flnb.open(address).study("heart").df()
     for metric in ("auc", "accuracy"):
         print(table(cells, metric), end="\n\n")
-    mpl.rcParams["svg.hashsalt"], mpl.rcParams["svg.fonttype"] = "heart", "none"
-    draw(cells).savefig(FIGURE, transparent=True, metadata={"Date": None, "Creator": None})
+    save(draw(cells), "heart")
 
 
 def folds(cells: pd.DataFrame, metric: str, model: str, training: str) -> pd.DataFrame:
@@ -67,6 +64,7 @@ def draw(cells: pd.DataFrame) -> Figure:
 
 
 def _panel(axes: Axes, cells: pd.DataFrame, hospital: str) -> None:
+    soften(axes)
     axes.set_title(hospital, color=INK, fontsize=10)
     axes.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
     for shift, model in zip((-0.15, 0.15), MODELS, strict=True):
@@ -77,10 +75,6 @@ def _panel(axes: Axes, cells: pd.DataFrame, hospital: str) -> None:
             axes.hlines(values.mean(), at - 0.13, at + 0.13, color=colour, linewidth=2.5)
         axes.plot([], [], "-", color=COLOURS[model], linewidth=2.5, label=f"{model}, mean")
     axes.set_xticks(range(len(TRAININGS)), TRAININGS, rotation=45, color=INK, fontsize=8)
-    axes.tick_params(colors=INK, labelsize=8)
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in {"left", "bottom"})
-        spine.set_color(INK)
 
 
 if __name__ == "__main__":

@@ -11,25 +11,19 @@ import json
 import statistics
 from itertools import accumulate
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.drawing import BLUE, INK, ORANGE, save, soften
 from benchmarks.papers import CASES, RESULTS, Case, Outcome
 
-INK, OURS, PAPER = "#808080", "#2a8fdb", "#e07b00"
+OURS, PAPER = BLUE, ORANGE
 
 
 def main() -> None:
     """Draw what has been run so far."""
     outcomes = [Outcome(**line) for line in json.loads(RESULTS.read_text(encoding="utf-8"))]
-    figure = draw(outcomes)
-    # The same runs give the same file, which is committed.
-    mpl.rcParams["svg.hashsalt"] = "papers"
-    mpl.rcParams["svg.fonttype"] = "none"
-    figure.savefig(
-        RESULTS.with_suffix(".svg"), transparent=True, metadata={"Date": None, "Creator": None}
-    )
+    save(draw(outcomes), RESULTS.stem)
 
 
 def draw(outcomes: list[Outcome]) -> Figure:
@@ -43,7 +37,7 @@ def draw(outcomes: list[Outcome]) -> Figure:
 
 
 def _panel(axes: Axes, case: Case, runs: list[Outcome]) -> None:
-    _soften(axes)
+    soften(axes)
     axes.set_title(case.name, color=INK, fontsize=10)
     axes.set_xlabel("round", color=INK)
     axes.axhline(case.target, color=INK, linewidth=0.8, linestyle=":")
@@ -63,13 +57,6 @@ def _panel(axes: Axes, case: Case, runs: list[Outcome]) -> None:
     axes.set_ylim(case.target - 0.12, min(1.0, case.target + 0.02))
     legend = {"frameon": False, "labelcolor": INK, "fontsize": 8, "ncols": 2}
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), **legend)
-
-
-def _soften(axes: Axes) -> None:
-    axes.tick_params(colors=INK)
-    for side, spine in axes.spines.items():
-        spine.set_color(INK)
-        spine.set_visible(side in {"left", "bottom"})
 
 
 if __name__ == "__main__":
