@@ -27,6 +27,9 @@ def ui(
     origin: Annotated[
         str, typer.Option(metavar="URL", help="Beyond this machine: https://… of the proxy.")
     ] = "",
+    people: Annotated[
+        str, typer.Option(metavar="FILE", help="Who may sign in by OAuth: lines “ADDRESS: ROLE”.")
+    ] = "",
     open_browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the link in a browser.")
     ] = True,
@@ -35,14 +38,14 @@ def ui(
     """Show every run live in a browser, until ^C; the link that is printed signs you in, once.
 
     Without an argument the pass in FLNB_PASS, or the lab in FLNB_LAB. Others sign in with a token
-    that "flnb token NAME" made.
+    that "flnb token NAME" made, or with --people by the OAuth provider that PANEL_OAUTH_… names.
     """
     named, secret = _handed_over(target)
     environment = {**os.environ, "BOKEH_RESOURCES": "server"} | secret
     if (state := addresses.state()) is not None:  # which may hold a password
         environment["FLNB_STATE"] = state
     command = [sys.executable, "-m", "flnb.dashboards", named, "--host", host]
-    command += ["--port", str(port), "--origin", origin, "--until-eof"]
+    command += ["--port", str(port), "--origin", origin, "--people", people, "--until-eof"]
     # The pages end with their standard input, whatever becomes of this process.
     with subprocess.Popen(  # noqa: S603  # our own module
         command,

@@ -13,6 +13,12 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flnb.dashboards.provider import Provider
+    from flnb.dashboards.targets import Target
 
 _NICE = 5
 """Behind whatever trains on this machine: who looks must not slow what is looked at."""
@@ -28,6 +34,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--origin", default="")
     parser.add_argument("--prefix", default="")
+    parser.add_argument("--people", default="")
     parser.add_argument("--until-eof", action="store_true")
     said = parser.parse_args()
     if said.until_eof:  # ^C in a terminal reaches this process, too; it ends when its pipe does
@@ -46,9 +53,12 @@ def _serve(said: argparse.Namespace) -> int:
     from flnb.dashboards.serving import Pages, Settings
     from flnb.dashboards.targets import target_of
 
+    target = target_of(said.target)
+    way_in = _way_in(target, said.people) if said.people else None
+
     word = os.environ.pop("FLNB_PROXY_WORD", "")
     settings = Settings(said.host, said.port, said.origin, said.prefix.rstrip("/"), word)
-    pages = Pages(target_of(said.target), settings)
+    pages = Pages(target, settings, way_in=way_in)
     address = pages.start()
     loop = pages.loop
     ends = (signal.SIGTERM,) if said.until_eof else (signal.SIGINT, signal.SIGTERM)
@@ -60,6 +70,22 @@ def _serve(said: argparse.Namespace) -> int:
     sys.stdout.flush()
     pages.serve()
     return 0
+
+
+def _way_in(target: Target, people: str) -> Provider:
+    """Let people sign in by an OAuth provider, whom a file names.
+
+    Raises:
+        PlanError: The lab lies elsewhere, or what is needed is not set.
+    """
+    from flnb.core.errors import PlanError
+    from flnb.dashboards.people import People
+    from flnb.dashboards.provider import Provider
+    from flnb.dashboards.targets import LabTarget
+
+    if not isinstance(target, LabTarget):
+        raise PlanError("--people needs the lab itself: it signs tokens for those who sign in")
+    return Provider(People(Path(people)), target.sign)
 
 
 def _stop_at_eof(loop: object) -> None:

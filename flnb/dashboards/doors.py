@@ -12,8 +12,8 @@ import hmac
 from collections.abc import Callable, Sequence
 from html import escape
 from types import MappingProxyType
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any, Protocol, cast
+from urllib.parse import quote, urlsplit
 
 import panel as pn
 from bokeh.server.auth_provider import AuthProvider
@@ -51,6 +51,19 @@ def opener() -> tuple[dict[str, str], dict[str, str]]:
     return cookies, dict(request.headers)
 
 
+class WayIn(Protocol):
+    """Another way to sign in than with a token; see `provider.py`."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    def handler(self, gate: Gate) -> type[RequestHandler]:
+        """Sends people there, and lets in who comes back."""
+        ...
+
+
 class Gate(AuthProvider):
     """Asks a doorman who somebody is.
 
@@ -62,7 +75,11 @@ class Gate(AuthProvider):
         prefix: Path under which the pages lie.
         word: What JupyterLab's proxy says with each request that it has let through; whoever says
             it is whoever started this server.
+        way_in: Another way to sign in; none by default.
     """
+
+    provider_url = "/oauth"
+    """Where people go who take the other way, and where they come back."""
 
     def __init__(
         self,
@@ -73,10 +90,11 @@ class Gate(AuthProvider):
         secure: bool = False,
         prefix: str = "",
         word: str = "",
+        way_in: WayIn | None = None,
     ) -> None:
         self.doorman, self.hosts, self.cookie = doorman, frozenset(hosts), cookie
         self.secure, self.prefix, self._word = secure, prefix, word
-        self._vouched = ""
+        self._vouched, self.way_in = "", way_in
         super().__init__()
 
     def person(self, cookies: Any, headers: Any = MappingProxyType({})) -> Person | None:
@@ -115,6 +133,14 @@ class Gate(AuthProvider):
         return user
 
     @property
+    def endpoints(self) -> list[tuple[str, type[RequestHandler]]]:
+        """What is answered beside the pages."""
+        doors = list(super().endpoints)
+        if self.way_in is not None:
+            doors.append((self.provider_url, self.way_in.handler(self)))
+        return doors
+
+    @property
     def login_url(self) -> str:
         """Where people sign in."""
         return "/sign-in"
@@ -135,7 +161,9 @@ class Gate(AuthProvider):
         return cast("type[RequestHandler]", type("SignOutHere", (SignOut,), {"gate": self}))
 
 
-class _Door(RequestHandler):
+class Door(RequestHandler):
+    """What all doors do: answer nobody who takes this server for another one, and keep what they are told."""
+
     gate: Gate
 
     def prepare(self) -> None:
@@ -149,15 +177,29 @@ class _Door(RequestHandler):
         for name, value in _SAFE.items():
             self.set_header(name, value)
 
-    def _let_in(self, stay: str) -> None:
+    def _request_summary(self) -> str:
+        """What the log says of a request: without what stands behind its path, which may let somebody in."""
+        return f"{self.request.method} {self.request.path} ({self.request.remote_ip})"
+
+    def _remember(self, stay: str) -> None:
         gate = self.gate
         self.set_cookie(
             gate.cookie, stay, httponly=True, samesite="Lax", secure=gate.secure, path="/"
         )
-        self.redirect(gate.prefix + _within(self.get_argument("next", "/")))
+
+    def _show(self, problem: str = "", status: int = 200) -> None:
+        """Show the page to sign in, and why it did not work."""
+        self.set_status(status)
+        gate, after = self.gate, within(self.get_argument("next", "/"))
+        way_in = None
+        if gate.way_in is not None:
+            link = f"{gate.prefix}{gate.provider_url}?next={quote(after, safe='')}"
+            way_in = escape(link), escape(gate.way_in.name)
+        action = f"{gate.prefix}{gate.login_url}"
+        self.finish(sign_in_page(escape(action), escape(after), escape(problem), way_in))
 
 
-class SignIn(_Door):
+class SignIn(Door):
     """Shows a form for a token, or lets somebody in who has a ticket."""
 
     async def get(self) -> None:
@@ -182,16 +224,11 @@ class SignIn(_Door):
         except FLBaseError as error:
             self._show(str(error), 403)
             return
-        self._let_in(stay)
-
-    def _show(self, problem: str = "", status: int = 200) -> None:
-        self.set_status(status)
-        action = f"{self.gate.prefix}{self.gate.login_url}"
-        after = _within(self.get_argument("next", "/"))
-        self.finish(sign_in_page(escape(action), escape(after, quote=True), escape(problem)))
+        self._remember(stay)
+        self.redirect(self.gate.prefix + within(self.get_argument("next", "/")))
 
 
-class SignOut(_Door):
+class SignOut(Door):
     """Forgets a browser that says so with a form; a link from elsewhere must not do that."""
 
     def get(self) -> None:
@@ -206,7 +243,7 @@ class SignOut(_Door):
         self.redirect(f"{self.gate.prefix}{self.gate.login_url}")
 
 
-def _within(path: str) -> str:
+def within(path: str) -> str:
     """A path of this server, whatever was asked for."""
     parts = urlsplit(path)
     inside = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc

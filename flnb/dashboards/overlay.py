@@ -10,7 +10,7 @@ import panel as pn
 from bokeh.models import ColumnDataSource, HoverTool
 
 from flnb.dashboards import plots
-from flnb.dashboards.theme import OKABE_ITO
+from flnb.dashboards.theme import HUES
 
 MOST = 14
 """Curves that can be told apart: seven colours, solid and dashed."""
@@ -38,7 +38,7 @@ class Overlay:
         dots = []
         for index, source in enumerate(self._sources):
             style = {"color": colour_of(index), "source": source}
-            dash = "dashed" if index >= len(OKABE_ITO) else "solid"
+            dash = "dashed" if index >= len(HUES) else "solid"
             made.line("x", "y", line_width=2, line_dash=dash, **style)
             dots.append(made.scatter("x", "y", size=4, **style))
         told = [("run", "@run"), ("at", "@x{0,0}"), ("value", "@y{0.0000}")]
@@ -78,4 +78,4 @@ class Overlay:
 
 def colour_of(index: int) -> str:
     """The colour of the n-th curve."""
-    return OKABE_ITO[index % len(OKABE_ITO)]
+    return HUES[index % len(HUES)]

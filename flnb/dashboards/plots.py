@@ -13,9 +13,9 @@ from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter
 from bokeh.plotting import figure
 
 from flnb.dashboards.queries import OUTCOMES
-from flnb.dashboards.theme import OKABE_ITO
+from flnb.dashboards.theme import GREY, HUES
 
-_OUTCOME_COLOURS = ("#0072B2", "#E69F00", "#8a9099", "#D55E00", "#CC79A7")
+OUTCOME_COLOURS = dict(zip(OUTCOMES, (HUES[0], HUES[1], GREY, HUES[5], HUES[3]), strict=True))
 _MARGIN = 36
 _COUNTED = ("round", "clients")
 """What comes in whole numbers."""
@@ -72,14 +72,14 @@ class Curve:
         self._band = ColumnDataSource(_copied(NO_BAND))
         self._shown: tuple[object, ...] = ()
         self.figure = plain_figure("round", y_label)
-        accent, second = OKABE_ITO[0], OKABE_ITO[1]
+        accent, second = HUES[0], HUES[1]
         self.figure.varea(
             "round", "low", "high", source=self._band, fill_color=second, fill_alpha=0.22
         )
         self._middle = self.figure.line(
             "round", "mid", source=self._band, color=second, width=1.5, line_dash="dashed"
         )
-        line = self.figure.line("round", "value", source=self._line, color=accent, width=2)
+        line = self.figure.line("round", "value", source=self._line, color=accent, width=2.5)
         dots = self.figure.scatter("round", "value", source=self._line, color=accent, size=5)
         shown = [("round", "@round"), ("value", "@value{0.0000}")]
         self.figure.add_tools(HoverTool(renderers=[dots], tooltips=shown, mode="vline"))
@@ -154,7 +154,7 @@ class Outcomes:
             x="round",
             width=0.8,
             source=self._source,
-            color=list(_OUTCOME_COLOURS),
+            color=list(OUTCOME_COLOURS.values()),
             line_color=None,
         )
         self.figure.yaxis.formatter = NumeralTickFormatter(format="0")
@@ -187,7 +187,7 @@ def legend(entries: Mapping[str, str]) -> str:
 
 def outcome_legend() -> str:
     """The colours of `Outcomes`."""
-    return legend(dict(zip(OUTCOMES, _OUTCOME_COLOURS, strict=True)))
+    return legend(OUTCOME_COLOURS)
 
 
 def _copied(shared: Columns) -> dict[str, Any]:

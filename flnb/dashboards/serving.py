@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from panel.io.server import get_server
 
 from flnb.core.errors import PlanError
 from flnb.dashboards.access import Doorman
-from flnb.dashboards.doors import UNTOLD, Gate, opener
+from flnb.dashboards.doors import UNTOLD, Gate, WayIn, opener
 from flnb.dashboards.feed import Feed
 from flnb.dashboards.head import Frame
 from flnb.dashboards.orders import Orders
@@ -64,12 +65,19 @@ class Pages:
         target: What they show.
         settings: Where.
         orders: Gives people's orders; by default to the coordinator that the target finds.
+        way_in: Another way to sign in than with a token.
     """
 
-    def __init__(self, target: Target, settings: Settings, orders: Orders | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        settings: Settings,
+        orders: Orders | None = None,
+        way_in: WayIn | None = None,
+    ) -> None:
         self.feed, self.orders = Feed(target), orders or Orders(target)
         self.doorman = Doorman(target.person, target.own)
-        self._settings = settings
+        self._settings, self._way_in = settings, way_in
         self._server: Any = None
 
     def start(self, *, prepared: bool = False) -> str:
@@ -91,6 +99,7 @@ class Pages:
             secure=bool(settings.origin),
             prefix=settings.prefix,
             word=settings.word,
+            way_in=self._way_in,
         )
         socket.close()
         self._server = get_server(
@@ -106,6 +115,7 @@ class Pages:
             exclude_cookies=[gate.cookie],
             exclude_headers=list(UNTOLD),
             prefix=settings.prefix,
+            cookie_secret=secrets.token_hex(32),  # of cookies that last as long as one sign-in
             unused_session_lifetime_milliseconds=_UNUSED_MS,
             check_unused_sessions_milliseconds=_CHECK_MS,
             use_xheaders=bool(settings.origin),

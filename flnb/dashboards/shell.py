@@ -11,6 +11,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import panel as pn
 import panel_material_ui as pmui
@@ -19,6 +20,7 @@ from flnb.core.cards import Html, escape
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.dashboards import theme, words
 from flnb.dashboards.access import Person
+from flnb.dashboards.addressing import follow
 from flnb.dashboards.components import states
 from flnb.dashboards.components.banner import banner, stale
 from flnb.dashboards.components.panes import error_card, html
@@ -85,7 +87,9 @@ class Shell:
         self._page: Page | None = None
         self._head, self._menu, self._banner = html(css=_HEAD_CSS), html(css=_MENU_CSS), html()
         self._title = html(f"<h1>{escape(kind.title)}</h1>", styles={"flex": "1 1 160px"})
-        self._picker = pmui.Select(label="Run", options=[], size="small", width=280, margin=0)
+        self._picker = pmui.Select(
+            label="Run", options=[], size="small", width=280, margin=0, stylesheets=[theme.PICKER]
+        )
         self._picker.visible = False
         self._body = pn.Column(sizing_mode="stretch_width", margin=0)
         self._doc = pn.state.curdoc
@@ -141,7 +145,7 @@ class Shell:
         try:
             self._page = self._kind(self._sight, self._person, self._orders)
             self._page.toast = self._toast
-            self._sync(self._page)
+            follow(self._page, self._toast)
             self._page.param.watch(self._run_changed, "run")
             self._picker.param.watch(self._picked, "value")
             self._body.objects = [self._page.__panel__()]
@@ -150,22 +154,6 @@ class Shell:
             log.exception("error %s in page %s", number, self._kind.title)
             self._page = None
             self._body.objects = [html(error_card(self._kind.title, error, number))]
-
-    # --- address --------------------------------------------------------------------------------
-
-    def _sync(self, page: Page) -> None:
-        location = pn.state.location
-        if location is None:  # a notebook
-            return
-        asked = dict(location.query_params)
-        known = set(page.address.values())
-        for name in sorted(set(asked) - known - {"next"}):
-            log.debug("the address says %s, which this page does not know", name)
-        location.sync(page, dict(page.address), on_error=self._bad_address)
-
-    def _bad_address(self, values: Mapping[str, Any]) -> None:
-        said = ", ".join(f"{name}={value!r}" for name, value in values.items())
-        self._toast(f"the address has a value that does not fit and is left out: {said}", "warning")
 
     # --- changes --------------------------------------------------------------------------------
 
@@ -288,8 +276,6 @@ class Shell:
 
 
 def _menu_link(page: type[Page], shown: type[Page], run: str) -> str:
-    from urllib.parse import urlencode
-
     query = f"?{urlencode({'run': run})}" if run and "run" in page.address else ""
     current = ' aria-current="page"' if page is shown else ""
     return f'<a href="{page.path or "./"}{escape(query)}"{current}>{escape(page.title)}</a>'

@@ -10,14 +10,14 @@ import os
 import shutil
 import threading
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from flnb.coordinator import Lab
 from flnb.coordinator.control.connect import connect
 from flnb.coordinator.control.connection import Connection
-from flnb.coordinator.granting import own_token, place_of
+from flnb.coordinator.granting import own_token, place_of, written_token
 from flnb.coordinator.listening import issuer_of
 from flnb.core import glance
 from flnb.core.clock import SYSTEM_CLOCK
@@ -160,6 +160,15 @@ class LabTarget:
     def connect(self, person: Person) -> Connection:
         """See `Target`."""
         return self._connect(person.token)
+
+    def sign(self, name: str, role: str) -> str:
+        """Sign a token for somebody who was let in; good as long as a browser stays signed in.
+
+        Args:
+            name: Whose it is, in the list of tokens and in the log.
+            role: `viewer`, `operator` or `admin`.
+        """
+        return written_token(self.lab.store, name, role, timedelta(seconds=_OWN_S))[0]
 
     def _connect(self, token: str) -> Connection:
         place = place_of(self.lab)

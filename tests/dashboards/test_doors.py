@@ -1,21 +1,14 @@
 """The doors over HTTP: cookies, tickets, names of the server, where people go afterwards."""
 
-import asyncio
 import logging
-import threading
 
-import httpx
 import pytest
-from tornado.httpserver import HTTPServer
-from tornado.ioloop import IOLoop
-from tornado.netutil import bind_sockets
-from tornado.web import Application, RequestHandler
 
 from flnb.core.errors import AccessRefusedError, PlanError
 from flnb.dashboards.access import Doorman, Person
 from flnb.dashboards.components import states
-from flnb.dashboards.doors import Gate
 from flnb.dashboards.serving import Settings, prepare
+from tests.dashboards.doorway import opened
 
 VERA = Person("vera", "viewer", "good")
 
@@ -26,42 +19,10 @@ def know(token):
     return VERA
 
 
-class WhoAmI(RequestHandler):
-    def get(self):
-        self.write(str(self.application.gate.get_user(self)))
-
-
 @pytest.fixture(scope="module")
 def doors():
-    """A gate on a port of its own, without Panel behind it."""
-    sockets = bind_sockets(0, "127.0.0.1")
-    port = sockets[0].getsockname()[1]
-    gate = Gate(Doorman(know, lambda: VERA), [f"localhost:{port}"], cookie=f"flnb-{port}")
-    started = threading.Event()
-
-    async def serve():
-        gate.ends = asyncio.Event()
-        routes = [
-            ("/sign-in", gate.login_handler),
-            ("/sign-out", gate.logout_handler),
-            ("/", WhoAmI),
-        ]
-        application = Application(routes)
-        application.gate, gate.loop = gate, IOLoop.current()
-        server = HTTPServer(application)
-        server.add_sockets(sockets)
-        started.set()
-        await gate.ends.wait()
-        server.stop()
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    started.wait(10)
-    with httpx.Client(base_url=f"http://localhost:{port}") as client:
-        client.gate = gate
+    with opened(Doorman(know, lambda: VERA)) as client:
         yield client
-    gate.loop.add_callback(gate.ends.set)
-    thread.join(10)
 
 
 @pytest.fixture(autouse=True)

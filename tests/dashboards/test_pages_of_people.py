@@ -20,6 +20,14 @@ def test_events_are_shown_to_every_role(lab, role):
     assert "round complete" in shown
 
 
+def test_a_long_name_takes_two_lines_of_the_events_and_is_whole_where_one_points():
+    names = ["<b>" + "n" * 200, "ada"]
+    shown = _happened(pd.DataFrame({"round": [1, 1], "kind": "client_update", "client": names, "detail": "lost"}))  # fmt: skip
+    long = "&lt;b&gt;" + "n" * 200 + " lost"
+    assert f'<span class="clip" title="{long}">{long}</span>' in shown
+    assert '<span class="clip">ada lost</span>' in shown
+
+
 def test_what_was_done_to_the_whole_lab_is_said_to_be_so(lab):
     table = pd.DataFrame({"run": ["first", None, float("nan")], "branch": ["main", None, "x"]})
     assert [_about(one) for one in table.itertuples()] == ["first · main", "the lab", "x"]

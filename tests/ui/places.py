@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -14,23 +15,23 @@ from flnb.store import Outcome, StudyCell, StudyRecord
 from tests.ui.coordinating import plan_of, task_of
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "BOKEH_RESOURCES": "server"}
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "BOKEH_RESOURCES": "server"}
 
 
 class Process:
     """A process of ours that says a line when it is ready, and ends with its input."""
 
-    def __init__(self, *arguments, log):
+    def __init__(self, *arguments, log, program=(sys.executable, "-m")):
         self.log = log
         with log.open("a") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *map(str, arguments)],
+                [*program, *map(str, arguments)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
                 cwd=ROOT,
-                env=ENVIRONMENT,
+                env=os.environ | ENVIRONMENT,
             )
         self.said = self._process.stdout.readline()
         assert self.said, log.read_text()
@@ -72,6 +73,21 @@ class Pages(Process):
     @property
     def link(self):
         return f"{self.address}sign-in?ticket={self.ticket}"
+
+
+class Ui(Process):
+    """`flnb ui` of a lab or of the file of a pass, until ^C."""
+
+    def __init__(self, target, *options, log):
+        flnb_itself = (Path(sys.executable).parent / "flnb",)
+        arguments = ("ui", target, "--no-browser", "--json", *options)
+        super().__init__(*arguments, log=log, program=flnb_itself)
+        told = json.loads(self.said)
+        self.address, self.link = told["address"], told["link"]
+
+    def end(self):
+        self._process.send_signal(signal.SIGINT)
+        self._process.communicate(timeout=60)
 
 
 def make_past(folder):

@@ -10,7 +10,8 @@ from tests.ui.test_live import token_of
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(300)]
 
-SOON_MS = 20_000
+LEAVING = """SELECT count(*) AS n, sum(bytes_up) / 1e6 AS mb FROM rounds
+  WHERE run = 'finished' AND round BETWEEN 7 AND 10"""
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,9 @@ def test_a_roll_back_goes_from_preview_to_undo(visit, held, branch):
     preview = branch.rollback(6).facts()
     for text in preview.values():
         dialog.get_by_text(text, exact=True).first.wait_for()
+    leaves = held.lab.sql(LEAVING).df().iloc[0]
+    assert f"({leaves['n']:.0f})" in preview["leaves"]
+    assert preview["stays"].startswith(f"{leaves['mb']:.1f} MB sent up")
     assert deed.is_disabled()
     dialog.get_by_label("Reason, kept in the log").fill("it diverged")
     deed.click()
@@ -179,3 +183,35 @@ def test_somebody_signs_in_with_a_pass_in_the_form(browser, past):
     page.get_by_text("viewer: leo").wait_for()
     page.get_by_text("round complete").first.wait_for()
     context.close()
+
+
+def test_what_does_not_fit_in_an_address_is_left_out_alone(visit, past):
+    page = visit(past, "clients?run=failed&sort=nonsense&find=plain&page=abc")
+    page.get_by_text("does not fit and is left out: sort='nonsense', page='abc'").wait_for()
+    page.get_by_text("1–1 of 1").wait_for()
+    page.locator("td.name", has_text="c-plain").wait_for()
+    page.locator(".head b", has_text="failed").wait_for()
+    assert "nonsense" not in page.url
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("address", "button", "deed", "boxes"),
+    [
+        ("system", "Revoke…", "Revoke the passes", ["Name"]),
+        ("system", "Make a pass…", "Make the pass", ["Name"]),
+        ("rounds?run=failed", "Branch from here…", "Make the branch", ["Name of the branch"]),
+        ("client?run=failed&name=c-plain", "Quarantine…", "Quarantine the client", ["Reason, kept in the log"]),
+    ],
+)  # fmt: skip
+def test_a_deed_waits_for_what_it_needs(visit, held, address, button, deed, boxes):
+    page = visit(held, address)
+    page.get_by_role("button", name=button, exact=True).click()
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_role("button", name=deed).is_disabled()
+    for box in boxes:
+        dialog.get_by_label(box).fill("because")
+    deed = dialog.get_by_role("button", name=deed)
+    page.wait_for_function("(one) => !one.disabled", arg=deed.element_handle())
+    dialog.get_by_role("button", name="Cancel").click()
+    dialog.wait_for(state="hidden")

@@ -213,4 +213,9 @@ def test_a_server_of_pages_that_is_gone_is_said_by_a_toast(visit, past):
 def test_an_address_with_a_run_that_is_not_there_says_so(visit, past):
     page = visit(past, "rounds?run=nobody")
     page.get_by_text("There is no run “nobody” in this lab.").wait_for()
+    label = page.locator("label", has_text="Run")
+    label.wait_for()
+    middles = "(one) => [one, one.parentElement].map((part) => { const box = part.getBoundingClientRect(); return box.y + box.height / 2 })"
+    within, around = label.evaluate(middles)
+    assert within == pytest.approx(around, abs=2)
     assert page.complaints == []

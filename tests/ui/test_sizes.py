@@ -66,6 +66,23 @@ def test_a_thousand_clients_fill_no_browser(visit, crowd, path):
     assert page.complaints == []
 
 
+def test_a_thousand_clients_are_found_sorted_and_turned(visit, crowd):
+    page = visit(crowd, "clients?run=busy")
+    page.get_by_text("1–25 of 945").wait_for()
+    page.get_by_role("button", name="Next").click()
+    page.get_by_text("26–50 of 945").wait_for()
+    page.get_by_label("Find clients").fill("c012")
+    page.get_by_label("Find clients").press("Enter")
+    page.get_by_text("1–10 of 10").wait_for()
+    names = page.locator("td.name a").all_inner_texts()
+    assert names == sorted(names)
+    assert all(name.startswith("c012") for name in names)
+    page.goto(f"{crowd.address}clients?run=busy&sort=-accepted")
+    page.locator("td.name a").nth(24).wait_for()
+    counts = [int(text) for text in page.locator("tbody tr td:nth-child(3)").all_inner_texts()]
+    assert counts == sorted(counts, reverse=True)
+
+
 def test_a_page_is_small_and_says_only_what_is_new(present):
     with server(present.lab) as pages:
         path = "rounds?run=running"

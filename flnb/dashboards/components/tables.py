@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from flnb.core.cards import Html, escape
 
+_LONG = 60
+"""Letters that two lines of a narrow column hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -48,3 +51,9 @@ def facts(pairs: Iterable[tuple[str, object]]) -> Html:
         for label, value in pairs
     )
     return Html(f'<div class="scroll"><table class="facts"><tbody>{rows}</tbody></table></div>')
+
+
+def clipped(text: str) -> Html:
+    """A text of which two lines are seen; the whole of a long one where the pointer rests."""
+    whole = f' title="{escape(text)}"' if len(text) > _LONG else ""
+    return Html(f'<span class="clip"{whole}>{escape(text)}</span>')

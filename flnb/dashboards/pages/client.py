@@ -19,7 +19,7 @@ from flnb.dashboards.page import Text
 from flnb.dashboards.pages.barring import Barring
 from flnb.dashboards.pages.clients import here, state
 from flnb.dashboards.pages.of_run import OfRun
-from flnb.dashboards.theme import OKABE_ITO
+from flnb.dashboards.theme import HUES
 
 _SHOWN = 100
 _COLUMNS = (
@@ -63,7 +63,7 @@ class Client(OfRun):
         self._rows = html()
         self._norms = plots.Curve("L2 norm of the update")
         self._barring = Barring(self)
-        legend = {"this client": OKABE_ITO[0], "5 %, median and 95 % of all clients": OKABE_ITO[1]}
+        legend = {"this client": HUES[0], "5 %, median and 95 % of all clients": HUES[1]}
         chart = pn.Column(
             html(f"<p>{plots.legend(legend)}</p>"),
             pn.pane.Bokeh(self._norms.figure, sizing_mode="stretch_width", margin=0),

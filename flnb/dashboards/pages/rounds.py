@@ -13,11 +13,11 @@ from flnb.core.cards import Html, escape
 from flnb.dashboards import plots, queries, words
 from flnb.dashboards.components import kpi, states
 from flnb.dashboards.components.panes import html
-from flnb.dashboards.components.tables import Column, table
+from flnb.dashboards.components.tables import Column, clipped, table
 from flnb.dashboards.page import Page, Text
 from flnb.dashboards.pages.of_run import why_absent
 from flnb.dashboards.pages.steering import Steering
-from flnb.dashboards.theme import OKABE_ITO
+from flnb.dashboards.theme import HUES
 
 T = TypeVar("T")
 
@@ -226,7 +226,7 @@ def _happened(events: Any) -> str:
         (
             one.round,
             glance.words(one.kind),
-            " ".join(filter(None, (getattr(one, "client", ""), one.detail))),
+            clipped(" ".join(filter(None, (getattr(one, "client", ""), one.detail)))),
         )
         for one in events.tail(_EVENTS).iloc[::-1].itertuples()
     ]
@@ -259,7 +259,8 @@ def _ended(view: Any, rounds: Any) -> str:
 
 def _bar(view: Any) -> str:
     total = max(1, view.invited)
-    shares = ((view.accepted, "#0072B2"), (view.refused, "#D55E00"), (view.lost, "#8a9099"))
+    counts = {"accepted": view.accepted, "refused": view.refused, "lost": view.lost}
+    shares = ((n, plots.OUTCOME_COLOURS[name]) for name, n in counts.items())
     parts = "".join(
         f'<span style="width:{100 * n / total:.1f}%;background:{colour}"></span>'
         for n, colour in shares
@@ -281,9 +282,9 @@ def _sentence(name: str, banded: bool) -> str:
 
 
 def _curve_legend(name: str, banded: bool) -> str:
-    entries = {"mean of the clients" if name == "train_loss" else "global model": OKABE_ITO[0]}
+    entries = {"mean of the clients" if name == "train_loss" else "global model": HUES[0]}
     if banded:
-        entries["5 %, median and 95 % of the clients"] = OKABE_ITO[1]
+        entries["5 %, median and 95 % of the clients"] = HUES[1]
     return plots.legend(entries) if name else ""
 
 

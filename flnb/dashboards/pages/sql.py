@@ -18,6 +18,7 @@ from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
 from flnb.dashboards.page import QUESTIONS, Page, Text
+from flnb.dashboards.theme import HUES
 from flnb.store import FOR_VIEWERS, TABLES
 
 _ROWS, _SECONDS, _SHOWN = 10_000, 5.0, 200
@@ -53,8 +54,8 @@ class Sql(Page):
         self._answer = html(states.empty("The answer will be shown here."))
         self._source = ColumnDataSource({"x": [], "y": []})
         self._figure = plots.plain_figure("x", "y", height=260)
-        self._line = self._figure.line("x", "y", source=self._source, color="#0072B2", width=2)
-        self._figure.scatter("x", "y", source=self._source, color="#0072B2", size=5)
+        self._line = self._figure.line("x", "y", source=self._source, color=HUES[0], width=2)
+        self._figure.scatter("x", "y", source=self._source, color=HUES[0], size=5)
         self._drawn = pn.pane.Bokeh(self._figure, sizing_mode="stretch_width", margin=0)
         self._chart = pn.Column(sizing_mode="stretch_width", margin=0)  # empty takes no room
         self.param.watch(lambda event: setattr(self._editor, "value", event.new), "q")

@@ -1,0 +1,45 @@
+"""What an address says: what fits is taken, the rest is said once and left out."""
+
+import panel as pn
+import pytest
+from panel.io.location import Location
+
+from flnb.dashboards.access import Person
+from flnb.dashboards.addressing import follow
+from flnb.dashboards.orders import Orders
+from flnb.dashboards.pages.clients import Clients
+from tests.dashboards.test_of_run import Still
+
+
+@pytest.fixture
+def asked(target, monkeypatch):
+    """Open the page Clients with an address; gives the page, what was said, and the location."""
+
+    def ask(search):
+        location, said = Location(search=search), []
+        monkeypatch.setattr(type(pn.state), "location", location)
+        page = Clients(Still(target), Person("ole", "operator", "x"), Orders(target))
+        follow(page, lambda text, kind: said.append(text))
+        return page, said, location
+
+    return ask
+
+
+def test_what_fits_is_taken_beside_what_does_not(asked):
+    page, said, location = asked("?run=finished&sort=nonsense&find=plain&page=abc")
+    assert (page.run, page.find, page.sort, page.page) == ("finished", "plain", "client", 1)
+    assert len(said) == 1
+    assert said[0].endswith("left out: sort='nonsense', page='abc'")
+    assert "nonsense" not in location.search
+
+
+def test_the_same_is_said_once(asked):
+    _, said, location = asked("?page=abc")
+    for search in ("?page=abc&find=c", "?page=-3"):
+        location.search = search
+    assert [text.rpartition(": ")[2] for text in said] == ["page='abc'", "page=-3.0"]
+
+
+def test_an_address_in_which_all_fits_says_nothing(asked):
+    page, said, _ = asked("?page=2&sort=-loss")
+    assert (page.page, page.sort, said) == (2, "-loss", [])

@@ -1,0 +1,87 @@
+"""A small OpenID provider on loopback: asks nobody for a password. Prints its address, ends with its input."""
+
+import secrets
+import socket
+import sys
+import threading
+from urllib.parse import parse_qs, urlencode
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+
+KEY, SECRET = "flnb-pages", "a secret of the pages"
+PEOPLE = {
+    "ada": {"email": "Ada@example.org", "email_verified": True, "name": "Ada O'Hara"},
+    "eve": {"email": "eve@example.org", "email_verified": True},
+    "mal": {"email": "ada@example.org", "email_verified": False},
+    "bot": {"sub": "17"},
+}
+app = FastAPI()
+given: dict[str, dict] = {}
+
+
+@app.get("/authorize")
+def authorize(client_id: str, redirect_uri: str, state: str, response_type: str):
+    assert (client_id, response_type) == (KEY, "code")
+    links = "".join(
+        f'<p><a href="/agree?{urlencode({"who": who, "to": redirect_uri, "state": state})}">I am {who}</a></p>'
+        for who in PEOPLE
+    )
+    return HTMLResponse(f"<!doctype html><title>Who are you?</title>{links}")
+
+
+@app.get("/agree")
+def agree(who: str, to: str, state: str):
+    code = f"code-{secrets.token_hex()}"
+    given[code] = {"who": who, "to": to}
+    return RedirectResponse(f"{to}?{urlencode({'code': code, 'state': state})}", 302)
+
+
+@app.post("/token")
+async def token(request: Request):
+    said = {name: one for name, (one,) in parse_qs((await request.body()).decode()).items()}
+    known = given.pop(said["code"], None)
+    right = (said["client_id"], said["client_secret"], said["grant_type"]) == (
+        KEY,
+        SECRET,
+        "authorization_code",
+    )
+    if known is None or not right or said["redirect_uri"] != known["to"]:
+        return JSONResponse({"error": "invalid_grant", "error_description": SECRET}, 400)
+    access = f"access-{secrets.token_hex()}"
+    given[access] = known
+    return {"access_token": access, "token_type": "Bearer", "refresh_token": f"refresh-{access}"}
+
+
+@app.get("/userinfo")
+def userinfo(request: Request):
+    return PEOPLE[given[request.headers["Authorization"].removeprefix("Bearer ")]["who"]]
+
+
+def settings(address):
+    """What Panel is told of it, as an environment."""
+    urls = {"AUTHORIZE": "authorize", "TOKEN": "token", "USER": "userinfo"}
+    told = {f"PANEL_OAUTH_{name}_URL": f"{address}/{path}" for name, path in urls.items()}
+    return {
+        "PANEL_OAUTH_PROVIDER": "generic",
+        "PANEL_OAUTH_KEY": KEY,
+        "PANEL_OAUTH_SECRET": SECRET,
+        **told,
+    }
+
+
+def main():
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+    running = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    running.start()
+    sys.stdout.write(f"http://localhost:{listening.getsockname()[1]}\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    server.should_exit = True
+    running.join()
+
+
+if __name__ == "__main__":
+    main()
