@@ -1,5 +1,6 @@
 """Pages that stay open: nothing grows, nobody is forgotten; and pages that are closed leave nothing."""
 
+import os
 import time
 
 import numpy as np
@@ -16,7 +17,10 @@ pytestmark = pytest.mark.ui
 GROWN_MB, SAMPLES = 100.0, 20
 WATCHED_S, BEHIND_S = 10.0, 5.0
 """How late rounds are at the end; a page that cannot keep up is later with each. The bar is the benchmarks'."""
-HALF_AN_HOUR_S = 1800
+SOAK_S = int(os.environ.get("FLNB_SOAK_S", "1800"))
+DRAWN = """() => { const sources = [...Bokeh.documents[0]._all_models.values()].filter((one) => one.type === "ColumnDataSource")
+  return [...sources.find((one) => "value" in one.data && one.data.round.length).data.round] }"""
+"""The rounds that the curve has."""
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +36,14 @@ def busy(tmp_path_factory):
     [
         pytest.param(8, 20, marks=pytest.mark.timeout(300)),
         pytest.param(50, 120, marks=[pytest.mark.long, pytest.mark.timeout(600)]),
-        pytest.param(50, HALF_AN_HOUR_S, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
+        pytest.param(50, SOAK_S, marks=[pytest.mark.long, pytest.mark.timeout(3600)], id="soak"),
     ],
 )
 def test_open_pages_are_told_to_the_end_and_the_server_stays_flat(visit, busy, sessions, seconds):
     with server(busy) as pages:
         page = visit_by(visit, pages)
+        pages.sessions.ask(do="cycle", times=2, path=PATH)
+        alone_mb, alone = pages.memory_mb(), pages.process.num_threads()
         for _ in range(sessions // 2):  # no longer at once than a caller waits for an answer
             pages.sessions.ask(do="open", count=2, path=PATH)
         memory_mb, threads = [], []
@@ -56,6 +62,15 @@ def test_open_pages_are_told_to_the_end_and_the_server_stays_flat(visit, busy, s
         assert threads[-1] <= max(threads[: SAMPLES // 4]), threads
         wait_for_round(page, shown_round(page) + 2)
         assert page.complaints == []
+        drawn = page.evaluate(DRAWN)
+        assert drawn == list(
+            range(int(drawn[0]), int(drawn[0]) + len(drawn))
+        )  # none was lost on its way
+        pages.sessions.ask(do="close")
+        left_mb, left = pages.settled()
+        print(f"{sessions} left: {left_mb - alone_mb:+.0f} MB, {left - alone:+d} threads")
+        assert left_mb - alone_mb <= GROWN_MB
+        assert left <= alone
 
 
 def visit_by(visit, pages):
