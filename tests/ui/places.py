@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -76,7 +75,7 @@ class Pages(Process):
 
 
 class Ui(Process):
-    """`flnb ui` of a lab or of the file of a pass, until ^C."""
+    """`flnb ui` of a lab or of the file of a pass."""
 
     def __init__(self, target, *options, log):
         flnb_itself = (Path(sys.executable).parent / "flnb",)
@@ -86,7 +85,7 @@ class Ui(Process):
         self.address, self.link = told["address"], told["link"]
 
     def end(self):
-        self._process.send_signal(signal.SIGINT)
+        self._process.terminate()  # a ^C is not heard by what a shell put into the background
         self._process.communicate(timeout=60)
 
 
