@@ -38,7 +38,7 @@ def small(page):
 def test_a_page_looks_as_it_did(visit, past, path):
     page = visit(past, path)
     page.wait_for_timeout(1500)
-    name = re.sub(r"\W+", "-", path.partition("&")[0]) or "overview"
+    name = re.sub(r"\W+", "-", path.partition("%")[0].partition("&")[0]) or "overview"
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function(DARK if scheme == "dark" else f"!({DARK})")
