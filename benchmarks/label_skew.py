@@ -37,7 +37,8 @@ def accuracies(address: str) -> pd.DataFrame:
         "SELECT run, round, value FROM metrics WHERE scope = 'central' AND metric = 'accuracy'"
     ).df()
     wide = measured.pivot(index="run", columns="round", values="value")
-    return cells.join(wide, how="inner").set_index(["strategy", "alpha", "seed"]).sort_index()
+    curves = cells.join(wide, how="inner").set_index(["strategy", "alpha", "seed"])
+    return pd.DataFrame(curves.sort_index())
 
 
 def table(curves: pd.DataFrame) -> str:
@@ -65,7 +66,8 @@ def draw(curves: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     panels = figure.subplots(1, len(alphas), sharey=True)
     for axes, alpha in zip(panels, alphas, strict=True):
-        _panel(axes, curves.xs(alpha, level="alpha"), f"α = {alpha:g}")
+        with_it = curves[curves.index.get_level_values("alpha") == alpha]
+        _panel(axes, with_it.droplevel("alpha"), f"α = {alpha:g}")
     panels[0].set_ylabel("test accuracy", color=INK)
     panels[0].legend(frameon=False, labelcolor=INK, fontsize=8, loc="lower right")
     return figure
