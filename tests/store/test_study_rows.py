@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "studies.md"
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 STUDY = StudyRecord(
     name="alpha",
-    notebook="/home/ada/recipe.ipynb",
+    notebook="/srv/ada/recipe.ipynb",
     asked_for={"grid": {"alpha": [0.1, 0.3]}},
     code=("aa",),
     created_at=NOW,
