@@ -19,7 +19,7 @@ def make(folder: Path) -> list[Path]:
         folder: New, or empty.
 
     Returns:
-        What was written, in the order of names.
+        What was written, by name.
 
     Raises:
         NameTakenError: Something is in it already, or it is a file.
@@ -38,4 +38,4 @@ def make(folder: Path) -> list[Path]:
                 written.append(target)
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror}") from error
-    return written
+    return sorted(written)

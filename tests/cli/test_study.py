@@ -97,7 +97,13 @@ def test_a_schedule_is_shown_before_it_is_written(flnb, study_file, lab):
 
 def test_a_new_lab_has_a_recipe_and_a_study_that_fit(flnb, tmp_path):
     folder = tmp_path / "mine"
-    assert flnb("new", str(folder)).code == 0
+    said = flnb("new", str(folder))
+    assert said.code == 0
+    typed = [line.split(" #")[0].strip() for line in said.err.splitlines()[1:]]
+    readme = (folder / "README.md").read_text()
+    assert [one for one in typed if one.startswith("cd")] == [f"cd {folder}"]
+    assert [one for one in typed if "/" not in one and one not in readme] == []
+    assert len(typed) >= 5
     names = {path.name for path in folder.iterdir()}
     assert names == {
         ".gitignore",
