@@ -84,8 +84,9 @@ def _study(search: Optuna, known: Sequence[Done], number: int) -> optuna.Study:
     again = f" {number}" if number else ""
     seed = derive(search.seed, round=len(known), purpose=f"optuna{again}") % _SEEDS
     sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-    direction = "minimize" if search.falls else "maximize"
-    study = optuna.create_study(sampler=sampler, direction=direction)
+    study = optuna.create_study(
+        sampler=sampler, direction="minimize" if search.falls else "maximize"
+    )
     for one in known:
         if _is_within(search, one.choice):
             study.add_trial(_trial(search, one))
