@@ -7,6 +7,7 @@ a cell goes into its folder: the recipe as it was executed, the notebook that ca
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import time
@@ -24,6 +25,9 @@ from flnb.experiments.engine import Client, Engine, Stopped
 from flnb.experiments.jobs import HTML, LOG, NOTEBOOK, RECIPE, Job, Result
 
 _INJECTED = {"injected-parameters", ending.TAG}
+
+# It warns of every parameter that is declared with a type, for it cannot read those; `parameters.py` does.
+logging.getLogger("papermill").setLevel(logging.ERROR)
 
 
 def execute(job: Job) -> Result:
