@@ -40,6 +40,8 @@ def test_the_numbers_of_a_study_are_those_of_sql_over_the_lab(lab):
     assert (row["outcome"], row["rounds"]) == ("finished", 2)
     asked = f"SELECT value FROM metrics WHERE run='{row['run']}' AND metric='accuracy' AND round=2"
     assert [found["value"] for found in lab.sql(asked)] == [row["accuracy"]]
+    (cell,) = study.cells
+    assert "parameter" not in (lab.path / cell.log).read_text().lower(), "they were checked"
     known = lab.sql("SELECT study, study_key FROM runs")
     assert list(known) == [{"study": "fedavg", "study_key": row["key"]}]
 
