@@ -90,7 +90,9 @@ class Studies:
         query = select(c.study, c.outcome, *facts, func.max(c.began_at), func.max(c.ended_at))
         found: dict[str, dict[Outcome, tuple[object, ...]]] = {}
         with self._database.reading() as connection:
-            asked = query.where(c.asked).group_by(c.study, c.outcome).order_by(c.study, c.outcome)
+            asked = (
+                query.where(c.asked == 1).group_by(c.study, c.outcome).order_by(c.study, c.outcome)
+            )
             for study, outcome, *told in connection.execute(asked):
                 found.setdefault(study, {})[Outcome(outcome)] = tuple(told)
         return dict(found)
