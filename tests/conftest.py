@@ -17,11 +17,14 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.interpreters import Interpreters
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported; its worker processes inherit it
 
@@ -30,6 +33,8 @@ BEGIN_FIRST = [
     *("abuse", "coordinator"),
 ]
 """Folders whose files take longest: `make test` hands files out in this order."""
+
+gc.disable()  # until all modules are imported: what they make is no garbage
 
 # The same examples on every run of the same code; `make test-long` looks further, at random.
 settings.register_profile(
@@ -64,6 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
+    gc.enable()
     gc.collect()
     gc.freeze()  # hundreds of thousands of objects that stay for ever, gone through in each full search
 
@@ -88,6 +94,16 @@ def _writers_are_forked_ready() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ForkServer, "fork", ready)
         yield
+
+
+@pytest.fixture(scope="session")
+def interpreters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interpreters]:
+    """Programs in processes of their own, without the seconds that an interpreter takes to start."""
+    from tests.interpreters import Interpreters  # after the hook that checks calls
+
+    started = Interpreters(tmp_path_factory.mktemp("interpreters"))
+    yield started
+    started.close()
 
 
 @pytest.fixture

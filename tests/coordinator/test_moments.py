@@ -42,8 +42,8 @@ coordinator.run(plan, digits, name="{NAME}").wait()
 
 
 @pytest.fixture(scope="module")
-def nursery(tmp_path_factory):
-    nursery = Nursery(tmp_path_factory.mktemp("nursery"))
+def nursery(interpreters):
+    nursery = Nursery(interpreters)
     yield nursery
     nursery.close()
 

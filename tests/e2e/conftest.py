@@ -6,8 +6,8 @@ from tests.e2e.victims import Nursery, outcome, places
 
 
 @pytest.fixture(scope="session")
-def nursery(tmp_path_factory):
-    nursery = Nursery(tmp_path_factory.mktemp("nursery"))
+def nursery(interpreters):
+    nursery = Nursery(interpreters)
     yield nursery
     nursery.close()
 

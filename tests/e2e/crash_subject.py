@@ -19,10 +19,7 @@ import importlib
 import json
 import os
 import runpy
-import signal
-import socket
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +33,6 @@ from flnb.core.errors import InsufficientClientsError, NotFoundError
 from flnb.core.view import Status
 from flnb.datasets import load_digits_data
 from flnb.processes import Channel, ForkServer
-from flnb.processes.server import Server
 
 NAME = "crash"
 ROUNDS = 6
@@ -154,42 +150,9 @@ def serve(channel: Channel, _fds: Sequence[int]) -> None:
     environment, arguments = channel.recv()
     os.environ.update(environment, FLNB_PROGRESS="off")
     importlib.reload(failpoints)  # reads the environment
-    ForkServer._shared = ForkServer(*forked_server())
+    ForkServer.share_copy()
     main(*arguments)
     ForkServer._shared.close()
-
-
-def forked_server() -> tuple[Forked, socket.socket]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.settimeout(60.0)
-    owner = os.getpid()
-    if pid := os.fork():
-        theirs.close()
-        return Forked(pid), ours
-    os.setsid()
-    ours.close()
-    Server(theirs, owner).serve()
-    os._exit(0)
-
-
-class Forked:
-    """A child, with as much of `subprocess.Popen` as a fork server asks for."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.returncode: int | None = None
-
-    def poll(self) -> int | None:
-        if self.returncode is None and os.waitpid(self.pid, os.WNOHANG)[0]:
-            self.returncode = 0
-        return self.returncode
-
-    def wait(self, _timeout: float | None = None) -> None:
-        while self.poll() is None:
-            time.sleep(0.005)
-
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ cell `holder` holds the lab instead. With `stay=1` it stays when its run rests, 
 import json
 import os
 import sys
+import time
 from pathlib import Path
+
+from torch import nn
 
 import flnb
 from flnb import tasks
@@ -20,6 +23,21 @@ from tests.e2e.victims import await_
 
 def task():
     return tasks.digits(model="softmax", split=flnb.IID(clients=6, seed=0))
+
+
+class Unhurried(nn.Sequential):
+    """Takes its time to train, and none of a core."""
+
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(64, 10))
+
+    def forward(self, images):
+        time.sleep(0.02)
+        return super().forward(images)
+
+
+def unhurried():
+    return flnb.Task(model=Unhurried, data=task().data)
 
 
 def plan(rounds=5):

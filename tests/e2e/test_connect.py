@@ -1,12 +1,8 @@
 """`flnb coordinator serve` in its own process, held from this one: killed, restarted, still held."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,53 +12,47 @@ import pytest
 import flnb
 from flnb.core.errors import AccessRefusedError, HeadMovedError, UnreachableError
 from flnb.core.view import Status
-
-FLNB = Path(sys.executable).parent / "flnb"
-CHECKED = """
-import sys
-from jaxtyping import install_import_hook
-install_import_hook(sys.argv.pop(1).split(","), "call_checks.checked")
-from flnb.cli import main
-sys.exit(main())
-"""
+from tests.interpreters import FLNB, Interpreters
 
 
 class Service:
-    """A coordinator as a service, whose calls are checked as they are here.
+    """A coordinator as a service."""
 
-    Without the checks its code would be other code than that of this process, and a task of the one
-    would not be taken for a task of the other.
-    """
-
-    def __init__(self, lab, checked):
-        self.lab, self.checked = lab, checked
+    def __init__(self, interpreters, lab):
+        self.interpreters, self.lab = interpreters, lab
         self.start()
 
     def start(self):
-        command = [sys.executable, "-c", CHECKED, self.checked, "coordinator", "serve", self.lab]
-        places = {"PYTHONPATH": str(Path(__file__).parents[1])}
-        with self.lab.with_suffix(".log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--json"],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=os.environ | places,
-            )
+        self.process = self.interpreters.start(FLNB, "coordinator", "serve", self.lab, "--json")
         self.address = json.loads(self.process.stdout.readline())["address"]
 
     def end(self, number=signal.SIGTERM):
         family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(number)
         self.process.communicate(timeout=30)
+        self.process.close()
         psutil.wait_procs(family, 10)
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory, pytestconfig):
-    """One for all tests, which takes seconds to start; it is killed and started again on the way."""
+def checked(tmp_path_factory, pytestconfig):
+    """Processes whose calls are checked as they are here.
+
+    Without the checks their code would be other code than that of this process, and a task of the one
+    would not be taken for a task of the other.
+    """
     packages = pytestconfig.getoption("--jaxtyping-packages").removesuffix(",call_checks.checked")
-    running = Service(tmp_path_factory.mktemp("served") / "lab", packages)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLNB_CHECKED", packages)
+        interpreters = Interpreters(tmp_path_factory.mktemp("checked"), ["tests.e2e.checked"])
+    yield interpreters
+    interpreters.close()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, checked):
+    """One for all tests; it is killed and started again on the way."""
+    running = Service(checked, tmp_path_factory.mktemp("served") / "lab")
     yield running
     if running.process.poll() is None:
         running.end()
@@ -158,9 +148,8 @@ def test_every_open_view_shows_the_new_head_within_a_second(service, monkeypatch
         assert run.view.status is Status.PAUSED
 
 
-def test_a_viewer_of_a_service_is_shut_out_from_a_terminal(service):
-    give = [FLNB, "token", "dr-lee", "--lab", service.lab]
-    line = subprocess.run(give, capture_output=True, text=True, check=True, timeout=60).stdout
+def test_a_viewer_of_a_service_is_shut_out_from_a_terminal(service, interpreters):
+    line = interpreters.flnb("token", "dr-lee", "--lab", service.lab).stdout
     with flnb.connect(service.lab) as coord, flnb.connect(line) as viewer:
         coord.simulate(task(), workers=0)
         coord.run(plan(5000), task(), name="third")
@@ -169,8 +158,7 @@ def test_a_viewer_of_a_service_is_shut_out_from_a_terminal(service):
         with pytest.raises(AccessRefusedError, match="needs the role operator"):
             run.stop()
         done = run.source.done()
-        revoke = [FLNB, "token", "revoke", "dr-lee", "--lab", service.lab]
-        subprocess.run(revoke, check=True, timeout=60, capture_output=True)
+        interpreters.flnb("token", "revoke", "dr-lee", "--lab", service.lab)
         until(done.done, timeout_s=1.0)
         with pytest.raises(AccessRefusedError, match="revoked"):
             run.wait(5)

@@ -22,7 +22,6 @@ from tests.e2e.victims import (
     differences,
     outcome,
     places,
-    python,
 )
 
 pytestmark = pytest.mark.timeout(600)  # many processes a test, on machines that may be busy
@@ -181,16 +180,15 @@ def test_one_worker_gives_the_same_and_another_seed_does_not(nursery, undisturbe
     assert outcome(other)["parameters"] != undisturbed["parameters"]
 
 
-COMMAND_LINE = "import sys; from flnb.cli import main; sys.exit(main())"
-
-
-def test_the_command_line_resumes_what_another_process_began(nursery, undisturbed, tmp_path):
+def test_the_command_line_resumes_what_another_process_began(
+    nursery, undisturbed, tmp_path, interpreters
+):
     lab = tmp_path / "lab"
     kill_at(nursery, lab, "in-closing:2", "start")
-    with python(
-        "-c", COMMAND_LINE, "runs", "resume", "crash", "--lab", lab, FLNB_PROGRESS="lines"
-    ) as process:
-        assert "round 5 needs 5 updates" in process.communicate()[1]
+    resumed_there = interpreters.flnb(
+        "runs", "resume", "crash", "--lab", lab, FLNB_PROGRESS="lines"
+    )
+    assert "round 5 needs 5 updates" in resumed_there.stderr
     assert what_differs(undisturbed, resumed(nursery, [(lab, 1)])) == {}
 
 

@@ -14,7 +14,7 @@ from flnb.coordinator.history import holding
 from flnb.core.errors import LabHeldError, RoundStateError
 from flnb.core.view import Status
 from flnb.store import YOUNGEST, LabStore
-from tests.e2e.guest_subject import plan, task
+from tests.e2e.guest_subject import plan, task, unhurried
 from tests.e2e.guests import Guests
 from tests.e2e.victims import await_
 
@@ -125,8 +125,9 @@ def test_a_guest_that_is_killed_goes_on_when_it_comes_again_and_disturbs_nobody(
     places, tmp_path, guest, told, alone
 ):
     with flnb.Coordinator(tmp_path / "lab") as holder:
-        holder.simulate(task(), workers=0)
-        mine = holder.run(plan(2000), task())
+        mine_to_learn = unhurried()
+        holder.simulate(mine_to_learn, workers=0)
+        mine = holder.run(plan(2000), mine_to_learn)
         for number, place in enumerate(places):
             once = place in {"lab-taken", "run-created", "rest-reached", "rest-noted"}
             workers = int(place.startswith("worker-"))
@@ -141,6 +142,7 @@ def test_a_guest_that_is_killed_goes_on_when_it_comes_again_and_disturbs_nobody(
             assert end["run"] == f"alpha-{key(number)[:8]}"
         assert mine.status is Status.RUNNING
         assert not mine.view.error
+        assert mine.view.round > 0
         mine.stop()
         runs = holder.lab.store.state.runs()
         assert len(runs) == 1 + len(places)

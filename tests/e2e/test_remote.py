@@ -4,7 +4,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -16,40 +17,38 @@ from flnb.core.view import Status
 from tests.e2e.remote_client import plan, task
 
 SCRIPT = Path(__file__).parent / "remote_client.py"
+CLIENT = """
+from tests.e2e.remote_client import main
+sys.stdout = sys.stderr
+main()
+"""
 
 
 class Remote:
     """A client's process, and what it says."""
 
-    def __init__(self, invite, home, model, clients, delay_s=0.0):
+    def __init__(self, interpreters, invite, home, model, clients, delay_s=0.0):
+        self.interpreters = interpreters
         self.arguments = [invite, str(home), model, str(clients), str(delay_s)]
         self.log = home.with_suffix(".log")
         self.start()
 
     def start(self):
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(SCRIPT), *self.arguments],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=SCRIPT.parent.parent.parent,
-            )
+        self.process = self.interpreters.start(CLIENT, *self.arguments, log=self.log)
 
     def said(self, words, times=1):
         wait_for(lambda: self.log.read_text().count(words) >= times, lambda: self.log.read_text())
 
     def kill(self):
-        self.process.kill()
-        self.process.wait(10)
+        self.process.close()
 
     def end(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        self.kill()
 
 
 def wait_for(true, otherwise=lambda: "", timeout_s=40):
@@ -59,17 +58,29 @@ def wait_for(true, otherwise=lambda: "", timeout_s=40):
         time.sleep(0.02)
 
 
-@contextmanager
-def clients(coordinator, folder, model, names, delay_s=0.0):
-    people = {}
-    try:
-        for name in names:
-            text = coordinator.invite(name).text
-            people[name] = Remote(text, folder / name, model, len(names), delay_s)
-        yield people
-    finally:
-        for one in people.values():
-            one.end()
+@pytest.fixture
+def begin(interpreters):
+    """Begins a client."""
+    return partial(Remote, interpreters)
+
+
+@pytest.fixture
+def clients(begin, tmp_path):
+    """Invites clients, and begins them for a while."""
+
+    @contextmanager
+    def here(coordinator, model, names, delay_s=0.0):
+        people = {}
+        try:
+            for name in names:
+                text = coordinator.invite(name).text
+                people[name] = begin(text, tmp_path / name, model, len(names), delay_s)
+            yield people
+        finally:
+            for one in people.values():
+                one.end()
+
+    return here
 
 
 def simulated_sha(folder, model, wanted, n=2):
@@ -80,10 +91,10 @@ def simulated_sha(folder, model, wanted, n=2):
 
 
 @pytest.mark.parametrize("model", [pytest.param("softmax", marks=pytest.mark.long), "wide"])
-def test_remote_clients_give_the_bits_of_simulated_ones(tmp_path, model):
+def test_remote_clients_give_the_bits_of_simulated_ones(tmp_path, model, clients):
     expected = simulated_sha(tmp_path / "simulated", model, plan())
     with flnb.Coordinator(tmp_path / "lab") as coordinator:
-        with clients(coordinator, tmp_path, model, ["c000", "c001"]) as people:
+        with clients(coordinator, model, ["c000", "c001"]) as people:
             run = coordinator.run(plan(), task(model, 2)).wait(60)
             for one in people.values():
                 one.said("round 5 is saved")
@@ -95,14 +106,14 @@ def test_remote_clients_give_the_bits_of_simulated_ones(tmp_path, model):
         assert not list((tmp_path / "c000" / "outbox").glob("*.*"))
 
 
-def test_simulated_and_remote_clients_train_in_one_run(tmp_path):
+def test_simulated_and_remote_clients_train_in_one_run(tmp_path, begin):
     wanted = plan(invite=4)
     expected = simulated_sha(tmp_path / "simulated", "softmax", wanted, 4)
     learning = task("softmax", 4)
     with flnb.Coordinator(tmp_path / "lab") as coordinator:
         coordinator.simulate(learning, clients=2, workers=0)
         text = {name: coordinator.invite(name).text for name in ("c002", "c003")}
-        people = [Remote(text[name], tmp_path / name, "softmax", 4) for name in text]
+        people = [begin(text[name], tmp_path / name, "softmax", 4) for name in text]
         try:
             run = coordinator.run(wanted, learning).wait(60)
         finally:
@@ -112,11 +123,11 @@ def test_simulated_and_remote_clients_train_in_one_run(tmp_path):
 
 
 @pytest.mark.long  # forked ones are killed at more places in tests/faults/test_kills.py
-def test_a_client_that_is_killed_comes_back_as_itself_and_the_bits_stay(tmp_path):
+def test_a_client_that_is_killed_comes_back_as_itself_and_the_bits_stay(tmp_path, clients):
     wanted = plan(rounds=6)
     expected = simulated_sha(tmp_path / "simulated", "wide", wanted)
     with flnb.Coordinator(tmp_path / "lab") as coordinator:
-        with clients(coordinator, tmp_path, "wide", ["c000", "c001"], delay_s=0.2) as people:
+        with clients(coordinator, "wide", ["c000", "c001"], delay_s=0.2) as people:
             run = coordinator.run(wanted, task("wide", 2))
             people["c001"].said("training for round 3")
             people["c001"].kill()
@@ -126,11 +137,11 @@ def test_a_client_that_is_killed_comes_back_as_itself_and_the_bits_stay(tmp_path
         assert [row.client for row in coordinator.clients] == ["c000", "c001"]
 
 
-def test_a_round_closes_by_quorum_without_a_killed_client(tmp_path):
+def test_a_round_closes_by_quorum_without_a_killed_client(tmp_path, clients):
     wanted = plan(rounds=3, invite=3, need=2, close="quorum")
     names = ["c000", "c001", "c002"]
     with flnb.Coordinator(tmp_path / "lab") as coordinator:
-        with clients(coordinator, tmp_path, "softmax", names, delay_s=1.0) as people:
+        with clients(coordinator, "softmax", names, delay_s=1.0) as people:
             run = coordinator.run(wanted, task("softmax", 3))
             people["c002"].said("training for round 1")
             people["c002"].kill()
@@ -144,10 +155,10 @@ def test_a_round_closes_by_quorum_without_a_killed_client(tmp_path):
         assert run.status is Status.FINISHED
 
 
-def test_whoever_is_not_here_at_the_deadline_is_late(tmp_path):
+def test_whoever_is_not_here_at_the_deadline_is_late(tmp_path, clients):
     wanted = plan(rounds=1, need=1, deadline_s=2.0)
     with flnb.Coordinator(tmp_path / "lab") as coordinator:
-        with clients(coordinator, tmp_path, "softmax", ["c000", "c001"], delay_s=0.2) as people:
+        with clients(coordinator, "softmax", ["c000", "c001"], delay_s=0.2) as people:
             people["c000"].said("waiting")
             people["c001"].said("waiting")
             people["c001"].process.send_signal(signal.SIGSTOP)
@@ -182,7 +193,7 @@ def test_a_failing_task_brings_its_traceback_home(tmp_path):
 
 
 @pytest.mark.long
-def test_a_run_waits_for_its_clients_and_can_be_paused_meanwhile(tmp_path):
+def test_a_run_waits_for_its_clients_and_can_be_paused_meanwhile(tmp_path, clients):
     with flnb.Coordinator(tmp_path / "lab") as coordinator:
         coordinator.listen()
         run = coordinator.run(plan(), task("softmax", 2))
@@ -191,15 +202,15 @@ def test_a_run_waits_for_its_clients_and_can_be_paused_meanwhile(tmp_path):
         assert run.view.round == 0
         run.pause().wait(10)
         assert run.status is Status.PAUSED
-        with clients(coordinator, tmp_path, "softmax", ["c000", "c001"]):
+        with clients(coordinator, "softmax", ["c000", "c001"]):
             run.resume().wait(60)
         assert run.status is Status.FINISHED
 
 
-def test_a_revoked_client_is_shut_out_and_hears_why(tmp_path):
+def test_a_revoked_client_is_shut_out_and_hears_why(tmp_path, clients):
     with (
         flnb.Coordinator(tmp_path / "lab") as coordinator,
-        clients(coordinator, tmp_path, "softmax", ["c000"]) as people,
+        clients(coordinator, "softmax", ["c000"]) as people,
     ):
         people["c000"].said("waiting")
         with pytest.raises(NotFoundError, match="c0000"):
@@ -212,7 +223,7 @@ def test_a_revoked_client_is_shut_out_and_hears_why(tmp_path):
 
 @pytest.mark.long  # forked ones are killed at more places in tests/faults/test_kills.py
 @pytest.mark.parametrize("phase", ["assigned", "received"])
-def test_a_killed_coordinator_carries_on_with_the_same_bits(tmp_path, phase):
+def test_a_killed_coordinator_carries_on_with_the_same_bits(tmp_path, phase, begin):
     """The clients stay; the next coordinator of the lab is found at the same address."""
     wanted = plan(rounds=5)
     expected = simulated_sha(tmp_path / "simulated", "wide", wanted)
@@ -229,7 +240,7 @@ def test_a_killed_coordinator_carries_on_with_the_same_bits(tmp_path, phase):
     )
     process = subprocess.Popen([sys.executable, "-c", service], cwd=SCRIPT.parent.parent.parent)
     people = {
-        name: Remote(text, tmp_path / name, "wide", 2, delay_s=0.5 if name == "c001" else 0.1)
+        name: begin(text, tmp_path / name, "wide", 2, delay_s=0.5 if name == "c001" else 0.1)
         for name, text in texts.items()
     }
     try:

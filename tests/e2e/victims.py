@@ -9,26 +9,18 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from flnb.processes import ForkServer, Worker
+from flnb.processes import Worker
+from tests.interpreters import Interpreters
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 60.0
-PRELOAD = (
-    "torch",
-    "tests.e2e.crash_subject",
-    "flnb.coordinator",
-    "flnb.engines.worker",
-    "sklearn.datasets",
-    "icechunk",
-    "zarr",
-)
 
 
 class Victim:
@@ -97,11 +89,13 @@ class Nursery:
     """Gives birth to victims: forked from a process that has imported everything already.
 
     Each is a process like any other; only the seconds that torch takes are saved.
+
+    Args:
+        interpreters: Has imported everything.
     """
 
-    def __init__(self, folder: Path, preload: Sequence[str] = PRELOAD) -> None:
-        self._log = folder / "output"
-        self._server = ForkServer.start(preload, log=self._log)
+    def __init__(self, interpreters: Interpreters) -> None:
+        self._log, self._server = interpreters.log, interpreters.server
         self._born: list[Worker] = []
 
     def begin(self, *arguments: str | Path, failpoint: str = "", log: Path | None = None) -> Victim:
@@ -121,8 +115,8 @@ class Nursery:
     def close(self) -> None:
         """End everybody."""
         for worker in self._born:
+            worker.kill()
             worker.close()
-        self._server.close()
 
 
 @contextmanager

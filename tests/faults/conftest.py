@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.victims import PRELOAD, Nursery
+from tests.e2e.victims import Nursery
 
 
 @pytest.fixture(scope="session")
-def nursery(tmp_path_factory):
+def nursery(interpreters):
     """Processes that have imported everything already."""
-    preload = (*PRELOAD, "flnb.client", "flnb.coordinator.remote.front", "tests.e2e.remote_client")
-    nursery = Nursery(tmp_path_factory.mktemp("faults"), preload)
+    nursery = Nursery(interpreters)
     yield nursery
     nursery.close()

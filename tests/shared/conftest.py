@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flnb.processes import ForkServer
-from tests.e2e.victims import PRELOAD, Nursery
+from tests.e2e.victims import Nursery
 from tests.s3.servers import Moto
 from tests.shared.postgres import PostgresServer, installed
 
@@ -35,9 +35,9 @@ def fork_server():
 
 
 @pytest.fixture(scope="session")
-def nursery(tmp_path_factory):
+def nursery(interpreters):
     """Processes that have imported everything already."""
-    nursery = Nursery(tmp_path_factory.mktemp("shared"), (*PRELOAD, "psycopg"))
+    nursery = Nursery(interpreters)
     yield nursery
     nursery.close()
 
