@@ -2,16 +2,14 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 import flnb as library
 from flnb.core.clock import SystemClock
 from flnb.core.errors import HeadMovedError
+from tests.interpreters import FLNB
 
 
 @pytest.fixture(scope="module")
@@ -184,12 +182,12 @@ def test_a_replay_says_what_is_missing_and_trains_again_if_it_is_told_to(call):
 
 
 @pytest.fixture(scope="module")
-def served(folder):
+def served(folder, interpreters):
     """The lab, held by a service in a process of its own until these tests end."""
-    line = [Path(sys.executable).parent / "flnb", "coordinator", "serve", folder, "--json"]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+    with interpreters.start(FLNB, "coordinator", "serve", folder, "--json") as process:
         yield json.loads(process.stdout.readline())["address"]
         process.terminate()
+        process.wait()
 
 
 def test_a_service_that_holds_the_lab_moves_the_head_itself(call, served, folder):

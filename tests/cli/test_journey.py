@@ -1,4 +1,7 @@
-"""The command line as a person has it: real processes, a real lab, signals."""
+"""The command line as a person has it: processes, a real lab, signals.
+
+The first run is one of an interpreter that starts; later ones are forked from one that has.
+"""
 
 import json
 import os
@@ -9,6 +12,8 @@ import time
 
 import pytest
 
+from tests.interpreters import FLNB
+
 PLAN = """
 task: {use: "flnb.tasks:digits", with: {clients: 20}}
 simulate: {workers: 0}
@@ -18,22 +23,33 @@ name: NAME
 QUICKSTART_KEYS = {"run", "lab", "rounds", "accuracy", "seconds", "parameters_sha256"}
 
 
-def start(folder, *arguments):
-    program = "import sys; from flnb.cli import main; sys.exit(main())"
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
-        cwd=folder,
-        env=os.environ | {"FLNB_PROGRESS": "lines", "PYTHONPATH": os.getcwd(), "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+LINES = {"FLNB_PROGRESS": "lines", "NO_COLOR": "1"}
 
 
-def call(folder, *arguments):
-    process = start(folder, *arguments)
-    out, err = process.communicate(timeout=100)
-    return process.returncode, out, err
+@pytest.fixture(scope="module")
+def start(interpreters, folder):
+    """Begins a command."""
+    begun = []
+
+    def command(*arguments):
+        begun.append(interpreters.start(FLNB, *arguments, cwd=folder, **LINES))
+        return begun[-1]
+
+    yield command
+    for process in begun:
+        process.close()
+
+
+@pytest.fixture(scope="module")
+def call(start):
+    """Runs a command to its end."""
+
+    def command(*arguments):
+        process = start(*arguments)
+        out, err = process.communicate(timeout=100)
+        return process.returncode, out, err
+
+    return command
 
 
 def say(folder, name, rounds):
@@ -57,9 +73,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(folder):
-    code, out, err = call(folder, "quickstart", "--json", "--rounds", "2")
-    assert code == 0, err
-    return json.loads(out), err
+    command = [sys.executable, "-c", f"import sys; {FLNB}", "quickstart", "--json", "--rounds", "2"]
+    environment = os.environ | LINES | {"PYTHONPATH": os.getcwd()}
+    pipes = {"capture_output": True, "text": True, "timeout": 100}
+    done = subprocess.run(command, cwd=folder, env=environment, check=False, **pipes)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), done.stderr
 
 
 def test_quickstart_prints_one_object_and_talks_on_stderr(folder, first):
@@ -74,48 +93,48 @@ def test_quickstart_prints_one_object_and_talks_on_stderr(folder, first):
     assert [path.name for path in folder.iterdir()] == ["lab"], "nothing outside its lab"
 
 
-def test_the_run_can_be_listed_and_asked(folder, first):
+def test_the_run_can_be_listed_and_asked(call, first):
     name = first[0]["run"]
     query = "SELECT value FROM metrics WHERE metric = 'accuracy' AND round = 2"
-    code, out, err = call(folder, "sql", query, "--json")
+    code, out, err = call("sql", query, "--json")
     assert (code, err) == (0, "")
     assert json.loads(out) == [{"value": pytest.approx(first[0]["accuracy"])}]
-    code, out, err = call(folder, "runs", "list", "--json")
+    code, out, err = call("runs", "list", "--json")
     assert (code, err) == (0, "")
     assert [(run["run"], run["status"]) for run in json.loads(out)] == [(name, "finished")]
 
 
-def test_an_interrupted_run_is_saved_and_resumed_by_the_command_it_names(folder):
-    process = start(folder, "run", say(folder, "cut", 20), "--lab", "b")
+def test_an_interrupted_run_is_saved_and_resumed_by_the_command_it_names(folder, start, call):
+    process = start("run", say(folder, "cut", 20), "--lab", "b")
     after_round(process, 2)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "cut is paused after round" in err
     assert err.endswith("→ flnb runs resume cut --lab b\n")
-    code, out, err = call(folder, "runs", "resume", "cut", "--json", "--lab", "b")
+    code, out, err = call("runs", "resume", "cut", "--json", "--lab", "b")
     assert code == 0, err
     assert (json.loads(out)["status"], json.loads(out)["round"]) == ("finished", 20)
 
 
-def test_a_run_is_paused_from_another_terminal(folder):
-    process = start(folder, "run", say(folder, "long", 100_000), "--lab", "c")
+def test_a_run_is_paused_from_another_terminal(folder, start, call):
+    process = start("run", say(folder, "long", 100_000), "--lab", "c")
     after_round(process, 1)
-    code, out, err = call(folder, "runs", "pause", "long", "--lab", "c")
+    code, out, err = call("runs", "pause", "long", "--lab", "c")
     assert (code, out) == (0, "")
     assert "asked long to pause" in err
     started = time.monotonic()
     process.communicate(timeout=60)
     assert process.returncode == 1
     assert time.monotonic() - started < 30
-    code, out, _ = call(folder, "runs", "watch", "long", "--json", "--lab", "c")
+    code, out, _ = call("runs", "watch", "long", "--json", "--lab", "c")
     assert (code, json.loads(out)["status"]) == (0, "paused")
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(folder):
+def test_a_folder_that_holds_something_else_is_left_alone(folder, call):
     (folder / "mine").mkdir()
     (folder / "mine" / "thesis.tex").write_text("precious", encoding="utf-8")
-    code, out, err = call(folder, "quickstart", "--lab", "mine", "--rounds", "1")
+    code, out, err = call("quickstart", "--lab", "mine", "--rounds", "1")
     assert (code, out) != (0, "")
     assert "Traceback" not in err
     assert [path.name for path in (folder / "mine").iterdir()] == ["thesis.tex"]
