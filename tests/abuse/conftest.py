@@ -18,6 +18,6 @@ def pytest_pyfunc_call(pyfuncitem):
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory):
-    with service(tmp_path_factory.mktemp("served")) as running:
+def served(tmp_path_factory, interpreters):
+    with service(interpreters, tmp_path_factory.mktemp("served")) as running:
         yield running

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -24,21 +22,15 @@ LAYOUT = "no task has this layout"
 class Service:
     """A coordinator's process."""
 
-    def __init__(self, folder, model=""):
+    def __init__(self, interpreters, folder, model=""):
+        self.interpreters = interpreters
         self.lab_path, self.log_path = folder / "lab", folder / "service.log"
         self.start(model)
         self.lab = Lab.open(self.lab_path)
 
     def start(self, model=""):
-        with self.log_path.open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.abuse.service", str(self.lab_path), model],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                cwd=ROOT,
-            )
+        program = "from tests.abuse.service import main; main()"
+        self.process = self.interpreters.start(program, self.lab_path, model, log=self.log_path)
         self.address = self.process.stdout.readline().strip()
         assert self.address, self.log
 
@@ -60,18 +52,18 @@ class Service:
         return Invite.parse(invite_by_lab(self.lab, name, "1h").text)
 
     def kill(self):
-        self.process.kill()
-        self.process.communicate()
+        self.process.close()
 
     def stop(self):
         if self.process.poll() is None:
             self.process.communicate(timeout=30)
+        self.process.close()
         self.lab.store.close()
 
 
 @contextmanager
-def service(folder, model=""):
-    running = Service(folder, model)
+def service(interpreters, folder, model=""):
+    running = Service(interpreters, folder, model)
     try:
         yield running
     finally:

@@ -74,8 +74,8 @@ async def test_whoever_has_a_session_is_served_in_a_crowd(served):
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-async def test_whoever_has_a_session_is_served_among_ten_thousand(tmp_path):
-    with service(tmp_path) as where:
+async def test_whoever_has_a_session_is_served_among_ten_thousand(tmp_path, interpreters):
+    with service(interpreters, tmp_path) as where:
         await stay_in_a_crowd(where, 10_000, seconds=20.0)
 
 

@@ -34,9 +34,9 @@ def sizes(reduced, full):
 
 
 @pytest.fixture(scope="module")
-def bait(tmp_path_factory):
+def bait(tmp_path_factory, interpreters):
     """A coordinator whose run waits for one client; bounds on the number of calls are lifted."""
-    with service(tmp_path_factory.mktemp("bait"), "softmax") as running:
+    with service(interpreters, tmp_path_factory.mktemp("bait"), "softmax") as running:
         yield running
 
 

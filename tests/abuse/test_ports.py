@@ -3,8 +3,10 @@
 from tests.abuse.served import honest, service
 
 
-async def test_a_kernel_that_was_killed_frees_its_port_and_its_clients_come_back(tmp_path):
-    with service(tmp_path) as where:
+async def test_a_kernel_that_was_killed_frees_its_port_and_its_clients_come_back(
+    tmp_path, interpreters
+):
+    with service(interpreters, tmp_path) as where:
         async with honest(where) as client:
             address = where.address
             where.kill()
