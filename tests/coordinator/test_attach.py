@@ -1,7 +1,5 @@
 """A run that another process drives, found again: after a kernel restart nothing else is needed."""
 
-import subprocess
-import sys
 import time
 
 import pytest
@@ -12,7 +10,7 @@ from flnb.core.errors import NotFoundError, StorageUnreachableError
 from flnb.core.view import Status
 
 DRIVES = """
-import sys, flnb
+import flnb
 lab, rounds, need = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 task = flnb.tasks.digits(model="softmax", split=flnb.IID(clients=6, seed=0))
 plan = flnb.Plan(strategy=flnb.FedAvg(local=flnb.Local(lr=0.1)), rounds=rounds, invite=4, need=need, seed=1)
@@ -25,23 +23,20 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def drive(tmp_path):
+def drive(tmp_path, interpreters):
     """Starts a process that drives the run `first` until its input ends; gives it and its lab."""
     processes = []
 
     def start(rounds, need=1):
         lab = flnb.open(tmp_path / "lab")  # first, for a run may rest soon after it began
-        command = [sys.executable, "-c", DRIVES, str(tmp_path / "lab"), str(rounds), str(need)]
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        process = interpreters.start(DRIVES, tmp_path / "lab", str(rounds), str(need))
         processes.append(process)
         assert process.stdout.readline() == "runs\n"
         return process, lab
 
     yield start
     for process in processes:
-        process.kill()
-        process.communicate()
+        process.close()
 
 
 def until(true, timeout_s=30):

@@ -1,7 +1,5 @@
 """A lab: one coordinator at a time, readers at any time, resume from anywhere."""
 
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -20,40 +18,35 @@ def test_a_second_coordinator_of_this_process_is_the_first(coord):
     assert "already running" in again._repr_mimebundle_()["text/html"]
 
 
-def test_another_process_is_told_who_holds_the_lab(coord):
-    program = f"import flnb; flnb.Coordinator({str(coord.lab.path)!r}).start()"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
-    )
+def test_another_process_is_told_who_holds_the_lab(coord, interpreters):
+    done = interpreters.run("import flnb; flnb.Coordinator(sys.argv[1]).start()", coord.lab.path)
     assert done.returncode
     assert LabHeldError.__name__ in done.stderr
     assert "coordinator (process" in done.stderr
 
 
-def test_another_process_reads_while_the_coordinator_writes(coord, plan, task):
+def test_another_process_reads_while_the_coordinator_writes(coord, plan, task, interpreters):
     run = coord.run(plan, task).wait(60)
     query = f"SELECT count(*) AS n FROM metrics WHERE run = '{run.name}'"
-    program = f"import flnb; print(flnb.open({str(coord.lab.path)!r}).sql({query!r}).df()['n'][0])"
-    there = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
-    )
+    program = f"import flnb; print(flnb.open(sys.argv[1]).sql({query!r}).df()['n'][0])"
+    there = interpreters.run(program, coord.lab.path)
     assert int(there.stdout) == len(run.metrics)
 
 
-def test_another_process_may_pause_a_run(coord, plan, task):
+def test_another_process_may_pause_a_run(coord, plan, task, interpreters):
     run = coord.run(plan.replace(rounds=2000), task)
     flnb.open(coord.lab.path)
-    program = f"import flnb; flnb.open({str(coord.lab.path)!r}).run({run.name!r}).pause()"
-    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
+    program = f"import flnb; flnb.open(sys.argv[1]).run({run.name!r}).pause()"
+    assert interpreters.run(program, coord.lab.path).returncode == 0
     assert run.wait(30).status is Status.PAUSED
 
 
-def test_another_process_may_resume_a_run(coord, plan, task):
+def test_another_process_may_resume_a_run(coord, plan, task, interpreters):
     run = coord.run(plan.replace(rounds=2000), task)
     run.pause()
     run.wait(60)
-    program = f"import flnb; flnb.open({str(coord.lab.path)!r}).resume({run.name!r})"
-    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)
+    program = f"import flnb; flnb.open(sys.argv[1]).resume({run.name!r})"
+    assert interpreters.run(program, coord.lab.path).returncode == 0
     deadline = time.monotonic() + 20
     while run.status is Status.PAUSED and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,9 +1,6 @@
 """A client in quarantine is drawn for no round until it is released, whoever says so, and whoever asks."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +8,6 @@ import flnb
 from flnb.core.errors import AccessRefusedError, NotFoundError, PlanError, RoundStateError
 
 RESTS, REASON = "c002", "its losses are odd"
-FLNB = Path(sys.executable).parent / "flnb"
 
 
 def clients_of(coord, run):
@@ -102,10 +98,9 @@ def test_an_operator_elsewhere_says_so_too_and_a_viewer_does_not(coord, person):
     assert coord.quarantines == {}
 
 
-def test_a_terminal_tells_the_coordinator_that_holds_the_lab(coord, everybody, task, until):
+def test_a_terminal_tells_the_coordinator_that_holds_the_lab(coord, everybody, task, interpreters):
     def flnb_client(*words):
-        command = [FLNB, "client", *words, "--lab", str(coord.lab.path)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return interpreters.flnb("client", *words, "--lab", coord.lab.path)
 
     coord.listen()
     told = flnb_client("quarantine", RESTS, "--reason", REASON)

@@ -1,8 +1,6 @@
 """Old commits let go: what goes, what stays whatever its age, and that bytes are really freed."""
 
 import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -194,10 +192,8 @@ with flnb.Coordinator(flnb.Lab(LabStore.open(sys.argv[1], clock=Later()))) as co
 """
 
 
-def test_a_run_that_commits_meanwhile_in_another_process_loses_nothing(tmp_path):
-    command = [sys.executable, "-c", WRITER, str(tmp_path / "lab")]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, **pipes) as writer:
+def test_a_run_that_commits_meanwhile_in_another_process_loses_nothing(tmp_path, interpreters):
+    with interpreters.start(WRITER, tmp_path / "lab") as writer:
         writer.stdout.readline()
         lab = flnb.Lab(LabStore.open(tmp_path / "lab", clock=Later()))
         freed = []

@@ -1,7 +1,5 @@
 """Branches and roll backs of real runs: same bits, nothing lost, done once."""
 
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -13,6 +11,7 @@ from flnb.coordinator.history.moving import move
 from flnb.core.errors import HeadMovedError, NotFoundError, PlanError, RoundStateError, StoreError
 from flnb.core.view import Status
 from flnb.store import Request
+from tests.e2e.guest_subject import unhurried
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -128,9 +127,16 @@ def test_only_to_where_it_was(run):
         run.rollback("before-rolback")
 
 
-def test_a_run_that_goes_on_gives_its_open_round_up(coord, plan, task):
-    slow = flnb.FedAvg(local=flnb.Local(epochs=60, batch_size=8, lr=0.01))
-    run = coord.run(plan.replace(strategy=slow, rounds=50, commit_every=1), task)
+@pytest.fixture
+def unhurried_run(coord, plan):
+    """A run that is within a round most of the time."""
+    learning = unhurried()
+    coord.simulate(learning, workers=0)
+    return coord.run(plan.replace(rounds=50, commit_every=1), learning)
+
+
+def test_a_run_that_goes_on_gives_its_open_round_up(unhurried_run):
+    run = unhurried_run
     while run.view.round < 2:
         time.sleep(0.01)
     run.rollback(to=1).apply("too soon")
@@ -138,9 +144,8 @@ def test_a_run_that_goes_on_gives_its_open_round_up(coord, plan, task):
     assert run.checkpoint().round == 1
 
 
-def test_a_run_that_goes_on_does_so_after_a_refusal(coord, plan, task):
-    slow = flnb.FedAvg(local=flnb.Local(epochs=20, batch_size=8, lr=0.01))
-    run = coord.run(plan.replace(strategy=slow, rounds=50, commit_every=1), task)
+def test_a_run_that_goes_on_does_so_after_a_refusal(unhurried_run):
+    run = unhurried_run
     while run.view.round < 2:
         time.sleep(0.01)
     run.protect(reason="published")
@@ -173,14 +178,12 @@ def test_without_a_coordinator_the_lab_is_taken_for_a_moment(run, coord, tmp_pat
     assert lab.store.holder is None
 
 
-def test_another_process_asks_the_coordinator_that_holds_the_lab(run, tmp_path):
+def test_another_process_asks_the_coordinator_that_holds_the_lab(run, tmp_path, interpreters):
     program = (
-        f"import flnb; run = flnb.open({str(tmp_path / 'lab')!r}).run('otter')\n"
+        "import flnb; run = flnb.open(sys.argv[1]).run('otter')\n"
         "run.rollback(to=2).apply('from elsewhere'); print(run.branch('far', at=2).name)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    done = interpreters.run(program, tmp_path / "lab")
     assert done.stdout == "otter/far\n", done.stderr
     assert (run.view.round, run.view.generation) == (2, 2)
 

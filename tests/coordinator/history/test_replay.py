@@ -1,16 +1,10 @@
 """Replays from kept updates: the same bits with everybody, another line without some, and expiry."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 from unittest.mock import ANY
 
-import psutil
 import pytest
 
 import flnb
@@ -226,19 +220,13 @@ with flnb.Coordinator(sys.argv[1]) as coordinator:
 """
 
 
-def test_a_replay_that_is_killed_goes_on_with_the_same_bits(tmp_path):
-    program = [sys.executable, "-c", DRIVEN, str(tmp_path / "lab")]
-    environment = os.environ | {"FLNB_FAILPOINT": "after-closing:7"}  # the third of the replay
-    victim = subprocess.Popen(program, cwd=ROOT, env=environment)
-    deadline_s = time.monotonic() + 60
-    while psutil.Process(victim.pid).status() != psutil.STATUS_STOPPED:
-        assert victim.poll() is None
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
-    victim.send_signal(signal.SIGKILL)
-    victim.wait(10)
+def test_a_replay_that_is_killed_goes_on_with_the_same_bits(tmp_path, interpreters):
+    program = [DRIVEN, tmp_path / "lab"]
+    victim = interpreters.start(*program, FLNB_FAILPOINT="after-closing:7")  # third of the replay
+    victim.stopped()
+    victim.close()
     lab = flnb.open(tmp_path / "lab")
     replay = lab.run("otter/replay-0-1")
     assert (replay.status, replay.view.round) == (Status.INTERRUPTED, 3)
-    subprocess.run(program, cwd=ROOT, check=True, timeout=60, capture_output=True)
+    assert interpreters.run(*program).returncode == 0
     assert lab.run("otter/replay-0-1").parameters_sha256 == lab.run("otter").parameters_sha256
