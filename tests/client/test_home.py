@@ -48,28 +48,18 @@ def test_a_new_invite_joins_again_with_the_same_key(task, coordinator, home):
     play(scene)
 
 
-def test_a_second_process_is_told_who_has_the_home(task, coordinator, home):
+def test_a_second_process_is_told_who_has_the_home(task, coordinator, home, interpreters):
     program = """if True:
-        import sys
         from pathlib import Path
         from flnb.client.state import Home
         Home(Path(sys.argv[1]))
         print("held", flush=True)
         sys.stdin.read()
     """
-    other = subprocess.Popen(
-        [sys.executable, "-c", program, str(home)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with interpreters.start(program, home) as other:
         assert other.stdout.readline() == "held\n"
         with pytest.raises(StoreError, match=rf"process {other.pid} on \S+, since 20\d\d-"):
             run_until_error(FakeClient(coordinator, task, home))
-    finally:
-        other.communicate("")
     client = FakeClient(coordinator, task, home)
 
     async def scene():

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -181,9 +179,8 @@ def test_a_large_update_begins_its_way_to_the_disk_before_it_is_whole(tmp_path, 
     assert sizes == [stop for _, stop in sent], "what is sent is in the file"
 
 
-def test_a_kill_at_any_moment_leaves_whole_updates_or_none(tmp_path):
+def test_a_kill_at_any_moment_leaves_whole_updates_or_none(tmp_path, interpreters):
     program = """if True:
-        import sys
         from pathlib import Path
         from flnb.client.outbox import Outbox
         from tests.client.test_outbox import LARGE, put
@@ -192,16 +189,10 @@ def test_a_kill_at_any_moment_leaves_whole_updates_or_none(tmp_path):
         for number in range(1, 10**6):
             put(outbox, number, LARGE)
     """
-    root = Path(__file__).parents[2]
-    child = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], cwd=root, stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout.readline() == "begun\n"
-    try:
-        child.wait(0.7)
-    except subprocess.TimeoutExpired:
-        child.send_signal(signal.SIGKILL)
-    child.communicate()
+    with interpreters.start(program, tmp_path) as child:
+        assert child.stdout.readline() == "begun\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.7)
     expected = Manifest.of(update(LARGE).values.tobytes() + update(LARGE).integers.tobytes())
     for held in Outbox(tmp_path).held:
         assert held.manifest == Manifest.of(held.data.data) == expected

@@ -1,7 +1,5 @@
 """Guests of a lab in a folder: who is one, what they may write, and what others may do meanwhile."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,11 +35,9 @@ def lab(tmp_path):
 
 
 @pytest.fixture
-def process(lab, tmp_path):
+def process(lab, tmp_path, interpreters):
     """A guest in a process of its own."""
-    with subprocess.Popen(
-        [sys.executable, "-c", BE_GUEST, str(tmp_path / "lab")], stdout=subprocess.PIPE, text=True
-    ) as other:
+    with interpreters.start(BE_GUEST, tmp_path / "lab") as other:
         assert other.stdout.readline() == "in\n"
         yield other
         other.kill()

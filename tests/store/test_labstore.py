@@ -1,7 +1,5 @@
 """A lab's folder as a whole: the suite for stores, and what only the folder shows."""
 
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -75,20 +73,18 @@ def test_opening_is_quick(tmp_path):
     assert min(took) < 0.05
 
 
-def test_a_second_process_asks_while_the_first_writes(tmp_path):
+def test_a_second_process_asks_while_the_first_writes(tmp_path, interpreters):
     store = LabStore.open(tmp_path)
     with store.lease():
         store.state.create_run(sample_run())
         store.close_round(sample_closing(1))
         ask = (
-            "import sys; from flnb.store import LabStore; lab = LabStore.open(sys.argv[1]);"
+            "from flnb.store import LabStore; lab = LabStore.open(sys.argv[1]);"
             "lab.state.enqueue_command('run001', 'pause');"
             "tables = lab.reader().__enter__();"
             "print(len(tables.query('FROM rounds')), lab.holder.who)"
         )
-        found = subprocess.run(
-            [sys.executable, "-c", ask, str(tmp_path)], capture_output=True, text=True, check=True
-        )
+        found = interpreters.run(ask, tmp_path)
         assert found.stdout.split() == ["1", "coordinator"]
         assert [command.verb for command in store.state.pending_commands()] == ["pause"]
         store.close()
@@ -134,16 +130,14 @@ def test_health_names_what_is_wrong(tmp_path):
     assert store.sizes()["secret"] == 32
 
 
-def test_a_look_at_the_tables_from_outside_does_not_stop_the_rounds(tmp_path):
+def test_a_look_at_the_tables_from_outside_does_not_stop_the_rounds(tmp_path, interpreters):
     store = LabStore.open(tmp_path)
-    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
-    command = [sys.executable, "-c", hold, str(tmp_path / "metrics.duckdb")]
+    hold = "import duckdb; c = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
     with store.lease():
         store.state.create_run(sample_run())
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        with interpreters.start(hold, tmp_path / "metrics.duckdb") as other:
             other.stdout.readline()
             assert store.close_round(sample_closing(1)).position == 1
-            other.stdin.close()
         assert store.catch_up() == 1
         assert len(store.metrics.query("FROM rounds")) == 1
         store.close()

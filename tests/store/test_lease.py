@@ -5,8 +5,6 @@ import json
 import os
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 
@@ -39,11 +37,9 @@ def test_a_released_lab_can_be_taken_again(tmp_path):
         assert holder(tmp_path / "lab.lock").who == "b"
 
 
-def test_a_killed_process_lets_go(tmp_path):
+def test_a_killed_process_lets_go(tmp_path, interpreters):
     path = tmp_path / "lab.lock"
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True
-    ) as other:
+    with interpreters.start(HOLD, path) as other:
         assert other.stdout.readline() == "held\n"
         with pytest.raises(LabHeldError, match=f"process {other.pid}"):
             Lease(path, "mine")

@@ -1,8 +1,6 @@
 """The projection: made from closings, never twice, and again from nothing."""
 
 import os
-import subprocess
-import sys
 import threading
 
 import duckdb
@@ -205,17 +203,14 @@ def test_a_long_question_does_not_hold_up_the_writing(state, metrics):
     assert len(metrics.query("FROM rounds")) == 5
 
 
-def test_a_file_that_another_program_has_open_is_not_set_aside(state, metrics, path):
+def test_a_file_that_another_program_has_open_is_not_set_aside(state, metrics, path, interpreters):
     metrics.catch_up()
     metrics.close()
-    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", hold, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
-        assert other.stdout.readline() == b"open\n"
+    hold = "import duckdb; c = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
+    with interpreters.start(hold, path) as other:
+        assert other.stdout.readline() == "open\n"
         with pytest.raises(StoreError, match="open in another program"):
             metrics.catch_up()
-        other.stdin.close()
     assert metrics.catch_up() == 0
     assert not path.with_name("metrics.duckdb.old").exists()
 

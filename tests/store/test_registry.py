@@ -1,8 +1,6 @@
 """Who may take part: a name belongs to the key that joined with its latest invite."""
 
 import sqlite3
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -241,19 +239,19 @@ except AccessRefusedError:
 """
 
 
-def test_of_two_processes_that_join_at_once_one_wins(state, tmp_path):
+def test_of_two_processes_that_join_at_once_one_wins(state, tmp_path, interpreters):
     state.add_invite(invite())
-    command = [sys.executable, "-c", JOIN, str(tmp_path / "state.db")]
-    arguments = {key: [key.hex(), after(1).isoformat()] for key in (KEY, OTHER_KEY)}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    others = {key: subprocess.Popen([*command, *told], **pipes) for key, told in arguments.items()}
+    others = {
+        key: interpreters.start(JOIN, tmp_path / "state.db", key.hex(), after(1).isoformat())
+        for key in (KEY, OTHER_KEY)
+    }
     assert [other.stdout.readline() for other in others.values()] == ["ready\n"] * 2
     for other in others.values():
         other.stdin.close()
     said = {other.stdout.read().strip(): key for key, other in others.items()}
     assert [other.wait() for other in others.values()] == [0, 0]
     for other in others.values():
-        other.stdout.close()
+        other.close()
     assert said.keys() == {"joined", "refused"}
     assert state.client("hospital-a").public_key == said["joined"]
 

@@ -1,9 +1,6 @@
 """Bytes of commits: weighed before they go, freed exactly, and never under a writer's hands."""
 
-import os
 import signal
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -110,12 +107,13 @@ print(History(sys.argv[1]).write("r", {"parameters": numpy.arange(600000, dtype=
 """
 
 
-def test_a_sweep_waits_for_a_writer_between_its_chunks_and_its_commit(history, monkeypatch):
+def test_a_sweep_waits_for_a_writer_between_its_chunks_and_its_commit(
+    history, monkeypatch, interpreters
+):
     (named,) = written(history, 1)
-    command = [sys.executable, "-c", WRITER, str(history.place)]
-    env = os.environ | {"FLNB_FAILPOINT": "chunks-written"}
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as writer:
-        os.waitid(os.P_PID, writer.pid, os.WSTOPPED | os.WNOWAIT)
+    stops = {"FLNB_FAILPOINT": "chunks-written"}
+    with interpreters.start(WRITER, str(history.place), **stops) as writer:
+        writer.stopped()
         monkeypatch.setattr(repository, "_LOCK_TIMEOUT_S", 0.1)
         try:
             with pytest.raises(StoreError, match="another process has been writing"):
@@ -139,14 +137,13 @@ sweep(HistoryPlace.parse(sys.argv[1]), lambda: set(sys.argv[2:]), far, far)
 
 
 @pytest.mark.parametrize("place", ["held", "cut"])
-def test_what_a_sweep_that_was_killed_left_the_next_one_frees(history, place):
+def test_what_a_sweep_that_was_killed_left_the_next_one_frees(history, place, interpreters):
     versions = written(history, 6)
     named = list(versions)[1::2]  # with the tip of the branch
     weight = weigh(history.place, versions.keys() - set(named), named)
-    command = [sys.executable, "-c", SWEEPER, str(history.place), *named]
-    with subprocess.Popen(command, env=os.environ | {"FLNB_FAILPOINT": place}) as sweeper:
-        os.waitid(os.P_PID, sweeper.pid, os.WSTOPPED | os.WNOWAIT)
-        sweeper.kill()
+    stops = {"FLNB_FAILPOINT": place}
+    with interpreters.start(SWEEPER, str(history.place), *named, **stops) as sweeper:
+        sweeper.stopped()
     assert sweep(history.place, lambda: set(named), FAR, FAR).objects == weight.objects
     history.close()
     for snapshot in named:

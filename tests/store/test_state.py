@@ -1,10 +1,7 @@
 """The state database: one transaction a step, whatever process dies or looks on meanwhile."""
 
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -175,9 +172,8 @@ for number in itertools.count(1):
 """
 
 
-def test_a_killed_writer_loses_no_round_that_it_has_closed(state, tmp_path):
-    command = [sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path / "state.db")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+def test_a_killed_writer_loses_no_round_that_it_has_closed(state, tmp_path, interpreters):
+    with interpreters.start(WRITE_FOR_EVER, tmp_path / "state.db") as writer:
         said = [int(writer.stdout.readline()) for _ in range(20)]
         writer.send_signal(signal.SIGKILL)
         said += [int(line) for line in writer.stdout]
@@ -188,38 +184,29 @@ def test_a_killed_writer_loses_no_round_that_it_has_closed(state, tmp_path):
     assert state.problem() == ""
 
 
-def test_a_process_stopped_between_commit_and_projection_has_closed_the_round(state, tmp_path):
-    command = [sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path / "state.db")]
-    environment = os.environ | {"FLNB_FAILPOINT": "after-closing:3"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as writer:
-        _, status = os.waitpid(writer.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status)
+def test_a_process_stopped_between_commit_and_projection_has_closed_the_round(
+    state, tmp_path, interpreters
+):
+    place = {"FLNB_FAILPOINT": "after-closing:3"}
+    with interpreters.start(WRITE_FOR_EVER, tmp_path / "state.db", **place) as writer:
+        writer.stopped()
         assert state.head("run001").round == 3
         assert state.journal_of_open_round("run001") == []
-        writer.kill()
 
 
-def test_two_processes_may_make_the_same_lab_at_once(tmp_path):
+def test_two_processes_may_make_the_same_lab_at_once(tmp_path, interpreters):
     make = (
-        "import sys; from pathlib import Path; from flnb.store import StateStore;"
+        "from pathlib import Path; from flnb.store import StateStore;"
         "sys.stdin.read(); print(StateStore(Path(sys.argv[1])).lab_id)"
     )
-    makers = [
-        subprocess.Popen(
-            [sys.executable, "-c", make, str(tmp_path / "new.db")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    makers = [interpreters.start(make, tmp_path / "new.db") for _ in range(2)]
     for maker in makers:
         maker.stdin.close()
     found = {maker.stdout.read().strip() for maker in makers}
     assert [maker.wait() for maker in makers] == [0, 0]
     assert len(found) == 1
     for maker in makers:
-        maker.stdout.close()
+        maker.close()
 
 
 def test_a_plan_takes_back_the_rounds_that_were_not_committed(state):
