@@ -1,4 +1,7 @@
-"""The shipped notebooks run from top to bottom, and what they show is what a reader should see."""
+"""The shipped notebooks run from top to bottom, and what they show is what a reader should see.
+
+The first has a kernel that starts an interpreter, as in JupyterLab; the others are forked ones.
+"""
 
 import ast
 from pathlib import Path
@@ -7,6 +10,9 @@ import nbformat
 import papermill
 import pytest
 
+from flnb.experiments.engine import Engine
+from flnb.experiments.kernels import Forge
+
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 # papermill and its kernel bring warnings of their own that say nothing about the notebooks.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
@@ -14,30 +20,39 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    return execute("01_first_federation", tmp_path_factory.mktemp("first"), rounds=12)
+    return execute("01_first_federation", tmp_path_factory.mktemp("first"), None, rounds=12)
 
 
 @pytest.fixture(scope="module")
-def second(tmp_path_factory):
-    return execute("02_your_own_task", tmp_path_factory.mktemp("second"), rounds=10)
+def forked():
+    """The engine whose kernels are forked."""
+    Engine.forge = Forge()
+    yield "flnb"
+    Engine.forge.close()
+    Engine.forge = None
 
 
 @pytest.fixture(scope="module")
-def third(tmp_path_factory):
-    return execute("03_remote_clients", tmp_path_factory.mktemp("third"), rounds=4)
+def second(tmp_path_factory, forked):
+    return execute("02_your_own_task", tmp_path_factory.mktemp("second"), forked, rounds=10)
 
 
 @pytest.fixture(scope="module")
-def fourth(tmp_path_factory):
-    return execute("04_branch_and_roll_back", tmp_path_factory.mktemp("fourth"), rounds=8)
+def third(tmp_path_factory, forked):
+    return execute("03_remote_clients", tmp_path_factory.mktemp("third"), forked, rounds=4)
 
 
 @pytest.fixture(scope="module")
-def fifth(tmp_path_factory):
-    return execute("05_dashboards", tmp_path_factory.mktemp("fifth"), rounds=6)
+def fourth(tmp_path_factory, forked):
+    return execute("04_branch_and_roll_back", tmp_path_factory.mktemp("fourth"), forked, rounds=8)
 
 
-def execute(name, folder, **parameters):
+@pytest.fixture(scope="module")
+def fifth(tmp_path_factory, forked):
+    return execute("05_dashboards", tmp_path_factory.mktemp("fifth"), forked, rounds=6)
+
+
+def execute(name, folder, engine, **parameters):
     output = folder / "out.ipynb"
     papermill.execute_notebook(
         NOTEBOOKS / f"{name}.ipynb",
@@ -45,6 +60,7 @@ def execute(name, folder, **parameters):
         parameters={"lab_folder": str(folder / "lab"), **parameters},
         cwd=folder,
         progress_bar=False,
+        engine_name=engine,
     )
     return nbformat.read(output, as_version=4)
 
