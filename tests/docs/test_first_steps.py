@@ -63,8 +63,7 @@ def test_everything_that_was_written_lies_in_the_folder(followed):
     assert found == {".venv", "lab", "own.py", "patients.csv"}
 
 
-def test_the_model_of_the_result_can_be_used(followed):
+def test_the_model_of_the_result_can_be_used(followed, interpreters):
     folder, _ = followed
     ask = "import flnb; print(flnb.open('lab').run('patients').model().values.size)"
-    size = subprocess.check_output([sys.executable, "-c", ask], text=True, cwd=folder)
-    assert int(size) >= 30 * 16 + 16 + 16 * 2 + 2
+    assert int(interpreters.run(ask, cwd=folder).stdout) >= 30 * 16 + 16 + 16 * 2 + 2
