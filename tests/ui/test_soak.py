@@ -55,7 +55,9 @@ def test_open_pages_are_told_to_the_end_and_the_server_stays_flat(visit, busy, s
             core = (pages.processor_s() - used_s) * SAMPLES / seconds
             print(f"{sample + 1}/{SAMPLES}: {memory_mb[-1]:.0f} MB, {threads[-1]} threads, {core:.0%} of a core")  # fmt: skip
         assert pages.sessions.ask(do="count")["alive"] == sessions
-        late = np.percentile(late_s(page, busy, WATCHED_S), [50, 95])
+        seen = late_s(page, busy, WATCHED_S)
+        assert seen, (page.complaints, page.locator("body").inner_text())
+        late = np.percentile(seen, [50, 95])
         print(f"rounds shown after {late[0]:.2f} s, p95 {late[1]:.2f} s")
         assert late[1] <= BEHIND_S
         assert memory_mb[-1] - memory_mb[SAMPLES // 4] <= GROWN_MB, memory_mb
