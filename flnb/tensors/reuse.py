@@ -3,14 +3,13 @@
 The kernel clears every page that it hands out. In a round of a model of 64 MB that was 256 MB, and
 40 % to 60 % of the time of the thread that adds up: more than all its arithmetic.
 
-What is new comes in pages of 4 KiB, though NumPy would ask for pages of 2 MiB. Those are made of memory
+The largest come in pages of 4 KiB, though NumPy would ask for pages of 2 MiB. Those are made of memory
 that nobody has used for long, and a virtual machine has given that back to its host: four gigabytes
 took 7 to 10 s of processor time, in small pages 2 to 3 s, and 1.2 to 1.8 s with `hand_out`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import mmap
 import weakref
@@ -25,9 +24,12 @@ from flnb.tensors.arrays import ALIGNMENT_BYTES
 LARGE_BYTES = 4 * 1024 * 1024
 """What is smaller, the allocator keeps by itself."""
 _KEPT = 4
+_HUGE_BYTES = 256 * 1024 * 1024
+"""What is smaller is made often: the allocator has some of it at hand, and sums over large pages are quicker."""
 _PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 _POPULATE_WRITE = 23
 """`MADV_POPULATE_WRITE` of Linux since 5.14: hand out pages as if each was written to."""
+_advise = getattr(ctypes.CDLL(None), "madvise", None)
 
 _free: deque[UInt8[np.ndarray, " n"]] = deque(maxlen=_KEPT)
 """Blocks that nobody sees, those freed longest ago first. No lock: a block is freed wherever its
@@ -54,11 +56,8 @@ def hand_out(array: np.ndarray) -> None:
     page = mmap.PAGESIZE
     start = -(-array.ctypes.data // page) * page
     n_bytes = (array.ctypes.data + array.nbytes - start) // page * page
-    if n_bytes > 0:
-        with contextlib.suppress(AttributeError, OSError):
-            ctypes.CDLL(None).madvise(
-                ctypes.c_void_p(start), ctypes.c_size_t(n_bytes), _POPULATE_WRITE
-            )
+    if n_bytes > 0 and _advise is not None:
+        _advise(ctypes.c_void_p(start), ctypes.c_size_t(n_bytes), _POPULATE_WRITE)
 
 
 def release_unused() -> None:
@@ -71,12 +70,19 @@ def _window(n_bytes: int) -> UInt8[np.ndarray, " n"]:
         return np.empty(n_bytes, np.uint8)
     block = _found(n_bytes)
     if block is None:
-        block = np.frombuffer(mmap.mmap(-1, n_bytes, _PRIVATE), np.uint8)
+        block = np.empty(n_bytes, np.uint8) if n_bytes < _HUGE_BYTES else _in_small_pages(n_bytes)
     # Through a memoryview: a slice of a slice holds on to the array below them all that is not
     # itself a slice, and that must be this window, or nobody would know when it is gone.
     window = np.frombuffer(block.data, np.uint8)
     weakref.finalize(window, _free.append, block).atexit = False
     return window
+
+
+def _in_small_pages(n_bytes: int) -> UInt8[np.ndarray, " n"]:
+    try:
+        return np.frombuffer(mmap.mmap(-1, n_bytes, _PRIVATE), np.uint8)
+    except OSError as error:  # as NumPy says it
+        raise MemoryError(f"no memory for a vector of {n_bytes / 1e6:,.0f} MB") from error
 
 
 def _found(n_bytes: int) -> UInt8[np.ndarray, " n"] | None:

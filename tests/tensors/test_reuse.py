@@ -52,6 +52,11 @@ def test_pages_that_were_handed_out_cost_nothing_at_the_first_write() -> None:
     assert faults < memory.nbytes / resource.getpagesize() / 10
 
 
+def test_too_large_a_vector_is_lack_of_memory_and_no_trouble_of_a_disk() -> None:
+    with pytest.raises(MemoryError, match="no memory for a vector of 1,152,921,504,607 MB"):
+        unfilled(1 << 60, np.uint8)
+
+
 @pytest.mark.parametrize("n", [0, 1, 1500, N])
 def test_what_lies_in_memory_that_is_handed_out_stays(n: int) -> None:
     memory = np.arange(n + 3, dtype=np.float32)[3:]
