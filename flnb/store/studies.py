@@ -55,12 +55,16 @@ class Studies:
     def ask_for_cells(self, study: str, cells: Sequence[StudyCell], *, only: bool = True) -> None:
         """Write which cells a study asks for; of those that it knows only their places change.
 
+        The study is another one from then on: whoever looks at its row sees that places moved.
+
         Args:
             study: Which.
             cells: What it asks for.
             only: Whether it asks for no other ones any more; what became of those stays.
         """
+        touched = {"updated_at": self._clock.now()}
         with self._database.writing(fenced=False) as connection:
+            connection.execute(update(_studies).where(_studies.c.name == study).values(**touched))
             if only:
                 connection.execute(
                     update(_cells).where(_cells.c.study == study).values(asked=False)

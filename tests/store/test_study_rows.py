@@ -83,6 +83,18 @@ def test_what_becomes_of_a_cell_is_in_the_next_answer(store):
     assert "other" in repr(store.metrics.query("SELECT notebook FROM studies"))
 
 
+def test_which_cells_are_asked_for_is_in_the_next_answer(store):
+    query = "SELECT study_key, position, asked FROM study_cells ORDER BY study_key"
+    first, second = store.state.study_cells("alpha")
+    store.state.put_study(replace(STUDY, updated_at=NOW.replace(day=2)))
+    store.metrics.query(query)  # a page looks before the cells are asked for
+    store.state.ask_for_cells("alpha", [replace(second, position=0), replace(first, position=1)])
+    told = [(row["study_key"], row["position"]) for row in store.metrics.query(query)]
+    assert told == [("k1", 1), ("k2", 0)]
+    store.state.ask_for_cells("alpha", [second])
+    assert [row["asked"] for row in store.metrics.query(query)] == [False, True]
+
+
 def test_no_cell_is_read_while_none_has_changed(store, monkeypatch):
     store.metrics.query("FROM study_cells")
     read, study_cells = [], store.state.study_cells
