@@ -78,13 +78,11 @@ class Settling:
             stopped_for: Why its kernel was told to stop, if it was.
         """
         outcome, why = self._outcome(cell, result, stopped_for)
-        run = self._desk.run_of(cell)
         settled = replace(
-            cell,
+            self._with_its_run(cell),
             outcome=outcome,
             why=why,
             failed_cell=result.failed_cell,
-            run=run.name if run is not None else "",
             ended_at=self._clock.now(),
             seconds_s=cell.seconds_s + result.seconds_s,
             notebook=self._artefacts.publish(result.notebook),
@@ -118,17 +116,27 @@ class Settling:
             why: In words.
             took_s: Seconds since it was begun.
         """
-        seconds_s = cell.seconds_s + took_s
-        ended_at = self._clock.now()
-        self._put(replace(cell, outcome=outcome, why=why, ended_at=ended_at, seconds_s=seconds_s))
+        settled = replace(
+            self._with_its_run(cell),
+            outcome=outcome,
+            why=why,
+            ended_at=self._clock.now(),
+            seconds_s=cell.seconds_s + took_s,
+        )
+        self._put(settled)
 
     def cut_off(self, cell: StudyCell, why: str) -> None:
         """Let a cell go on another time."""
-        self._desk.put(replace(cell, outcome=Outcome.CUT_OFF, why=why))
+        self._desk.put(replace(self._with_its_run(cell), outcome=Outcome.CUT_OFF, why=why))
 
     def page(self, cell: StudyCell, page: str) -> None:
         """Write where the page of an executed notebook lies."""
         self._desk.put(replace(cell, page=self._artefacts.publish(page)))
+
+    def _with_its_run(self, cell: StudyCell) -> StudyCell:
+        """A cell that names the run that it began, whatever became of it since."""
+        run = self._desk.run_of(cell)
+        return replace(cell, run=run.name if run is not None else "")
 
     def _put(self, settled: StudyCell) -> None:
         self._desk.put(settled)

@@ -224,8 +224,10 @@ class Metrics:
         with self._lock:
             connection = self._open()
             clients, operations = self._state.clients(), self._state.operations_after(self._noted)
-            studies = self._state.studies(), self._state.study_outcomes()
-            present = self._state.runs(), clients, studies
+            runs = self._state.runs()
+            begun = {(run.study, run.study_key, run.name) for run in runs if run.study}
+            studies = self._state.studies(), self._state.study_outcomes(), begun
+            present = runs, clients, studies
             if operations or present != (self._runs, self._clients, self._studies):
                 with self._writing() as cursor:
                     self._put_runs(cursor)

@@ -27,8 +27,10 @@ def cell_table(studies: Iterable[Sequence[StudyCell]], runs: Iterable[RunRecord]
         studies: Of each study its cells.
         runs: Those of the lab.
     """
-    named = {run.name: run for run in runs}
-    return table(STUDY_CELLS, [row for cells in studies for row in _cell_rows(cells, named)])
+    newest_first = sorted(runs, key=lambda run: run.created_at, reverse=True)
+    named = {run.name: run for run in newest_first}
+    begun = {(run.study, run.study_key): run for run in newest_first}  # the first run of each cell
+    return table(STUDY_CELLS, [row for cells in studies for row in _cell_rows(cells, named, begun)])
 
 
 def _study_row(study: StudyRecord) -> dict[str, Any]:
@@ -42,12 +44,20 @@ def _study_row(study: StudyRecord) -> dict[str, Any]:
 
 
 def _cell_rows(
-    cells: Sequence[StudyCell], runs: Mapping[str, RunRecord]
+    cells: Sequence[StudyCell],
+    named: Mapping[str, RunRecord],
+    begun: Mapping[tuple[str | None, str | None], RunRecord],
 ) -> Iterable[dict[str, Any]]:
-    """Rows of the cells of one study."""
+    """Rows of the cells of one study.
+
+    Args:
+        cells: Of it.
+        named: Name to run.
+        begun: Study and key to the run that the cell began: a cell is told of its run when it ends.
+    """
     names = varying([cell for cell in cells if cell.asked])
     for cell in cells:
-        run = runs.get(cell.run)
+        run = named.get(cell.run) or begun.get((cell.study, cell.key))
         same = {column.name: getattr(cell, column.name, None) for column in STUDY_CELLS.columns}
         yield same | {
             "study_key": cell.key,

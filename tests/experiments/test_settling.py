@@ -10,8 +10,14 @@ from flnb.core.clock import SYSTEM_CLOCK
 from flnb.experiments import settling
 from flnb.experiments.artefacts import Artefacts
 from flnb.experiments.desk import Desk
-from flnb.store import GuestLease, Outcome
+from flnb.store import GuestLease, Outcome, StateStore
+from flnb.testing.stores import sample_run
 from tests.experiments.recipes import write_recipe
+
+
+def settling_of(desk, say=lambda _: None):
+    artefacts = Artefacts(desk.lab.store, desk.name)
+    return settling.Settling(desk, artefacts, say=say, timeout_s=None, clock=SYSTEM_CLOCK)
 
 
 @pytest.fixture
@@ -30,8 +36,7 @@ def left(tmp_path):
 
 
 def take_up(desk, say):
-    artefacts = Artefacts(desk.lab.store, desk.name)
-    settling.Settling(desk, artefacts, say=say, timeout_s=None, clock=SYSTEM_CLOCK).take_up()
+    settling_of(desk, say).take_up()
     return [cell.outcome for cell in desk.cells]
 
 
@@ -53,3 +58,20 @@ def test_a_kernel_that_stays_is_not_waited_for_for_ever(left, monkeypatch):
     desk, guest = left
     assert take_up(desk, lambda _: None) == [Outcome.CUT_OFF]
     assert guest.held
+
+
+@pytest.mark.parametrize("how", ["lost", "cut_off"])
+def test_a_cell_that_does_not_end_by_itself_keeps_the_run_that_it_began(left, how):
+    desk, guest = left
+    (cell,) = desk.cells
+    run = replace(sample_run(guest.name), study=cell.study, study_key=cell.key)
+    kernel = StateStore(desk.lab.path / "state.db")
+    kernel.be_guest(guest.name)
+    kernel.create_run(run)
+    kernel.close()
+    if how == "lost":
+        settling_of(desk).lost(cell, Outcome.CUT_OFF, "its worker ended with -9", 1.0)
+    else:
+        settling_of(desk).cut_off(cell, "interrupted")
+    (row,) = desk.lab.store.state.study_cells(desk.name)
+    assert (row.outcome, row.run) == (Outcome.CUT_OFF, run.name)

@@ -69,6 +69,19 @@ def test_the_query_that_is_documented_answers_with_what_cells_were_measured_by(s
     assert tuple(row.values()) == ("alpha=0.1", metrics["accuracy"], 1, 2.5)
 
 
+def test_a_cell_that_runs_is_told_with_its_run_as_soon_as_it_began_one(store, tmp_path):
+    query = "SELECT run, branch FROM study_cells WHERE study_key = 'k2'"
+    store.state.claim_cell("alpha", "k2", lambda _: True)
+    assert [row["run"] for row in store.metrics.query(query)] == [None]
+    run = replace(sample_run("alpha-k2", number=2), study="alpha", study_key="k2")
+    guest = LabStore.open(tmp_path / "lab")
+    with guest.be_guest(run.name):
+        guest.state.create_run(run)
+    guest.close()
+    (row,) = store.metrics.query(query)
+    assert tuple(row.values()) == ("alpha-k2", "main")
+
+
 def test_what_becomes_of_a_cell_is_in_the_next_answer(store):
     def asked():
         query = "SELECT outcome, why FROM study_cells WHERE study_key = 'k2'"
