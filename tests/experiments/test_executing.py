@@ -43,7 +43,7 @@ def fates(tmp_path_factory):
         recipe = write_recipe(
             folder / "r.ipynb", "import flnb\nP = flnb.params()", FATES, "P.alpha"
         )
-        study = lab.study("fates", recipe, {"alpha": [0.1, 0.2, 0.3, 0.4]}, timeout_s=20, workers=2)
+        study = lab.study("fates", recipe, {"alpha": [0.1, 0.2, 0.3, 0.4]}, timeout_s=40, workers=2)
         yield study.run()
     lab.store.close()
 
@@ -62,7 +62,7 @@ def test_each_cell_has_its_outcome_and_its_reason(fates):
     }
     assert cell_of(fates, 0.2).why == "ZeroDivisionError: no such alpha"
     assert "the kernel died" in cell_of(fates, 0.3).why
-    assert cell_of(fates, 0.4).why == "not ended after 20 s"
+    assert cell_of(fates, 0.4).why == "not ended after 40 s"
 
 
 def test_a_recipe_that_is_saved_meanwhile_is_executed_as_it_was_planned(tmp_path):
