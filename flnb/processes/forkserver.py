@@ -34,6 +34,7 @@ _START = (
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 ) | {"JE_ARROW_MALLOC_CONF": "background_thread:false"}  # pandas imports pyarrow
+_Process = subprocess.Popen[bytes] | Child
 _REPLY_TIMEOUT_S = 120.0
 """The first reply waits for the imports of the server, which can be slow on a busy machine."""
 
@@ -91,10 +92,11 @@ class ForkServer:
     _shared: ClassVar[ForkServer | None] = None
     _shared_lock: ClassVar[threading.Lock] = threading.Lock()
 
-    def __init__(self, process: subprocess.Popen[bytes] | Child, control: socket.socket) -> None:
-        self._process = process
-        self._control = control
-        self._environment = dict(os.environ)
+    def __init__(
+        self, process: _Process, control: socket.socket, environment: dict[str, str]
+    ) -> None:
+        self._process, self._control = process, control
+        self._environment = environment
         """As the server knows it, but for `_ONE_THREAD`."""
         self._is_shared = self._has_forked = False
         self._lock = threading.Lock()
@@ -113,17 +115,18 @@ class ForkServer:
         ours.settimeout(_REPLY_TIMEOUT_S)
         path = [str(Path(entry).absolute()) for entry in sys.path]
         arguments = [str(theirs.fileno()), str(os.getpid()), json.dumps(path)]
+        environment = _environment()
         with theirs, (log or Path(os.devnull)).open("ab") as output:
             process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
                 [sys.executable, "-c", _START, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **_ONE_THREAD},
+                env=environment | _ONE_THREAD,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        server = cls(process, ours)
+        server = cls(process, ours, environment)
         server.preload(preload)
         return server
 
@@ -144,14 +147,14 @@ class ForkServer:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(_REPLY_TIMEOUT_S)
-        owner = os.getpid()
+        owner, environment = os.getpid(), _environment()
         if (pid := os.fork()) == 0:
             ours.close()
             os.setsid()
             be_server(theirs, owner)
         theirs.close()
         with cls._shared_lock:
-            cls._shared = cls(Child(pid), ours)
+            cls._shared = cls(Child(pid), ours, environment)
 
     @property
     def pid(self) -> int:
@@ -184,7 +187,6 @@ class ForkServer:
             WorkerDiedError: The server is gone or cannot fork, or what changed of the environment is too
                 much to tell it.
         """
-        channel, theirs = Channel.pair()
         request = {
             "do": "fork",
             "entry": entry,
@@ -193,6 +195,7 @@ class ForkServer:
             "path": sys.path,
             "environment": self._changed(),
         }
+        channel, theirs = Channel.pair()
         try:
             answer, received = self._ask(request, [theirs.fileno(), *fds])
         except WorkerDiedError:
@@ -224,7 +227,7 @@ class ForkServer:
 
     def _changed(self) -> dict[str, str | None]:
         """Variables that were set since the server began, or are gone: these are None."""
-        before, now = self._environment, dict(os.environ)
+        before, now = self._environment, _environment()
         names = {name for name in before | now if before.get(name) != now.get(name)}
         return {name: now.get(name) for name in names - _ONE_THREAD.keys()}
 
@@ -263,7 +266,13 @@ class ForkServer:
         socket.send_fds(self._control, [packet], fds)
 
 
-def _end(process: subprocess.Popen[bytes] | Child, control: socket.socket, owner: int) -> None:
+def _environment() -> dict[str, str]:
+    """Ours at this moment; `dict(os.environ)` fails when another thread removes a variable meanwhile."""
+    found = ((name, os.environ.get(name)) for name in os.environ)
+    return {name: value for name, value in found if value is not None}
+
+
+def _end(process: _Process, control: socket.socket, owner: int) -> None:
     """Close a server's line and wait for its end; nothing but the line in a forked copy."""
     if os.getpid() != owner:
         control.close()

@@ -135,6 +135,43 @@ def test_a_worker_has_the_environment_as_it_is_when_it_is_forked(entries, monkey
     server.close()
 
 
+def test_a_variable_that_is_set_while_the_server_starts_reaches_its_workers(entries, monkeypatch):
+    start = subprocess.Popen
+
+    def set_meanwhile(*arguments, **options):
+        process = start(*arguments, **options)
+        monkeypatch.setenv("FLNB_TEST_LATE", "set by another thread")
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", set_meanwhile)
+    server = ForkServer.start(preload=())
+    worker = server.fork("entries_for_workers:look")
+    seen = worker.channel.recv(timeout_s=30)["environment"]
+    assert seen["FLNB_TEST_LATE"] == "set by another thread"
+    worker.close()
+    server.close()
+
+
+def test_a_variable_that_is_removed_while_a_worker_is_forked_is_left_out(server, monkeypatch):
+    names = type(os.environ).__iter__
+    removed = "FLNB_TEST_REMOVED"
+    monkeypatch.setattr(type(os.environ), "__iter__", lambda env: iter([removed, *names(env)]))
+    worker = server.fork("entries_for_workers:look")
+    monkeypatch.undo()
+    assert removed not in worker.channel.recv(timeout_s=30)["environment"]
+    worker.close()
+
+
+def test_a_fork_from_a_folder_that_is_gone_leaves_nothing_open(server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(FileNotFoundError) as refused:
+        server.fork("entries_for_workers:echo")
+    assert refused.tb  # which would hold what is open
+    assert os.listdir("/proc/self/fd") == before
+
+
 def test_what_workers_print_goes_to_the_log_and_nowhere_else(entries, tmp_path, capfd):
     log = tmp_path / "workers.log"
     server = ForkServer.start(preload=(), log=log)
