@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 import panel as pn
 from bokeh.server.auth_provider import AuthProvider
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 
 from flnb.core.errors import FLBaseError
 from flnb.dashboards.access import Doorman, Person
@@ -187,10 +187,17 @@ class Door(RequestHandler):
             gate.cookie, stay, httponly=True, samesite="Lax", secure=gate.secure, path="/"
         )
 
+    def _after(self) -> str:
+        """Where somebody goes who is in; a link from elsewhere may say it in bytes that are no text."""
+        try:
+            return within(self.get_argument("next", "/"))
+        except HTTPError:
+            return "/"
+
     def _show(self, problem: str = "", status: int = 200) -> None:
         """Show the page to sign in, and why it did not work."""
         self.set_status(status)
-        gate, after = self.gate, within(self.get_argument("next", "/"))
+        gate, after = self.gate, self._after()
         way_in = None
         if gate.way_in is not None:
             link = f"{gate.prefix}{gate.provider_url}?next={quote(after, safe='')}"
@@ -225,7 +232,7 @@ class SignIn(Door):
             self._show(str(error), 403)
             return
         self._remember(stay)
-        self.redirect(self.gate.prefix + within(self.get_argument("next", "/")))
+        self.redirect(self.gate.prefix + self._after())
 
 
 class SignOut(Door):
@@ -245,6 +252,5 @@ class SignOut(Door):
 
 def within(path: str) -> str:
     """A path of this server, whatever was asked for."""
-    parts = urlsplit(path)
-    inside = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc
+    inside = path.startswith("/") and not path.startswith(("//", "/\\"))
     return path if inside and path.isprintable() else "/"

@@ -27,7 +27,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.web import HTTPError, RequestHandler
 
 from flnb.core.errors import FLBaseError, PlanError, did_you_mean
-from flnb.dashboards.doors import Door, Gate, within
+from flnb.dashboards.doors import Door, Gate
 from flnb.dashboards.people import People, verified
 
 log = logging.getLogger(__name__)
@@ -96,6 +96,8 @@ class _AtProvider(Door):
     _access_token_header: str | None
     get_auth_http_client: Callable[[], Any]
     get_code_cookie: Callable[[], str]
+    write_error = RequestHandler.write_error
+    """Panel's clears all cookies of this host: a link from elsewhere would sign people out, here and beside."""
 
     async def get(self) -> None:
         """Go to the provider, or come back from it."""
@@ -121,7 +123,7 @@ class _AtProvider(Door):
 
     def get_state(self) -> str:
         """A word that nobody guesses, and where somebody goes who is in."""
-        after = self.gate.prefix + within(self.get_argument("next", "/"))
+        after = self.gate.prefix + self._after()
         state = {"state_id": secrets.token_urlsafe(32), "next_url": after}
         return base64.urlsafe_b64encode(json.dumps(state).encode()).decode()
 

@@ -74,11 +74,19 @@ def test_a_wrong_token_is_refused_in_words_that_cannot_act(doors):
 
 
 @pytest.mark.parametrize(
-    "after", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+    "after",
+    ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "//["],
 )
 def test_nobody_is_sent_elsewhere_after_signing_in(doors, after):
     answer = doors.post("/sign-in", data={"token": "good", "next": after})
     assert answer.headers["location"] == "/"
+
+
+@pytest.mark.parametrize("after", ["%ff", "//["])
+def test_an_address_to_go_on_to_that_is_none_breaks_no_page(doors, after):
+    assert doors.get(f"/sign-in?next={after}").status_code == 200
+    answer = doors.post(f"/sign-in?next={after}", data={"token": "good"})
+    assert (answer.status_code, answer.headers["location"]) == (302, "/")
 
 
 def test_a_form_of_another_site_is_refused(doors):

@@ -90,6 +90,17 @@ def test_an_answer_to_somebody_else_lets_nobody_in(doors, identity):
     assert doors.get("/").text == "None"
 
 
+@pytest.mark.parametrize("link", ["?next=%ff", "?next=//[", "?code=%ff", "?state=%ff&code=x"])
+def test_no_link_from_elsewhere_signs_anybody_out(doors, identity, link):
+    doors.get(come_back(doors, identity, "ada"))
+    doors.cookies.set("of-another-server", "x")
+    answer = doors.get(f"/oauth{link}")
+    assert answer.status_code in {302, 400, 401}
+    cleared = [one for one in answer.headers.get_list("set-cookie") if '=""' in one]
+    assert not [one for one in cleared if not one.startswith(f"{doors.gate.cookie}-")]
+    assert doors.get("/").text == "ada@example.org"
+
+
 def test_what_lets_somebody_in_stays_out_of_the_log(doors, identity, caplog):
     caplog.set_level(logging.DEBUG)
     back = come_back(doors, identity, "eve")
