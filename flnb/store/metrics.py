@@ -27,7 +27,6 @@ from flnb.store.disk import room_at
 from flnb.store.own_rows import Rows
 from flnb.store.records import ClientRecord, Closing, Forgotten, RunRecord
 from flnb.store.select_only import select, stream
-from flnb.store.study_records import StudyRecord
 from flnb.store.table import Table
 from flnb.store.tables import TABLES
 
@@ -53,12 +52,13 @@ class Metrics:
         self._done: dict[_Key, int] = {}
         self._runs: list[RunRecord] = []
         self._clients: list[ClientRecord] | None = None
-        self._studies: object = None
-        """Another one after each change of a study or of one of its cells, without reading these."""
+        self._studies: study_rows.Stands | None = None
         self._noted = 0
         """Place of the newest operation in the tables."""
         self._taken_up = 0
         """Place of the newest closing that `take_up` has seen."""
+        self._asking = threading.Lock()
+        """Held by one query at a time while it looks what is new, around `_lock`."""
         self._lock = threading.RLock()
 
     def apply(self, closings: Sequence[Closing]) -> None:
@@ -221,25 +221,30 @@ class Metrics:
 
     def _reading(self) -> duckdb.DuckDBPyConnection:
         """A cursor for one query, with runs, studies, clients and operations as they are now."""
-        with self._lock:
-            connection = self._open()
-            clients, operations = self._state.clients(), self._state.operations_after(self._noted)
+        with self._asking:
             runs = self._state.runs()
-            begun = {(run.study, run.study_key, run.name) for run in runs if run.study}
-            studies = self._state.studies(), self._state.study_outcomes(), begun
-            present = runs, clients, studies
-            if operations or present != (self._runs, self._clients, self._studies):
-                with self._writing() as cursor:
-                    self._put_runs(cursor)
-                    projection.replace(cursor, "clients", projection.client_table(clients))
-                    noted = projection.operation_table(operations, self._runs)
-                    projection.append(cursor, "operations", noted)
-                    if self._studies != studies:
-                        self._put_studies(cursor, studies[0])
-                    cursor.execute("COMMIT")
-                self._clients, self._studies = clients, studies
-                self._noted = max(self._noted, *(place for place, _ in operations), 0)
-            return connection.cursor()
+            # Cells of large studies take seconds to read, in which rounds are closed.
+            studies = study_rows.changed(self._state, runs, self._studies)
+            with self._lock:
+                connection = self._open()
+                if studies.before is not self._studies:  # the file was opened anew
+                    studies = study_rows.changed(self._state, runs, self._studies)
+                clients, operations = (
+                    self._state.clients(),
+                    self._state.operations_after(self._noted),
+                )
+                present = runs, clients
+                if operations or studies.is_any or present != (self._runs, self._clients):
+                    with self._writing() as cursor:
+                        self._put_runs(cursor)
+                        projection.replace(cursor, "clients", projection.client_table(clients))
+                        noted = projection.operation_table(operations, self._runs)
+                        projection.append(cursor, "operations", noted)
+                        studies.write(cursor)
+                        cursor.execute("COMMIT")
+                    self._clients, self._studies = clients, studies.stands
+                    self._noted = max(self._noted, *(place for place, _ in operations), 0)
+                return connection.cursor()
 
     def _names(self, cursor: duckdb.DuckDBPyConnection, needed: set[str]) -> dict[str, str]:
         """Identity to name of the runs; the table of runs is made anew if one is not in it."""
@@ -250,13 +255,6 @@ class Metrics:
     def _put_runs(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._runs = self._state.runs()
         projection.replace(cursor, "runs", projection.run_table(self._runs))
-
-    def _put_studies(
-        self, cursor: duckdb.DuckDBPyConnection, studies: Sequence[StudyRecord]
-    ) -> None:
-        cells = [self._state.study_cells(study.name) for study in studies]
-        projection.replace(cursor, "studies", study_rows.study_table(studies))
-        projection.replace(cursor, "study_cells", study_rows.cell_table(cells, self._runs))
 
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -4,12 +4,14 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import nan
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from flnb.core import Status
-from flnb.store import LabStore, Outcome, StudyCell, StudyRecord, aggregates
+from flnb.store import LabStore, Outcome, StudyCell, StudyRecord, aggregates, varying
 from flnb.testing.stores import sample_closing, sample_run
 
 PAGE = Path(__file__).parents[2] / "docs" / "studies.md"
@@ -120,6 +122,63 @@ def test_no_cell_is_read_while_none_has_changed(store, monkeypatch):
     settle(store, "k1")
     store.metrics.query("FROM study_cells")
     assert read == ["alpha"]
+
+
+def test_a_cell_that_changes_costs_its_own_study_alone(store, monkeypatch):
+    store.state.put_study(replace(STUDY, name="beta"))
+    other = replace(store.state.study_cells("alpha")[0], study="beta")
+    store.state.ask_for_cells("beta", [other])
+    store.metrics.query("FROM study_cells")
+    read, study_cells = [], store.state.study_cells
+    monkeypatch.setattr(
+        store.state, "study_cells", lambda name: read.append(name) or study_cells(name)
+    )
+    settle(store, "k2")
+    found = store.metrics.query("SELECT study, outcome FROM study_cells ORDER BY study, position")
+    assert read == ["alpha"]
+    told = [tuple(row.values()) for row in found]
+    assert told == [("alpha", "waiting"), ("alpha", "finished"), ("beta", "waiting")]
+    assert len(store.metrics.query("FROM studies")) == 2
+
+
+def test_a_round_is_closed_while_a_query_reads_cells(store, monkeypatch):
+    read = []
+
+    def reads(study):
+        closer = Thread(target=store.close_round, args=[sample_closing(1)], daemon=True)
+        closer.start()
+        closer.join(timeout=30)
+        read.append(closer.is_alive())
+        return []
+
+    monkeypatch.setattr(store.state, "study_cells", reads)
+    assert len(store.metrics.query("FROM rounds")) == 1
+    assert read == [False]
+
+
+def test_tables_that_are_opened_anew_while_a_query_reads_cells_have_all_of_them(store, monkeypatch):
+    store.metrics.query("FROM study_cells")
+    read, study_cells = [], store.state.study_cells
+
+    def reads(study):
+        if not read:
+            store.metrics.close()
+        read.append(study)
+        return study_cells(study)
+
+    monkeypatch.setattr(store.state, "study_cells", reads)
+    settle(store, "k2")
+    assert len(store.metrics.query("FROM study_cells")) == 2
+    assert read == ["alpha", "alpha"]
+
+
+def test_what_tells_cells_apart_is_what_json_writes_otherwise():
+    def told(*values):
+        cells = [StudyCell(study="a", key="k", position=0, parameters={"x": one}) for one in values]
+        return varying(cells)
+
+    assert told(1, 1.0) == told(1, True) == told([1], [2]) == told("1", 1) == ["x"]
+    assert told(nan, float("nan")) == told([1], [1]) == told(None, None) == told(0.5, 0.5) == []
 
 
 def test_a_viewer_is_told_neither_words_nor_places(store):
