@@ -13,10 +13,10 @@ import asyncio
 import base64
 import json
 import logging
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
@@ -37,7 +37,12 @@ _OWN_ADDRESSES = ("generic", "auth_code")
 """Of these providers Panel knows no addresses."""
 _SAY_NOTHING = frozenset({"github", "gitlab", "bitbucket"})
 """They are no OpenID Connect: what Panel asks them has no word on whether an address was verified."""
-_ADDRESSES = tuple(f"PANEL_OAUTH_{name}_URL" for name in ("AUTHORIZE", "TOKEN", "USER"))
+_OURS = MappingProxyType({"auth0": "subdomain", "okta": "url"})
+"""What these must be told of whose people they ask; without it Panel asks a tenant that anybody may own."""
+_ADDRESSES = MappingProxyType(
+    {"AUTHORIZE_URL": "_OAUTH_AUTHORIZE_URL", "TOKEN_URL": "_OAUTH_ACCESS_TOKEN_URL", "USER_URL": "_OAUTH_USER_URL"}
+)  # fmt: skip
+"""What Panel calls them as a setting, and in a handler."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,11 @@ class Provider:
             )
         if not config.oauth_key or not (config.oauth_secret or name == "auth_code"):
             raise PlanError("PANEL_OAUTH_KEY and PANEL_OAUTH_SECRET are not both set")
-        for one in _ADDRESSES if name in _OWN_ADDRESSES else ():
-            _check_address(one, os.environ.get(one, ""))
+        if (owner := _OURS.get(name)) and not config.oauth_extra_params.get(owner):
+            hint = f"""PANEL_OAUTH_EXTRA_PARAMS="{{'{owner}': '…'}}\""""
+            raise PlanError(f"{name} is not told whose people it signs in", hint=hint)
+        for one in _ADDRESSES:
+            _check_address(one)
         self.people.roles()
 
     @property
@@ -189,9 +197,15 @@ def _is_asked(name: str, handler: Any) -> bool:
     )
 
 
-def _check_address(name: str, value: str) -> None:
-    if not value and name == _ADDRESSES[-1]:  # then it must come with the token
+def _check_address(setting: str) -> None:
+    asked = AUTH_PROVIDERS[config.oauth_provider]
+    value = getattr(object.__new__(asked), _ADDRESSES[setting], None)
+    given = setting in config.oauth_extra_params
+    name = f"{setting} in PANEL_OAUTH_EXTRA_PARAMS" if given else f"PANEL_OAUTH_{setting}"
+    if not value and setting == "USER_URL":  # then it must come with the token
         return
+    if not value:
+        raise PlanError(f"{name} is not set", hint="https://…")
     parts = urlsplit(value)
     if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
         raise PlanError(

@@ -128,15 +128,26 @@ def test_a_provider_that_does_not_answer_is_said(doors, identity, monkeypatch):
         ("PANEL_OAUTH_PROVIDER", "password", "there is: auth0"),
         ("PANEL_OAUTH_PROVIDER", "github", "signs nobody in"),
         ("PANEL_OAUTH_SECRET", "", "PANEL_OAUTH_SECRET"),
+        ("PANEL_OAUTH_PROVIDER", "auth0", "auth0 is not told whose people.*\n.*'subdomain'"),
+        ("PANEL_OAUTH_PROVIDER", "okta", "okta is not told whose people.*\n.*'url'"),
         ("PANEL_OAUTH_TOKEN_URL", "http://id.example.org/token", "others could hear"),
+        ("PANEL_OAUTH_TOKEN_URL", "", "PANEL_OAUTH_TOKEN_URL is not set"),
+        ("PANEL_OAUTH_EXTRA_PARAMS", "{'USER_URL': 'http://id.example.org'}", "^USER_URL in .* others could hear"),
     ],
-)
+)  # fmt: skip
 def test_settings_that_are_not_whole_are_said_at_once(people, monkeypatch, name, value, why):
     for one, right in settings("https://id.example.org").items():
         monkeypatch.setenv(one, right)
     monkeypatch.setenv(name, value)
     with pytest.raises(PlanError, match=why):
         Provider(people, lambda name, role: "")
+
+
+def test_who_says_whose_people_he_asks_may_ask_auth0(people, monkeypatch):
+    for one, right in (settings("") | {"PANEL_OAUTH_PROVIDER": "auth0"}).items():
+        monkeypatch.setenv(one, right)
+    monkeypatch.setenv("PANEL_OAUTH_EXTRA_PARAMS", "{'subdomain': 'lab'}")
+    assert Provider(people, lambda name, role: "").name == "auth0"
 
 
 @pytest.mark.parametrize(
