@@ -197,24 +197,30 @@ class Optuna(Frozen):
     metric: str
     """Column of `study.df()` that is looked at, such as `accuracy`."""
     direction: Literal["maximize", "minimize", ""] = ""
-    """Empty is what the metric's name says: `minimize` of a loss, an error, …, `maximize` of any other."""
+    """Empty is what the name's last word says: `minimize` of a loss, an error, …, `maximize` of any other."""
     seed: int = 0
     ahead: PositiveInt = Field(default=2)
     """How many are executed at a time: what is open is known to nobody yet."""
 
-    @model_validator(mode="after")
-    def _has_a_direction(self) -> Self:
-        if self.direction == "maximize" and lower_is_better(self.metric):
-            raise ValueError(
-                f"{self.metric!r} is maximized, and less of it is better by its name: leave the direction "
-                "out, or name the metric otherwise"
-            )
-        return self
-
     @property
     def falls(self) -> bool:
-        """Whether a smaller value is a better one."""
-        return self.direction == "minimize" or (not self.direction and lower_is_better(self.metric))
+        """Whether a smaller value is a better one: what somebody wrote, or else the name's last word."""
+        if self.direction:
+            return self.direction == "minimize"
+        return lower_is_better(self.metric.rpartition("_")[2])
+
+    @property
+    def course(self) -> str:
+        """Where it goes, in words: a guess from a name may be wrong, and so may be what was written.
+
+        Examples:
+            >>> Optuna(axes={}, n=1, metric="error_free").course
+            "the search maximizes 'error_free'; by a word of its name less may be better: direction says which"
+        """
+        told = f"the search {'minimizes' if self.falls else 'maximizes'} {self.metric!r}"
+        if self.falls or not lower_is_better(self.metric):
+            return told
+        return f"{told}; by a word of its name less may be better: direction says which"
 
     def cells(self, done: Sequence[Done]) -> list[Choice]:
         """As many as keep `ahead` open; see `Search.cells`."""

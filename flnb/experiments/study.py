@@ -274,6 +274,8 @@ class Study:
             changing.check_size(planned, known, defaults)
         state.put_study(self._record(planner.recipe))
         notes = changing.differences(planned, known)
+        if isinstance(self.asked.search, Optuna):
+            notes.append(self.asked.search.course)
         if changed == BESIDE:
             for cell in planned:
                 if cell.kept:  # for this study; what it was kept from stays

@@ -97,3 +97,11 @@ def test_what_tells_cells_apart_is_looked_for_once_and_not_once_a_row(lab, tmp_p
     desk = Desk(lab, study.check(), retry=False)
     assert {desk.label(cell) for cell in desk.cells} == {line[0] for line in lines}
     assert looks == [2000, 2000]
+
+
+def test_a_study_that_searches_says_at_its_beginning_where_it_goes(lab, tmp_path):
+    search = Optuna(axes={"alpha": [0.1, 0.3]}, n=2, metric="bytes_up")
+    study = lab.study("searching", write_recipe(tmp_path / "r.ipynb"), search)
+    planner = study.check()
+    study._introduce(planner.recipe)
+    assert study._ask(planner, "") == ["the search maximizes 'bytes_up'"]

@@ -92,7 +92,21 @@ def test_a_search_goes_where_the_name_of_its_metric_says(metric, wanted):
     assert abs(more["alpha"] - wanted) < 0.2
 
 
-def test_a_loss_is_not_maximized():
-    with pytest.raises(PlanError, match="'training_loss' is maximized, and less of it is better"):
-        Optuna(axes={"alpha": [1]}, n=2, metric="training_loss", direction="maximize")
-    assert Optuna(axes={"alpha": [1]}, n=2, metric="regret", direction="minimize").falls
+def test_a_direction_that_is_given_counts_whatever_the_name():
+    def falls(metric, direction):
+        return Optuna(axes={"alpha": [1]}, n=2, metric=metric, direction=direction).falls
+
+    assert [falls("error_free", "maximize"), falls("training_loss", "maximize")] == [False, False]
+    assert falls("regret", "minimize")
+    assert [falls("test_loss", ""), falls("RMSE", ""), falls("loss_scale", "")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_a_search_that_may_go_the_wrong_way_says_so():
+    search = Optuna(axes={"alpha": [1]}, n=2, metric="training_loss", direction="maximize")
+    assert "maximizes 'training_loss'; by a word of its name less may be better" in search.course
+    plain_one = Optuna(axes={"alpha": [1]}, n=2, metric="loss")
+    assert plain_one.course == "the search minimizes 'loss'"
