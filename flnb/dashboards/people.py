@@ -33,7 +33,7 @@ class People:
         """
         try:
             found = yaml.safe_load(self.file.read_text("utf-8")) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, yaml.YAMLError) as error:
             raise PlanError(f"{self.file} cannot be read: {error}") from error
         if not isinstance(found, dict):
             raise PlanError(f"{self.file} has no addresses", hint="ada@example.org: viewer")

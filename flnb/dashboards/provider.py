@@ -111,6 +111,9 @@ class _AtProvider(Door):
         """Go to the provider, or come back from it."""
         try:
             await cast("Any", super()).get()
+        except PlanError as error:  # its text tells of the file, and who reads this may be anybody
+            log.error("nobody can sign in by the OAuth provider: %s", error)  # noqa: TRY400
+            self._show("the list of people cannot be read; tell whoever looks after this lab", 500)
         except FLBaseError as error:
             self._show(str(error), 403)
         except HTTPError as error:  # of Panel's

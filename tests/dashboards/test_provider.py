@@ -81,6 +81,19 @@ def test_who_is_struck_from_the_list_stays_out(doors, identity, people):
     assert doors.get(back).status_code == 403
 
 
+@pytest.mark.parametrize(
+    "text", ["leo@example.org: boss", "leo@example.org admin", "a@b.c: 2021-13-45"]
+)
+def test_a_list_that_broke_is_told_in_the_log_and_not_to_strangers(
+    doors, identity, people, caplog, text
+):
+    people.file.write_text(text)
+    answer = doors.get(come_back(doors, identity, "eve"))
+    assert (answer.status_code, "tell whoever looks after" in answer.text) == (500, True)
+    assert not [one for one in ("leo@", "boss", str(people.file)) if one in answer.text]
+    assert [one for one in caplog.messages if str(people.file) in one]
+
+
 def test_an_answer_to_somebody_else_lets_nobody_in(doors, identity):
     back = come_back(doors, identity, "ada")
     doors.cookies.clear()  # the browser of whoever was sent that link
