@@ -195,7 +195,10 @@ class Page(pn.viewable.Viewer):
 
 
 def in_session(show: Callable[[], None], also: Callable[[], None] | None) -> None:
-    """Show something where the session's document may be changed: after an `await` it may not."""
+    """Show something where the session's document may be changed: after an `await` it may not.
+
+    While the browser loads, what changes can be lost on its way: it waits until the page is there.
+    """
 
     def both() -> None:
         try:
@@ -208,7 +211,7 @@ def in_session(show: Callable[[], None], also: Callable[[], None] | None) -> Non
     if document is None or document.session_context is None:  # a notebook, a test
         both()
     else:
-        document.add_next_tick_callback(both)
+        document.add_next_tick_callback(lambda: pn.state.onload(both))
 
 
 def soon(document: Document, do: Callable[[], None]) -> None:

@@ -7,7 +7,11 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+import panel as pn
 import pytest
+from bokeh.document import Document
+from panel.io.document import MockSessionContext
+from panel.io.state import set_curdoc
 
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import UnreachableError
@@ -18,6 +22,7 @@ from flnb.dashboards.closed import closed
 from flnb.dashboards.commits import Undo
 from flnb.dashboards.feed import Sight
 from flnb.dashboards.orders import Orders
+from flnb.dashboards.page import in_session
 from flnb.dashboards.pages import of_run
 from flnb.dashboards.pages.checkpoints import Checkpoints
 from flnb.dashboards.standing import Snapshot, Standing
@@ -74,6 +79,19 @@ def test_what_fails_in_a_thread_is_said_with_the_number_of_the_log(page, caplog)
     (said,) = page.said
     assert said.rpartition(" ")[2] in caplog.text
     assert done == ["at last"]
+
+
+def test_what_comes_while_a_browser_loads_is_shown_once_the_page_is_there():
+    document, shown = Document(), []
+    context = MockSessionContext(document=document)
+    document._session_context = lambda: context
+    with set_curdoc(document):
+        in_session(lambda: shown.append("the answer"), lambda: shown.append("at last"))
+        (waiting,) = document.session_callbacks
+        waiting.callback()
+        assert shown == []
+        pn.state._on_load(document)
+    assert shown == ["the answer", "at last"]
 
 
 def test_a_file_is_made_in_a_thread_and_nothing_of_it_stays(page, lab, tmp_path, monkeypatch):

@@ -62,6 +62,18 @@ def test_a_round_is_shown_soon_after_its_commit(visit, present):
     assert sorted(late)[-2] <= SOON_S, late
 
 
+def test_what_is_heard_while_a_browser_loads_is_shown(visit, present):
+    page = visit(present, "rounds?run=running")
+    wait_for_round(page, 9)
+    for at, against in ((9, 3), (8, 2), (7, 4), (6, 1)):
+        page.goto(f"{present.address}checkpoints?run=running&at={at}&against={against}")
+        page.get_by_text(f"{at} of running").wait_for()
+        for label, chosen in (("Checkpoint", at), ("Compare with", against)):
+            box = page.get_by_role("combobox", name=label)
+            box.filter(has_text=re.compile(f"^{chosen}$")).wait_for()
+    assert page.complaints == []
+
+
 def test_new_rounds_leave_scroll_and_zoom_alone(visit, present):
     page = visit(present, "rounds?run=running", viewport={"width": 1440, "height": 600})
     wait_for_round(page, 4)
