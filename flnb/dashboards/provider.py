@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 _TOKEN_S, _STATE_DAYS = 10.0, 1 / 24
 _OWN_ADDRESSES = ("generic", "auth_code")
 """Of these providers Panel knows no addresses."""
-_SAY_NOTHING = frozenset({"github", "gitlab", "bitbucket"})
-"""They are no OpenID Connect: what Panel asks them has no word on whether an address was verified."""
+_SAY_NOTHING = frozenset({"github", "gitlab", "bitbucket", "azure", "azurev2"})
+"""What Panel asks them has no word on whether an address was verified: Entra sends none, the others are no OpenID Connect."""
 _OURS = MappingProxyType({"auth0": "subdomain", "okta": "url"})
 """What these must be told of whose people they ask; without it Panel asks a tenant that anybody may own."""
 _ADDRESSES = MappingProxyType(
@@ -175,10 +175,9 @@ class _AtProvider(Door):
         """What the provider says of somebody; both ways it says so itself, over TLS."""
         if not (url := getattr(self, "_OAUTH_USER_URL", None)):
             return cast("Mapping[str, Any]", decode_token(told["id_token"]))
-        if not self._access_token_header:
-            return await self._ask(url + told["access_token"])
-        said = self._access_token_header.format(told["access_token"])
-        return await self._ask(url, headers={"Authorization": said})
+        said = (self._access_token_header or "Bearer {}").format(told["access_token"])
+        # Panel would write Okta's token into the address, and servers log addresses.
+        return await self._ask(url.removesuffix("?access_token="), headers={"Authorization": said})
 
     async def _ask(
         self, url: str, headers: Mapping[str, str] | None = None, **options: Any

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from panel.auth import GenericLoginHandler
 
 from flnb.core.errors import AccessRefusedError, PlanError
 from flnb.dashboards.access import Doorman, Person
@@ -140,6 +141,7 @@ def test_a_provider_that_does_not_answer_is_said(doors, identity, monkeypatch):
         ("PANEL_OAUTH_PROVIDER", "gogle", "did you mean 'google'"),
         ("PANEL_OAUTH_PROVIDER", "password", "there is: auth0"),
         ("PANEL_OAUTH_PROVIDER", "github", "signs nobody in"),
+        ("PANEL_OAUTH_PROVIDER", "azure", "signs nobody in"),
         ("PANEL_OAUTH_SECRET", "", "PANEL_OAUTH_SECRET"),
         ("PANEL_OAUTH_PROVIDER", "auth0", "auth0 is not told whose people.*\n.*'subdomain'"),
         ("PANEL_OAUTH_PROVIDER", "okta", "okta is not told whose people.*\n.*'url'"),
