@@ -9,7 +9,7 @@ from html import escape
 from flnb.core import glance
 
 _TOP, _ROW, _WIDTH, _GAP = 14, 30, 480, 24
-_LETTER = 7
+_LETTER = 8
 """Width of a letter at most: what stands beside a lane must not be cut off."""
 _MOST_DOTS = 120
 """Commits drawn one by one; more would be a bar."""
@@ -73,7 +73,7 @@ def as_svg(title: str, lanes: Sequence[Lane]) -> str:
     parts = [_lane(lane, index, rows, _Scale(left, last)) for index, lane in enumerate(ordered)]
     height = _TOP + _ROW * len(ordered) + 4
     words = max((len(_beside(lane)) for lane in ordered), default=0)
-    width = left + _WIDTH + _GAP + _LETTER * words
+    width = left + _WIDTH + 2 * _GAP + _LETTER * words
     return (
         f'<div style="overflow-x:auto"><svg role="img" viewBox="0 0 {width} {height}" '
         f'style="width:100%;min-width:{width * 0.77:.0f}px;max-width:{width}px;height:auto" font-size="12" '

@@ -1,9 +1,12 @@
 """The graph of a run, as text and as a drawing."""
 
 import re
+from html import unescape
 
 from flnb.coordinator.history.graph import Lane, as_svg, as_text
 
+_LETTER_PX = 7.64
+"""Width of a digit of DejaVu Sans, a wide one, at the drawing's 12 px."""
 TRUNK = Lane(
     branch="main",
     generation=1,
@@ -63,7 +66,16 @@ def test_no_line_of_the_drawing_crosses_words():
         for x in (start, end or start)
     ]
     words = re.findall(r'<text x="(\d+)" y="\d+">([^<]*)<', drawing)
-    names = [len(text) * 7 for x, text in words if x == "0"]
+    names = [len(text) * _LETTER_PX for x, text in words if x == "0"]
     remarks = [float(x) for x, _ in words if x != "0"]
     assert max(names) <= min(across)
     assert max(across) < min(remarks)
+
+
+def test_what_stands_on_the_right_is_not_cut_off():
+    many = dict.fromkeys(range(1, 5), f"@{'9' * 12}")
+    named = Lane(**{name: getattr(TRUNK, name) for name in TRUNK.__slots__} | {"labels": many})
+    drawing = as_svg("otter", [named, FORK])
+    width = int(re.search(r'viewBox="0 0 (\d+) ', drawing)[1])
+    words = re.findall(r'<text x="(\d+)" y="\d+">([^<]*)<', drawing)
+    assert max(int(x) + len(unescape(text)) * _LETTER_PX for x, text in words) <= width
