@@ -19,6 +19,7 @@ import time
 import traceback
 import types
 from collections.abc import Sequence
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -56,13 +57,14 @@ class Program:
 
     Args:
         worker: The process.
+        server: What it was forked from, which alone learns how it ended.
         streams: Our ends of its standard input, output and, unless that is a file, error.
     """
 
-    def __init__(self, worker: Worker, streams: Sequence[int]) -> None:
+    def __init__(self, worker: Worker, server: ForkServer, streams: Sequence[int]) -> None:
         self.pid = worker.pid
         self.returncode: int | None = None
-        self._worker = worker
+        self._worker, self._server = worker, server
         self.stdin = os.fdopen(streams[0], "w", encoding="utf-8")
         self.stdout, *error = (os.fdopen(end, encoding="utf-8") for end in streams[1:])
         self.stderr = error[0] if error else None
@@ -74,10 +76,11 @@ class Program:
         return self.returncode
 
     def wait(self, timeout: float = 60.0) -> int:
-        """Wait for its end."""
+        """Wait for its end; returns how it ended."""
         if not self._worker.join(timeout):
             raise subprocess.TimeoutExpired([f"process {self.pid}"], timeout)
         while (code := self.poll()) is None:
+            assert self._server.alive, "nobody is left who knows how it ended"
             time.sleep(0.001)  # it has ended, and its parent has not noticed yet
         return code
 
@@ -90,14 +93,17 @@ class Program:
             time.sleep(0.01)
 
     def communicate(self, said: str = "", timeout: float = 60.0) -> tuple[str, str]:
-        """Say something, and read all that it says until its end."""
+        """Say something, and read all that it says until its end, which must come in time."""
+        give_up_s = time.monotonic() + timeout
         self.stdin.write(said)
         self.stdin.close()
-        with ThreadPoolExecutor(1) as pool:
-            err = pool.submit(self.stderr.read if self.stderr else str)
-            out = self.stdout.read()
-        self.wait(timeout)
-        return out, err.result()
+        readers = ThreadPoolExecutor(2)
+        heard = [readers.submit(each.read if each else str) for each in (self.stdout, self.stderr)]
+        readers.shutdown(wait=False)  # they end with the process, which may go on after `timeout`
+        futures.wait(heard, timeout)
+        self.wait(max(0.0, give_up_s - time.monotonic()))
+        out, err = (each.result(1.0) for each in heard)
+        return out, err
 
     def send_signal(self, number: int) -> None:
         """Send a signal, to nobody once it has ended."""
@@ -114,7 +120,7 @@ class Program:
     def close(self) -> None:
         """End it, if it runs, and close its streams."""
         self.kill()
-        self.wait()
+        self._worker.join(60.0)
         for stream in (self.stdin, self.stdout, self.stderr):
             if stream is not None and not stream.closed:
                 stream.close()
@@ -124,8 +130,14 @@ class Program:
         """Have it for a while."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """It must end by itself once nothing more is said to it, unless something failed."""
+        try:
+            if kind is None:
+                self.stdin.close()
+                self.wait()
+        finally:
+            self.close()
 
 
 class Interpreters:
@@ -170,14 +182,14 @@ class Interpreters:
             socket.send_fds(ours, [b"-"], ends)
         for end in ends:
             os.close(end)
-        return Program(worker, [our_input, *(read for read, _ in pipes)])
+        return Program(worker, self.server, [our_input, *(read for read, _ in pipes)])
 
     def run(
         self, program: str, *arguments: str | Path, said: str = "", **options: Any
     ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end; options are those of `start`."""
         with self.start(program, *arguments, **options) as process:
-            out, err = process.communicate(said)
+            out, err = process.communicate(said, timeout=300.0)
             return subprocess.CompletedProcess(arguments, process.wait(), out, err)
 
     def flnb(self, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -193,6 +193,7 @@ def test_a_kill_at_any_moment_leaves_whole_updates_or_none(tmp_path, interpreter
         assert child.stdout.readline() == "begun\n"
         with pytest.raises(subprocess.TimeoutExpired):
             child.wait(0.7)
+        child.kill()
     expected = Manifest.of(update(LARGE).values.tobytes() + update(LARGE).integers.tobytes())
     for held in Outbox(tmp_path).held:
         assert held.manifest == Manifest.of(held.data.data) == expected

@@ -144,6 +144,7 @@ def test_what_a_sweep_that_was_killed_left_the_next_one_frees(history, place, in
     stops = {"FLNB_FAILPOINT": place}
     with interpreters.start(SWEEPER, str(history.place), *named, **stops) as sweeper:
         sweeper.stopped()
+        sweeper.kill()
     assert sweep(history.place, lambda: set(named), FAR, FAR).objects == weight.objects
     history.close()
     for snapshot in named:

@@ -192,6 +192,7 @@ def test_a_process_stopped_between_commit_and_projection_has_closed_the_round(
         writer.stopped()
         assert state.head("run001").round == 3
         assert state.journal_of_open_round("run001") == []
+        writer.kill()
 
 
 def test_two_processes_may_make_the_same_lab_at_once(tmp_path, interpreters):
