@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flnb.coordinator.operations import Answers
 from flnb.store import Stretch
@@ -30,7 +30,7 @@ _LINE = """line AS (
   FROM (VALUES {values}) AS stretch(names, branch, generation, after, last)
 )"""
 _CHARACTERS = 15_000
-"""So many are named in one query, which has at most 20,000: that is hundreds of runs."""
+"""So many are named in one query, which has at most 20,000: that is hundreds of runs, or of roll backs of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,21 @@ def measured(lab: Lab, runs: Collection[str], ask: Answers | None = None) -> dic
         for row in ask(_METRICS.format(line=line), rows=_ROWS, timeout_s=_PATIENCE_S):
             of_run = metrics.setdefault(row["run"], {})
             name = column_of(row["scope"], row["metric"])
-            of_run[name] = Measure(row["last"], row["least"], row["most"])
+            of_run[name] = _with_later(of_run.get(name), row)
         for row in ask(_ROUNDS.format(line=line), rows=_ROWS, timeout_s=_PATIENCE_S):
             of_run = metrics.get(row["run"], {})
-            found[row["run"]] = Measured(row["rounds"], row["bytes_up"], of_run)
+            earlier = found[row["run"]].bytes_up if row["run"] in found else 0
+            found[row["run"]] = Measured(row["rounds"], earlier + row["bytes_up"], of_run)
     return found
+
+
+def _with_later(earlier: Measure | None, row: Mapping[str, Any]) -> Measure:
+    """A metric of a run, with a row of later rounds: one that was rolled back often takes several queries."""
+    if earlier is None:
+        return Measure(row["last"], row["least"], row["most"])
+    least = [one for one in (earlier.least, row["least"]) if one is not None]
+    most = [one for one in (earlier.most, row["most"]) if one is not None]
+    return Measure(row["last"], min(least, default=None), max(most, default=None))
 
 
 def column_of(scope: str, metric: str) -> str:
@@ -93,16 +103,15 @@ def lines_of(lab: Lab, runs: Collection[str]) -> Iterator[str]:
 
     Yields:
         What stands behind `WITH`; joined by `ON_LINE` it gives `line.name`, the name of the run. Each
-        names as many runs as fit into a query.
+        names as much as fits into a query; of a run that is named in several, older rounds come first.
     """
     part, characters = dict[Stretch, list[str]](), 0
     for name, stretches in lab.store.state.stretches(runs).items():
         for stretch in stretches:
             characters += len(name) + 3 + (0 if stretch in part else len(_values(stretch, ())))
-        if part and characters > _CHARACTERS:
-            yield _joined(part)
-            part, characters = {}, sum(len(_values(one, (name,))) for one in stretches)
-        for stretch in stretches:
+            if part and characters > _CHARACTERS:
+                yield _joined(part)
+                part, characters = {}, len(_values(stretch, (name,)))
             part.setdefault(stretch, []).append(name)
     if part:
         yield _joined(part)

@@ -107,23 +107,25 @@ def courses(lab: Lab, runs: Sequence[str], ask: Answers | None = None) -> pd.Dat
 
     columns = ["run", "round", "bytes_up", "metric", "value"]
     ask = ask or lab.sql
-    parts = [
-        ask(_COURSES.format(line=line), rows=_ROWS, timeout_s=_PATIENCE_S).df()
-        for line in lines_of(lab, runs)
-    ]
+    parts, sent = list[pd.DataFrame](), dict[str, float]()
+    for line in lines_of(lab, runs):
+        part = ask(_COURSES.format(line=line), rows=_ROWS, timeout_s=_PATIENCE_S).df()
+        part["bytes_up"] += part["run"].map(sent).fillna(0.0)  # of rounds in a query before
+        sent |= part.groupby("run")["bytes_up"].max().to_dict()
+        parts.append(part)
     if not parts:
         return pd.DataFrame(columns=columns)
-    found = pd.concat(parts, ignore_index=True)
+    found = pd.concat(parts, ignore_index=True).dropna(subset="metric").reset_index(drop=True)
     pairs = zip(found["scope"], found["metric"], strict=True)
     return found.assign(metric=[column_of(scope, metric) for scope, metric in pairs])[columns]
 
 
 _COURSES = f"""
-WITH {{line}} SELECT m.run, m.round, r.bytes_up, m.scope, m.metric, m.value
-FROM (SELECT line.name AS run, round, scope, metric, value FROM metrics AS m JOIN {ON_LINE}) AS m JOIN (
+WITH {{line}} SELECT r.run, r.round, r.bytes_up, m.scope, m.metric, m.value
+FROM (SELECT line.name AS run, round, scope, metric, value FROM metrics AS m JOIN {ON_LINE}) AS m RIGHT JOIN (
   SELECT line.name AS run, round, (sum(bytes_up) OVER (PARTITION BY line.name ORDER BY round))::DOUBLE AS bytes_up
   FROM rounds AS m JOIN {ON_LINE}
-) AS r USING (run, round) ORDER BY m.run, m.round, m.scope, m.metric
+) AS r USING (run, round) ORDER BY r.run, r.round, m.scope, m.metric
 """  # noqa: S608  # our own words
 
 

@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy import event, insert
 
 import flnb
+from flnb.coordinator import measures
 from flnb.coordinator.measures import lines_of, measured
-from flnb.store import Request, RoundKey, closing_rows, schema
+from flnb.experiments.rows import courses
+from flnb.store import Request, RoundKey, Stretch, closing_rows, schema
 from flnb.store.select_only import MAX_CHARACTERS
 from flnb.testing.stores import sample_closing, sample_run
 
@@ -44,6 +46,35 @@ def test_what_was_rolled_back_and_what_a_branch_stands_on_is_told_apart(lab):
         for row in lab.sql("FROM metrics WHERE metric = 'accuracy' AND round <= 5")
         if row["branch"] == "main"
     )
+
+
+def test_a_run_that_was_rolled_back_often_is_named_in_queries_that_are_short_enough(
+    lab, monkeypatch
+):
+    often = [Stretch("main", number, number, number + 1) for number in range(900)]
+    monkeypatch.setattr(lab.store.state, "stretches", lambda names: dict.fromkeys(names, often))
+    parts = list(lines_of(lab, ["otter"]))
+    assert len(parts) == 3
+    assert max(len(measures._METRICS.format(line=line)) for line in parts) < MAX_CHARACTERS
+    assert sum(line.count("['otter']") for line in parts) == 900
+
+
+def test_a_run_that_takes_several_queries_is_told_as_in_one(lab, monkeypatch):
+    state, run = lab.store.state, sample_run("alpha")
+    state.create_run(run)
+    close(state, run, range(1, 5))
+    state.move_head(run.id, (1, 4), RoundKey(run.id, 1, 3), Request(id="1", actor="ada", reason=""))
+    close(state, run, [4, 5], generation=2)
+    state.move_head(run.id, (2, 5), RoundKey(run.id, 2, 4), Request(id="2", actor="ada", reason=""))
+    close(state, run, [5], generation=3)
+
+    def told():  # as text: what is not a number equals nothing
+        return repr((measured(lab, ["alpha"]), courses(lab, ["alpha"]).to_dict("records")))
+
+    in_one = told()
+    monkeypatch.setattr(measures, "_CHARACTERS", 30)
+    assert len(list(lines_of(lab, ["alpha"]))) == 3
+    assert told() == in_one
 
 
 def fill(lab, count):
