@@ -82,8 +82,8 @@ class Recipe:
     @property
     def kernel(self) -> str:
         """Name of the kernel that it was written for; Python's own where it does not say."""
-        name: str = json.loads(self.text).get("metadata", {}).get("kernelspec", {}).get("name", "")
-        return name or "python3"
+        name = _facts(_facts(json.loads(self.text), "metadata"), "kernelspec").get("name")
+        return name if name and isinstance(name, str) else "python3"
 
     def check_kernel(self) -> None:
         """Refuse a recipe whose kernel is not installed here.
@@ -155,7 +155,13 @@ def _code_cells(path: Path, text: str) -> list[dict[str, Any]]:
 
 
 def _tags(cell: dict[str, Any]) -> list[str]:
-    return list(cell.get("metadata", {}).get("tags", ()))
+    return list(_facts(cell, "metadata").get("tags") or ())
+
+
+def _facts(of: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a notebook says under a name; tools write null for nothing."""
+    found = of.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _source(cell: dict[str, Any]) -> str:

@@ -64,3 +64,13 @@ def test_changes_name_the_cells_that_differ(tmp_path):
 def test_outputs_and_white_space_at_the_end_change_nothing(tmp_path):
     before = Recipe.read(write_recipe(tmp_path / "r.ipynb", "x = 1")).digests
     assert Recipe.read(write_recipe(tmp_path / "r.ipynb", "x = 1   \n")).digests == before
+
+
+@pytest.mark.parametrize("said", [None, {"kernelspec": None}, {"kernelspec": {"name": None}}, {}])
+def test_a_notebook_that_names_no_kernel_is_executed_by_pythons_own(tmp_path, said):
+    path = write_recipe(tmp_path / "r.ipynb", "x = 1")
+    notebook = json.loads(path.read_text())
+    notebook["metadata"] = said
+    notebook["cells"][1]["metadata"] = None
+    path.write_text(json.dumps(notebook))
+    assert Recipe.read(path).kernel == "python3"
