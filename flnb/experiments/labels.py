@@ -18,7 +18,7 @@ def reason(cell: StudyCell) -> str:
 
 def lines(cells: Sequence[StudyCell]) -> list[tuple[str, str, str, float, str]]:
     """Each cell of a study for a person: what tells it from the others, outcome, run, seconds, why."""
-    names = varying(cells)
+    names = varying([one for one in cells if one.asked])  # as in SQL
     return [
         (labelled(one, names), str(one.outcome), one.run, one.seconds_s, reason(one))
         for one in cells

@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 
 from flnb.core import Status
+from flnb.experiments.labels import lines
 from flnb.store import LabStore, Outcome, StudyCell, StudyRecord, aggregates, varying
 from flnb.testing.stores import sample_closing, sample_run
 
@@ -96,6 +97,19 @@ def test_what_becomes_of_a_cell_is_in_the_next_answer(store):
     assert asked() == ("failed", "KeyError")
     store.state.put_study(replace(STUDY, notebook="other.ipynb", updated_at=NOW.replace(day=2)))
     assert "other" in repr(store.metrics.query("SELECT notebook FROM studies"))
+
+
+def test_a_cell_is_called_in_sql_as_for_a_person_also_after_its_axes_changed(store):
+    first, second = store.state.study_cells("alpha")
+    other = replace(first, key="k3", parameters={"alpha": 0.1, "lr": 2})
+    store.state.ask_for_cells("alpha", [replace(second, key="k4"), other])
+    store.state.ask_for_cells("alpha", [first, second])
+    rows = store.metrics.query(
+        "SELECT label FROM study_cells ORDER BY NOT asked, position, study_key"
+    )
+    said = [line[0] for line in lines(store.state.study_cells("alpha"))]
+    assert [row["label"] for row in rows] == said
+    assert said == ["alpha=0.1", "alpha=0.3", "alpha=0.1", "alpha=0.3"]
 
 
 def test_which_cells_are_asked_for_is_in_the_next_answer(store):
