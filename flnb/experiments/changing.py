@@ -8,7 +8,7 @@ from typing import Any
 import flnb
 from flnb.core.errors import RoundStateError
 from flnb.experiments.key import SMOKE
-from flnb.experiments.planning import alike
+from flnb.experiments.planning import Before
 from flnb.experiments.recipe import Recipe
 from flnb.store import Outcome, StudyCell, StudyRecord
 
@@ -57,12 +57,12 @@ def check_size(
             other way round.
     """
     left = [cell for cell in planned if cell.outcome is not Outcome.FINISHED]
-    others = [
-        one
-        for one in known
-        if one.outcome is Outcome.FINISHED
-        and any(one.smoke != cell.smoke and alike(cell, one, defaults) for cell in left)
-    ]
+    before = Before([one for one in known if one.outcome is Outcome.FINISHED], defaults)
+    # A row of before is listed once, also where several that are left are given the same.
+    listed = {
+        one.key: one for cell in left for one in before.alike(cell) if one.smoke != cell.smoke
+    }
+    others = list(listed.values())
     if others:
         was, is_ = ("smoke size", "full size") if others[0].smoke else ("full size", "smoke size")
         raise RoundStateError(

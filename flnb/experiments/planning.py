@@ -166,24 +166,52 @@ def stale(
     """
     keys = {cell.key for cell in planned}
     finished = [one for one in known if one.outcome is Outcome.FINISHED and one.key not in keys]
-    found = []
+    before, found = Before(finished, defaults), []
     for cell in planned:
         if cell.outcome is not Outcome.WAITING or cell.attempts:
             continue
         # Two rounds are no result for a cell of two hundred.
-        same = [one for one in finished if one.smoke == cell.smoke and alike(cell, one, defaults)]
+        same = [one for one in before.alike(cell) if one.smoke == cell.smoke]
         gone = [_gone(one, cell) for one in same]
         if same and all(one == gone[0] for one in gone):  # else nobody knows which of them it is
             found.append((cell, max(same, key=lambda one: (one.asked, str(one.ended_at)))))
     return found
 
 
-def alike(cell: StudyCell, before: StudyCell, defaults: Mapping[str, Any]) -> bool:
-    """Whether a cell is given what one of before was, of whatever size: a parameter that is new has its default."""
-    return cell.seed == before.seed and all(
-        value == before.parameters.get(name, defaults.get(name))
-        for name, value in cell.parameters.items()
-    )
+class Before:
+    """Finds cells of before by what they were given: to compare each with each takes minutes of large studies.
+
+    Args:
+        known: Those cells.
+        defaults: The value of a parameter that one of them did not have.
+    """
+
+    def __init__(self, known: Sequence[StudyCell], defaults: Mapping[str, Any]) -> None:
+        self._known, self._defaults = known, defaults
+        self._by_values: dict[tuple[str, ...], dict[object, list[StudyCell]]] = {}
+        """Names of parameters to their values, with the seed, to cells; recipes name few sets of them."""
+
+    def alike(self, cell: StudyCell) -> list[StudyCell]:
+        """Those that were given what a cell is, of whatever size, in order."""
+        names = tuple(sorted(cell.parameters))
+        if names not in self._by_values:
+            places = self._by_values[names] = {}
+            for one in self._known:
+                places.setdefault(self._values(one, names), []).append(one)
+        return self._by_values[names].get(self._values(cell, names), [])
+
+    def _values(self, cell: StudyCell, names: Sequence[str]) -> object:
+        given = cell.parameters
+        return cell.seed, *(_hashable(given.get(name, self._defaults.get(name))) for name in names)
+
+
+def _hashable(value: Any) -> object:
+    """A value of JSON as a key, equal to what it equals."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_hashable, value))
+    if isinstance(value, Mapping):
+        return frozenset((name, _hashable(one)) for name, one in value.items())
+    return value
 
 
 def _gone(before: StudyCell, cell: StudyCell) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from flnb.experiments import Optuna, Recipe, StudyFile
 from flnb.experiments.changing import check_size
 from flnb.experiments.key import DataFingerprints
 from flnb.experiments.planning import Planner, stale
-from flnb.store import Outcome
+from flnb.store import Outcome, StudyCell
 from tests.experiments.recipes import ALPHA, write_recipe
 
 
@@ -138,6 +138,35 @@ def test_of_two_results_that_only_a_parameter_of_before_tells_apart_none_is_kept
     (after,) = planner(recipe, seeds=1).cells(done, {})
     assert stale([after], done, {}) == []
     assert stale([after], done[:1], {}) == [(after, done[0])]
+
+
+def test_of_a_large_study_each_cell_is_looked_up_and_not_compared_with_all():
+    looks = []
+
+    class Counted(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            looks.append(other)
+            return str.__eq__(self, other)
+
+    def cells(sign, **facts):
+        return [
+            StudyCell(
+                study="s", key=f"{sign}{n}", position=n, parameters={"x": [Counted(n)]}, **facts
+            )
+            for n in range(400)
+        ]
+
+    planned, done = cells("now"), cells("then", outcome=Outcome.FINISHED)
+    found = stale(planned, done, {})
+    assert [(cell.key, before.key) for cell, before in found][:2] == [
+        ("now0", "then0"),
+        ("now1", "then1"),
+    ]
+    with pytest.raises(RoundStateError, match="400 finished cells were executed at smoke size"):
+        check_size(planned, cells("then", outcome=Outcome.FINISHED, smoke=True), {})
+    assert len(looks) < 400 * 10
 
 
 def test_optuna_asks_for_more_when_it_knows_more(recipe):
