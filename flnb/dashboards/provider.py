@@ -104,6 +104,8 @@ class _AtProvider(Door):
     _access_token_header: str | None
     get_auth_http_client: Callable[[], Any]
     get_code_cookie: Callable[[], str]
+    _DEFAULT_SCOPES = ("openid", "email")
+    """Panel asks for more, such as to come back while somebody is away."""
     write_error = RequestHandler.write_error
     """Panel's clears all cookies of this host: a link from elsewhere would sign people out, here and beside."""
 

@@ -95,6 +95,18 @@ def test_a_list_that_broke_is_told_in_the_log_and_not_to_strangers(
     assert [one for one in caplog.messages if str(people.file) in one]
 
 
+def test_a_provider_is_asked_for_no_more_than_an_address(doors):
+    asked = parse_qs(urlsplit(doors.get("/oauth").headers["Location"]).query)
+    assert asked["scope"] == ["openid email"]
+
+
+def test_a_token_of_the_provider_stays_out_of_addresses(doors, identity, monkeypatch):
+    monkeypatch.setattr(GenericLoginHandler, "_access_token_header", None)  # as Okta's
+    monkeypatch.setenv("PANEL_OAUTH_USER_URL", f"{identity}/userinfo?access_token=")
+    assert doors.get(come_back(doors, identity, "ada")).status_code == 302
+    assert doors.get("/").text == "ada@example.org"
+
+
 def test_an_answer_to_somebody_else_lets_nobody_in(doors, identity):
     back = come_back(doors, identity, "ada")
     doors.cookies.clear()  # the browser of whoever was sent that link
