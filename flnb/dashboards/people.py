@@ -29,28 +29,33 @@ class People:
         """Everybody's role, by address.
 
         Raises:
-            PlanError: The file cannot be read, or a line is no address with a role.
+            PlanError: The file cannot be read, a line is no address with a role, or two name one person.
         """
         try:
-            found = yaml.safe_load(self.file.read_text("utf-8")) or {}
+            found = yaml.compose(self.file.read_text("utf-8"), Loader=yaml.SafeLoader)
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise PlanError(f"{self.file} cannot be read: {error}") from error
-        if not isinstance(found, dict):
+        if not isinstance(found, yaml.MappingNode) or not found.value:
             raise PlanError(f"{self.file} has no addresses", hint="ada@example.org: viewer")
-        for address, role in found.items():
-            if "@" not in str(address):
+        roles: dict[str, str] = {}
+        for key, value in found.value:  # not as a dict, which would keep the last of two lines
+            address, role = same(str(key.value)), str(value.value)
+            if "@" not in address:
                 raise PlanError(f"{address!r} in {self.file} is no e-mail address")
             if role not in LADDER:
-                hint = did_you_mean(str(role), LADDER)
+                hint = did_you_mean(role, LADDER)
                 raise PlanError(f"no role {role!r} of {address} in {self.file}", hint=hint)
-        return {same(str(address)): str(role) for address, role in found.items()}
+            if address in roles:
+                raise PlanError(f"{address} is twice in {self.file}", hint="leave one line")
+            roles[address] = role
+        return roles
 
     def role(self, address: str) -> str:
         """What somebody may.
 
         Raises:
             AccessRefusedError: Nobody of that address may sign in.
-            PlanError: The file cannot be read, or a line is no address with a role.
+            PlanError: As of `roles`.
         """
         role = self.roles().get(same(address))
         if role is None:

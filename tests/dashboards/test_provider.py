@@ -179,7 +179,8 @@ def test_who_says_whose_people_he_asks_may_ask_auth0(people, monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [("ada: viewer", "no e-mail address"), ("a@b.c: boss", "no role 'boss'"), ("- a@b.c", "no addresses"), ("{", "cannot be read")],
+    [("ada: viewer", "no e-mail address"), ("a@b.c: boss", "no role 'boss'"), ("- a@b.c", "no addresses"), ("{", "cannot be read"),
+     ("", "no addresses"), ("a@b.c: admin\na@b.c: viewer", "is twice in"), ("A@b.c: admin\n' a@b.c': viewer", "is twice in")],
 )  # fmt: skip
 def test_a_list_that_is_no_list_is_said(people, text, why):
     people.file.write_text(text)
