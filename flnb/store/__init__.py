@@ -46,6 +46,7 @@ from flnb.store.study_records import Claim, Outcome, StudyCell, StudyRecord
 from flnb.store.table import Table
 from flnb.store.tables import TABLES, Column, TableSpec
 from flnb.store.tail import Glimpse, Happened
+from flnb.store.viewed import without_places
 from flnb.store.writer import HistoryWriter, Ticket
 
 __all__ = [
@@ -114,4 +115,5 @@ __all__ = [
     "sweep",
     "varying",
     "weigh",
+    "without_places",
 ]

@@ -14,6 +14,7 @@ from flnb.core.errors import QueryRefusedError
 from flnb.store.metrics import Metrics
 from flnb.store.select_only import locked_down, select
 from flnb.store.table import Table
+from flnb.store.viewed import row_without_places
 
 HIDDEN = "an operator sees why"
 """In the place of words that may quote a client."""
@@ -47,6 +48,7 @@ def aggregates(metrics: Metrics, sql: str, *, rows: int = 10_000, timeout_s: flo
         name: metrics.query(query, rows=_MOST_ROWS, timeout_s=_COPY_S).arrow()
         for name, query in _COPIES.items()
     }
+    copies["study_cells"] = _without_places(copies["study_cells"])
     with closing_after(locked_down(":memory:")) as connection:
         with closing_after(connection.cursor()) as cursor:
             for name, copy in copies.items():
@@ -60,3 +62,13 @@ def aggregates(metrics: Metrics, sql: str, *, rows: int = 10_000, timeout_s: flo
                 if not error.hint or error.message.startswith("no table"):
                     error.hint = f"a viewer asks {', '.join(_COPIES)}; operators see more"
                 raise
+
+
+def _without_places(cells: pa.Table) -> pa.Table:
+    """Cells without the folders of files that they were given."""
+    told = [cells[name].to_pylist() for name in ("parameters", "label")]
+    rows = [row_without_places(*row) for row in zip(*told, strict=True)]
+    for place, name in enumerate(("parameters", "label")):
+        column = pa.array([row[place] for row in rows], pa.string())
+        cells = cells.set_column(cells.schema.get_field_index(name), name, column)
+    return cells

@@ -45,6 +45,18 @@ def test_why_a_cell_failed_and_where_its_notebook_lies_is_for_operators(calls):
     assert calls(None).get("/api/studies").status_code == 401
 
 
+def test_of_a_path_that_a_cell_was_given_viewers_see_the_last_part(calls, state):
+    cell = state.study_cells("alpha")[3]
+    given = dict(cell.parameters) | {"data": "/srv/ada/patients.csv"}
+    state.put_cell(replace(cell, parameters=given))
+    seen, hidden = (
+        calls(role).get("/api/studies/alpha").json()["items"][3]["parameters"]
+        for role in ("operator", "viewer")
+    )
+    state.put_cell(cell)
+    assert (seen, hidden) == (given, given | {"data": "patients.csv"})
+
+
 def test_another_version_is_told_when_something_became_of_a_cell(calls, state):
     first = calls("viewer").get("/api/studies")
     known = {"If-None-Match": first.headers["etag"]}

@@ -102,7 +102,9 @@ def test_what_becomes_of_a_cell_is_in_the_next_answer(store):
 def test_a_cell_is_called_in_sql_as_for_a_person_also_after_its_axes_changed(store):
     first, second = store.state.study_cells("alpha")
     other = replace(first, key="k3", parameters={"alpha": 0.1, "lr": 2})
-    store.state.ask_for_cells("alpha", [replace(second, key="k4"), other])
+    store.state.ask_for_cells(
+        "alpha", [replace(other, key="k4", parameters={"alpha": 0.3, "lr": 3}), other]
+    )
     store.state.ask_for_cells("alpha", [first, second])
     rows = store.metrics.query(
         "SELECT label FROM study_cells ORDER BY NOT asked, position, study_key"
@@ -203,6 +205,22 @@ def test_a_viewer_is_told_neither_words_nor_places(store):
     assert study["notebook"] == "recipe.ipynb"
     told = repr([row, study])
     assert [word for word in ("c001", "ada", "k2.ipynb") if word in told] == []
+
+
+def test_a_viewer_sees_of_a_path_its_last_part_in_parameters_and_labels(store):
+    given = {"data": "/srv/ada/patients.csv", "sites": ["/srv/ada/b", "c"], "alpha": 0.3}
+    other = given | {"data": "C:\\ada\\more.csv"}
+    cells = [
+        StudyCell(study="alpha", key=f"p{place}", position=place, parameters=one)
+        for place, one in enumerate([given, other])
+    ]
+    store.state.ask_for_cells("alpha", cells)
+    query = "SELECT label, parameters FROM study_cells WHERE asked ORDER BY position"
+    first, second = aggregates(store.metrics, query)
+    assert (first["label"], second["label"]) == ("data=patients.csv", "data=more.csv")
+    told = {"data": "patients.csv", "sites": ["b", "c"], "alpha": 0.3}
+    assert json.loads(first["parameters"]) == told
+    assert "ada" in next(iter(store.metrics.query(query)))["label"]
 
 
 def test_a_guest_has_no_rows_of_studies(store, tmp_path):
