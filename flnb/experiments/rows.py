@@ -111,7 +111,8 @@ def courses(lab: Lab, runs: Sequence[str], ask: Answers | None = None) -> pd.Dat
     for line in lines_of(lab, runs):
         part = ask(_COURSES.format(line=line), rows=_ROWS, timeout_s=_PATIENCE_S).df()
         part["bytes_up"] += part["run"].map(sent).fillna(0.0)  # of rounds in a query before
-        sent |= part.groupby("run")["bytes_up"].max().to_dict()
+        most = part.groupby("run")["bytes_up"].max()
+        sent |= {str(run): float(most[run]) for run in most.index}
         parts.append(part)
     if not parts:
         return pd.DataFrame(columns=columns)
