@@ -43,6 +43,12 @@ _ADDRESSES = MappingProxyType(
     {"AUTHORIZE_URL": "_OAUTH_AUTHORIZE_URL", "TOKEN_URL": "_OAUTH_ACCESS_TOKEN_URL", "USER_URL": "_OAUTH_USER_URL"}
 )  # fmt: skip
 """What Panel calls them as a setting, and in a handler."""
+_REFUSALS = frozenset({
+    "access_denied", "account_selection_required", "consent_required", "interaction_required", "invalid_client",
+    "invalid_grant", "invalid_request", "invalid_scope", "login_required", "server_error", "temporarily_unavailable",
+    "unauthorized_client", "unsupported_grant_type", "unsupported_response_type",
+})  # fmt: skip
+"""What OAuth and OpenID Connect call a refusal; any other word may be of whoever wrote a link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,7 @@ class Provider:
 
     def handler(self, gate: Gate) -> type[RequestHandler]:
         """Sends people to the provider, and lets in who comes back."""
+        logging.getLogger("panel.auth").addFilter(_in_one_line)
         bases = _AtProvider, AUTH_PROVIDERS[config.oauth_provider]
         named = {"gate": gate, "provider": self}
         return cast("type[RequestHandler]", type("SignInAtProvider", bases, named))
@@ -112,17 +119,28 @@ class _AtProvider(Door):
     async def get(self) -> None:
         """Go to the provider, or come back from it."""
         try:
-            await cast("Any", super()).get()
+            if refusal := self.get_argument(
+                "error", ""
+            ):  # PKCE of Panel's would ask again and again
+                self._refused(refusal)
+            else:
+                await cast("Any", super()).get()
         except PlanError as error:  # its text tells of the file, and who reads this may be anybody
             log.error("nobody can sign in by the OAuth provider: %s", error)  # noqa: TRY400
             self._show("the list of people cannot be read; tell whoever looks after this lab", 500)
         except FLBaseError as error:
             self._show(str(error), 403)
         except HTTPError as error:  # of Panel's
-            self._show(error.log_message or error.reason or "", error.status_code)
+            why = "that is no answer to what this browser asked the provider; try again"
+            self._show(why, error.status_code)
         except (HTTPClientError, OSError, ValueError, KeyError) as error:
-            log.warning("the OAuth provider gave no answer of use: %s", type(error).__name__)
+            log.warning("the OAuth provider gave no answer of use: %s", _said(error))
             self._show("the provider did not say who you are; try again", 502)
+
+    def _refused(self, word: str) -> None:
+        why = word if word in _REFUSALS else "it does not say why"
+        log.warning("the OAuth provider signed nobody in: %s", why)
+        self._show(f"the provider did not sign you in: {why}", 401)
 
     @property
     def _redirect_uri(self) -> str:
@@ -190,6 +208,25 @@ class _AtProvider(Door):
         if not isinstance(found, dict):
             raise ValueError("not an object")  # noqa: TRY004  # of what was told, as of other JSON
         return found
+
+
+def _said(error: Exception) -> str:
+    """What of a bad answer stands in the log: nothing of it that may be a secret."""
+    if isinstance(error, KeyError):
+        return f"no {error.args[0]}"
+    if not isinstance(error, HTTPClientError):
+        return type(error).__name__
+    try:
+        word = str(json.loads(error.response.body)["error"])  # type: ignore[union-attr]  # as below
+    except (AttributeError, KeyError, TypeError, ValueError):  # no body, or not as OAuth says it
+        word = ""
+    return f"{error.code} {word if word in _REFUSALS else ''}".rstrip()
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Panel logs what a link says; its line ends would begin a line that looks like another one of ours."""
+    record.msg, record.args = " ".join(record.getMessage().split()), ()
+    return True
 
 
 def _is_asked(name: str, handler: Any) -> bool:

@@ -140,6 +140,39 @@ def test_what_lets_somebody_in_stays_out_of_the_log(doors, identity, caplog):
     assert not {word for word in (code, SECRET, "access-", "refresh-") if word in ours}
 
 
+@pytest.mark.parametrize(
+    "link", ["error=x%0AFORGED", "next=error%3Dx%250AFORGED", "code=x&state=a%0AFORGED"]
+)
+def test_a_link_from_elsewhere_writes_no_line_into_the_log_nor_onto_the_page(doors, caplog, link):
+    answer = doors.get(f"/oauth?{link}&error_description=FORGED")
+    assert (answer.status_code, "FORGED" in answer.text) == (401, False)
+    assert not [one for one in caplog.messages if "\n" in one]
+
+
+@pytest.mark.parametrize("kind", ["generic", "auth_code"])
+def test_a_refusal_is_said_and_not_asked_for_again(doors, monkeypatch, kind):
+    monkeypatch.setenv("PANEL_OAUTH_PROVIDER", kind)
+    with opened(doors.gate.doorman, way_in=doors.gate.way_in) as others:
+        answer = others.get("/oauth?error=access_denied&state=x")
+    assert (answer.status_code, "you in: access_denied" in answer.text) == (401, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("PANEL_OAUTH_SECRET", "another", ": 400 invalid_grant"),
+        ("PANEL_OAUTH_USER_URL", "", ": no id_token"),
+    ],
+)
+def test_the_log_says_what_is_wrong_with_an_answer(
+    doors, identity, monkeypatch, caplog, name, value, why
+):
+    monkeypatch.setenv(name, value)
+    assert doors.get(come_back(doors, identity, "ada")).status_code == 502
+    assert [one for one in caplog.messages if one.endswith(why)]
+    assert SECRET not in caplog.text
+
+
 def test_a_provider_that_does_not_answer_is_said(doors, identity, monkeypatch):
     back = come_back(doors, identity, "ada")
     monkeypatch.setenv("PANEL_OAUTH_TOKEN_URL", "http://localhost:1/token")
