@@ -8,10 +8,32 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import panel as pn
+from bokeh.document import Document
+from panel.io.location import Location
 
 from flnb.dashboards.page import Page
 
 log = logging.getLogger(__name__)
+
+
+class Written(Location):
+    """The location of a session, in which what an address says stays as it was written.
+
+    Panel makes numbers and flags of what looks like one, and an error of `²`.
+    """
+
+    @property
+    def query_params(self) -> dict[str, Any]:
+        """What the address says."""
+        return dict(parse_qsl(self.search.removeprefix("?")))
+
+
+def locate(document: Document) -> None:
+    """Let the address of a session be read as it was written; to be called before Panel reads it."""
+    context: Any = document.session_context
+    if context is not None:
+        written = Written.from_request(context.request)
+        pn.state._locations[document] = written  # nothing public gives a session its own
 
 
 def follow(page: Page, toast: Callable[[str, str], None]) -> None:

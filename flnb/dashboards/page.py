@@ -47,6 +47,24 @@ class Text(param.String[str]):
         super().__set__(obj, str(value) if isinstance(value, int | float) else value)
 
 
+class Number(param.Integer[int]):
+    """A number that an address holds."""
+
+    @classmethod
+    def deserialize(cls, value: Any) -> int:
+        """Of what an address says."""
+        return int(value)
+
+
+class Flag(param.Boolean[bool]):
+    """A yes or no that an address holds."""
+
+    @classmethod
+    def deserialize(cls, value: Any) -> bool:
+        """Of what an address says."""
+        return {"true": True, "false": False}[str(value).lower()]
+
+
 class Page(pn.viewable.Viewer):
     """One page.
 

@@ -20,7 +20,7 @@ from flnb.core.cards import Html, escape
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.dashboards import theme, words
 from flnb.dashboards.access import Person
-from flnb.dashboards.addressing import follow
+from flnb.dashboards.addressing import follow, locate
 from flnb.dashboards.components import states
 from flnb.dashboards.components.banner import banner, stale
 from flnb.dashboards.components.panes import error_card, html
@@ -96,6 +96,8 @@ class Shell:
 
     def build(self) -> Frame:
         """Make everything, and begin to listen."""
+        if self._doc is not None:
+            locate(self._doc)
         self._make_page()
         if self._doc is None:
             self._loaded = True

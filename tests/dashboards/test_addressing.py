@@ -1,13 +1,15 @@
 """What an address says: what fits is taken, the rest is said once and left out."""
 
+from urllib.parse import parse_qs, urlencode
+
 import panel as pn
 import pytest
-from panel.io.location import Location
 
 from flnb.dashboards.access import Person
-from flnb.dashboards.addressing import follow
+from flnb.dashboards.addressing import Written, follow
 from flnb.dashboards.orders import Orders
 from flnb.dashboards.pages.clients import Clients
+from flnb.dashboards.pages.compare import Compare
 from tests.dashboards.test_of_run import Still
 
 
@@ -16,7 +18,7 @@ def asked(target, monkeypatch):
     """Open the page Clients with an address; gives the page, what was said, and the location."""
 
     def ask(search):
-        location, said = Location(search=search), []
+        location, said = Written(search=search), []
         monkeypatch.setattr(type(pn.state), "location", location)
         page = Clients(Still(target), Person("ole", "operator", "x"), Orders(target))
         follow(page, lambda text, kind: said.append(text))
@@ -38,9 +40,30 @@ def test_the_same_is_said_once(asked):
     for search in ("?page=abc", "?page=-3"):
         location.search = search
         assert "abc" not in location.search
-    assert [text.rpartition(": ")[2] for text in said] == ["page='abc'", "page=-3.0"]
+    assert [text.rpartition(": ")[2] for text in said] == ["page='abc'", "page=-3"]
 
 
 def test_an_address_in_which_all_fits_says_nothing(asked):
     page, said, _ = asked("?page=2&sort=-loss")
     assert (page.page, page.sort, said) == (2, "-loss", [])
+
+
+@pytest.mark.parametrize("text", ["007", "1e5", "True", "²", "+5", "[abc", "null"])
+def test_a_text_stays_as_it_was_written(asked, text):
+    page, said, location = asked(f"?{urlencode({'find': text, 'run': text, 'page': 2})}")
+    page.page = 3
+    location.search = location.search.replace("page=3", "page=4")
+    assert (page.find, page.run, page.page, said) == (text, text, 4, [])
+    kept = parse_qs(location.search.removeprefix("?"))
+    assert (kept["find"], kept["run"], kept["page"]) == ([text], [text], ["4"])
+
+
+def test_a_number_that_is_none_is_said_and_left_out(asked):
+    page, said, _ = asked("?page=²&find=plain")
+    assert (page.page, page.find) == (1, "plain")
+    assert said[0].endswith("left out: page='²'")
+
+
+@pytest.mark.parametrize(("text", "logarithmic"), [("true", True), ("False", False)])
+def test_a_flag_is_taken(text, logarithmic):
+    assert Compare.param.log_y.deserialize(text) is logarithmic

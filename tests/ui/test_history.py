@@ -1,6 +1,7 @@
 """Checkpoints, clients and comparisons in a browser; a roll back from the first look to its undo."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 
@@ -183,6 +184,16 @@ def test_somebody_signs_in_with_a_pass_in_the_form(browser, past):
     page.get_by_text("viewer: leo").wait_for()
     page.get_by_text("round complete").first.wait_for()
     context.close()
+
+
+def test_what_looks_like_a_number_in_an_address_stays_a_text(visit, past):
+    for odd in ("²", "007", "[abc"):
+        page = visit(past, f"clients?run={quote(odd)}&page=2")
+        page.get_by_text(f"There is no run “{odd}” in this lab.").wait_for()
+        page.wait_for_function(
+            "(run) => new URLSearchParams(location.search).get('run') === run", arg=odd
+        )
+        assert page.complaints == []
 
 
 def test_what_does_not_fit_in_an_address_is_left_out_alone(visit, past):

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import panel as pn
 import panel_material_ui as pmui
-import param
 
 from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.coordinator.history.difference import Difference
@@ -21,7 +20,7 @@ from flnb.dashboards.commits import Undo, choices, commits, undo_of, which_of
 from flnb.dashboards.components import listing, states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, facts, table
-from flnb.dashboards.page import QUESTIONS, Text
+from flnb.dashboards.page import QUESTIONS, Number, Text
 from flnb.dashboards.pages.branching import Branching
 from flnb.dashboards.pages.exporting import Exporting
 from flnb.dashboards.pages.naming import Aliases, Naming
@@ -53,7 +52,7 @@ class Checkpoints(OfRun):
 
     at = Text(default="@head", doc="The checkpoint that is looked at")
     against = Text(default="", doc="The one that it is compared with")
-    page = param.Integer(default=1, bounds=(1, None), doc="Page of the list of commits")
+    page = Number(default=1, bounds=(1, None), doc="Page of the list of commits")
 
     def parts(self) -> pn.viewable.Viewable:
         """See `OfRun`."""

@@ -19,7 +19,7 @@ from flnb.dashboards.components import listing, states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
 from flnb.dashboards.heat import Heat
-from flnb.dashboards.page import Text
+from flnb.dashboards.page import Number, Text
 from flnb.dashboards.pages.inviting import Inviting
 from flnb.dashboards.pages.of_run import OfRun
 from flnb.dashboards.sources import Live, Source
@@ -73,7 +73,7 @@ class Clients(OfRun):
 
     find = Text(default="", doc="Words that a client's name must hold")
     sort: Any = param.Selector(default="client", objects=list(_ORDERS), doc="Order of the list")
-    page = param.Integer(default=1, bounds=(1, None), doc="Page of the list")
+    page = Number(default=1, bounds=(1, None), doc="Page of the list")
     colour: Any = param.Selector(
         default="loss", objects=list(client_queries.MEASURED), doc="What the strip's colour is"
     )

@@ -20,7 +20,7 @@ from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
 from flnb.dashboards.overlay import MOST, Overlay, colour_of
-from flnb.dashboards.page import QUESTIONS, Page, Text, in_session_after
+from flnb.dashboards.page import QUESTIONS, Flag, Page, Text, in_session_after
 from flnb.dashboards.pages.rolling_back import refusal
 from flnb.dashboards.seeds import over_seeds
 
@@ -45,7 +45,7 @@ class Compare(Page):
     runs = Text(default="", doc="Names of the runs, with commas between them")
     metric = Text(default="", doc="Name of the metric; empty is the first")
     x: Any = param.Selector(default="round", objects=list(AXES), doc="What the curves go by")
-    log_y = param.Boolean(default=False, doc="Whether the metric's axis is logarithmic")
+    log_y = Flag(default=False, doc="Whether the metric's axis is logarithmic")
 
     def build(self) -> pn.viewable.Viewable:
         """See `Page`."""
