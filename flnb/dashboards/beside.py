@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from urllib.parse import urlencode
@@ -53,6 +54,7 @@ class _Beside:
         self.thread = threading.Thread(target=self._serve, name="flnb-pages", daemon=True)
         self.thread.start()
         self._ready.wait()
+        atexit.register(self._end)  # an interpreter that ends while DuckDB answers a thread aborts
 
     def _serve(self) -> None:
         asyncio.set_event_loop(asyncio.new_event_loop())
@@ -60,6 +62,12 @@ class _Beside:
         self._pages.loop.call_later(_CHECK_S, self._check)
         self._ready.set()
         self._pages.serve()
+
+    def _end(self) -> None:
+        """End with this process."""
+        if self.thread.is_alive():
+            self._pages.loop.add_callback(self._pages.stop)
+            self.thread.join(10)
 
     def _check(self) -> None:
         """End if nobody has looked for long; on the loop, again and again."""
@@ -69,6 +77,7 @@ class _Beside:
                 self._used_s = now_s
             if now_s - self._used_s >= _UNUSED_S:
                 _SERVING.pop(self._held, None)
+                atexit.unregister(self._end)
                 self._pages.stop()
                 return
         self._pages.loop.call_later(_CHECK_S, self._check)

@@ -8,6 +8,7 @@ looked for every few seconds.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 import threading
@@ -40,7 +41,6 @@ REST_S = 30.0
 FIRST_S = 10.0
 """So long whoever comes first waits for the first look."""
 
-
 Callback = Callable[[], None]
 
 
@@ -61,19 +61,19 @@ class Sight:
         self._frames: dict[RunId, Frames] = {}
         self._wanted: dict[Callback, str | None] = {}
         self._lock = threading.Lock()
-        self._wake, self._closing = threading.Event(), threading.Event()
-        self._looked = threading.Event()
-        self._found_s = self._told_s = -FIND_S
-        self._told_closed_s = -math.inf
+        self._wake, self._closing, self._looked = (threading.Event() for _ in range(3))
+        self._found_s, self._told_s, self._told_closed_s = -FIND_S, -FIND_S, -math.inf
         self._untold, self._closed, self._asked_s = False, False, 0.0
         self._thread = threading.Thread(target=self._look_on, name=f"flnb-feed-{role}", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
+        atexit.register(self.close)  # an interpreter that ends while DuckDB answers a thread aborts
         self._thread.start()
 
     def close(self) -> None:
         """Look no more."""
+        atexit.unregister(self.close)
         self._closing.set()
         self._looked.set()
         self._wake.set()

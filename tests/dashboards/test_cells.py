@@ -134,6 +134,26 @@ def test_a_server_goes_on_while_a_page_is_open(lab, monkeypatch):
     assert beside._SERVING[held] is served
 
 
+ENDS = """
+import atexit, sys, threading
+atexit.register(lambda: print(*(one.name for one in threading.enumerate()), file=sys.stderr))
+import flnb
+shown = flnb.open(sys.argv[1]).run("finished").panel()
+if sys.argv[2] == "layout":
+    layout = shown.__panel__()
+else:
+    shown._repr_mimebundle_()
+"""
+
+
+@pytest.mark.parametrize("way", ["layout", "frame"])
+def test_nobody_looks_for_a_page_any_more_when_the_interpreter_ends(lab, interpreters, way):
+    done = interpreters.run(ENDS, lab.path, way)
+    assert done.returncode == 0, done.stderr
+    assert "MainThread" in done.stderr  # last of all
+    assert "flnb" not in done.stderr.splitlines()[-1]
+
+
 def test_without_panel_a_page_says_what_to_install(monkeypatch, lab):
     monkeypatch.setitem(pages._HOMES, "run", "no_such_package.pages:page")
     with pytest.raises(PlanError, match="no_such_package") as refused:
