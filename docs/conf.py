@@ -9,7 +9,6 @@ html_title = f"flnb {version}"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "docs.made.docstrings"]
 root_doc = "docs/index"
-exclude_patterns = ["experiments/**"]  # recipes are linked to as files
 highlight_language = "text"  # what is indented without a language is for a terminal, or a picture
 suppress_warnings = [
     "misc.highlighting_failure",  # sketches with … in them are shown without colours
