@@ -66,14 +66,6 @@ THEME = {"light": _palette(dark=False), "dark": _palette(dark=True)}
 PICKER = """label.MuiInputLabel-root[data-shrink="false"] { transform: translate(14px, 7px); }"""
 """The label of a small box in which nothing is chosen; MUI is not told that it is small, and puts it low."""
 
-CARD = {
-    "border": "1px solid color-mix(in srgb, currentColor 16%, transparent)",
-    "border-radius": "8px",
-    "padding": "16px",
-    "box-sizing": "border-box",
-}
-"""Around each part of a page that has a heading."""
-
 CSS = """
 :host { --ink: var(--panel-on-background-color, #1c2128); --line: color-mix(in srgb, currentColor 16%, transparent);
   --quiet: color-mix(in srgb, currentColor 72%, transparent); --accent: var(--panel-primary-color, #0b66a8);
