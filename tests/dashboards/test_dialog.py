@@ -1,10 +1,13 @@
 """Dialogs before a deed: what must be said first, and that nothing of the last time stays."""
 
+import asyncio
+
+import panel as pn
 import panel_material_ui as pmui
 import pytest
 
 from flnb.dashboards.access import Person
-from flnb.dashboards.components.dialog import Dialog
+from flnb.dashboards.components.dialog import Dialog, typed
 from flnb.dashboards.pages.barring import Barring
 
 pytestmark = pytest.mark.filterwarnings(  # of panel-material-ui, about its own class
@@ -38,6 +41,32 @@ def test_what_was_said_the_last_time_is_gone_when_a_dialog_opens(dialog, boxes):
     dialog.open()
     assert [box.value for box in boxes] == ["", ""]
     assert dialog.deed.disabled
+
+
+def test_boxes_that_nobody_needs_are_as_at_first_when_a_dialog_opens():
+    condition, expires = pmui.TextInput(label="Only if"), pmui.TextInput(label="For", value="2h")
+    settings = pmui.TextAreaInput(label="Settings")
+    dialog = Dialog("Alias", [condition, pn.Row(expires, settings)], "Give it", lambda _: None)
+    for box in (condition, expires, settings):
+        box.param.update(value="said", value_input="said, and mo")
+    dialog.open()
+    assert [typed(box) for box in (condition, expires, settings)] == ["", "2h", ""]
+
+
+def test_of_a_box_that_was_emptied_again_nothing_counts(boxes):
+    done = []
+
+    async def do(_):
+        done.append([typed(box) for box in boxes])
+
+    dialog = Dialog("Revoke", boxes, "Revoke it", do, needs=boxes)
+    for box in boxes:
+        box.value = "ada"
+    asyncio.run(dialog._pressed(None))
+    boxes[1].value_input = ""
+    assert dialog.deed.disabled
+    asyncio.run(dialog._pressed(None))  # was on its way
+    assert done == [["ada", "ada"]]
 
 
 def test_a_dialog_that_asks_nothing_can_be_answered_at_once():

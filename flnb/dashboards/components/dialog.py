@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,8 +24,9 @@ class Dialog:
         deed: The button that does it, such as `Stop quiet-otter`.
         do: Called when it is pressed; may be a coroutine.
         danger: Whether the deed is coloured as one that takes something away.
-        needs: Boxes of `parts`; until something stands in each the deed cannot be done. They are
-            empty whenever the dialog opens: what was said of one is not said of the next.
+        needs: Boxes of `parts`; until something stands in each the deed cannot be done.
+
+    Whenever it opens, its text boxes are as at first: what was said of one is not said of the next.
     """
 
     def __init__(
@@ -39,8 +41,11 @@ class Dialog:
     ) -> None:
         self.said = html()
         """What came of it, when that is worth a sentence in the dialog."""
+        self._do = do
         colour = "error" if danger else "primary"
-        self.deed = pmui.Button(label=deed, color=colour, on_click=do, margin=0, sx=_WRAPPED)
+        self.deed = pmui.Button(
+            label=deed, color=colour, on_click=self._pressed, margin=0, sx=_WRAPPED
+        )
         self._cancel = pmui.Button(
             label="Cancel", variant="outlined", on_click=lambda _: self.close(), margin=0
         )
@@ -55,6 +60,8 @@ class Dialog:
             width_option="sm",
             sx={"& .MuiDialogTitle-root": _WRAPPED | {"maxWidth": "100%"}},
         )
+        boxes: list[Any] = self.view.select(_is_text)
+        self._first = [(box, box.value) for box in boxes]
         self._needs = tuple(needs)
         for box in self._needs:
             box.param.watch(lambda *_: self._weigh(), ["value", "value_input"])
@@ -64,20 +71,35 @@ class Dialog:
     def open(self, _: Any = None) -> None:
         """Show it."""
         self.said.object = ""
-        for box in self._needs:
-            box.value = box.value_input = ""
+        for box, first in self._first:
+            box.value = box.value_input = first
         self.view.open = True
 
     def close(self) -> None:
         """Hide it; nothing is done."""
         self.view.open = False
 
+    async def _pressed(self, event: Any) -> None:
+        if not self._is_said():  # emptied while the press was on its way
+            return
+        done = self._do(event)
+        if inspect.isawaitable(done):
+            await done
+
+    def _is_said(self) -> bool:
+        return all(map(typed, self._needs))
+
     def _weigh(self) -> None:
-        ready = all(map(typed, self._needs))
+        ready = self._is_said()
         if self.deed.disabled == ready:
             self.deed.disabled = not ready
 
 
 def typed(box: Any) -> str:
     """What stands in a box, also before the focus leaves it."""
-    return str(box.value_input or box.value or "").strip()
+    written = getattr(box, "value_input", None)  # follows `value`, and is ahead of it
+    return str((box.value if written is None else written) or "").strip()
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, pmui.TextInput | pmui.TextAreaInput)
