@@ -133,6 +133,11 @@ class Gate(AuthProvider):
         return user
 
     @property
+    def cookies(self) -> list[str]:
+        """All that a browser keeps for this server; the last two while it is at a provider."""
+        return [self.cookie, f"{self.cookie}-state", f"{self.cookie}-code"]
+
+    @property
     def endpoints(self) -> list[tuple[str, type[RequestHandler]]]:
         """What is answered beside the pages."""
         doors = list(super().endpoints)

@@ -110,7 +110,6 @@ class _AtProvider(Door):
     _OAUTH_ACCESS_TOKEN_URL: str
     _access_token_header: str | None
     get_auth_http_client: Callable[[], Any]
-    get_code_cookie: Callable[[], str]
     _DEFAULT_SCOPES = ("openid", "email")
     """Panel asks for more, such as to come back while somebody is away."""
     write_error = RequestHandler.write_error
@@ -148,10 +147,6 @@ class _AtProvider(Door):
         here = f"{scheme}://{self.request.host}{self.gate.prefix}{self.gate.provider_url}"
         return config.oauth_redirect_uri or here
 
-    @property
-    def _state_name(self) -> str:
-        return f"{self.gate.cookie}-state"
-
     def get_state(self) -> str:
         """A word that nobody guesses, and where somebody goes who is in."""
         after = self.gate.prefix + self._after()
@@ -160,16 +155,31 @@ class _AtProvider(Door):
 
     def set_state_cookie(self, state: str) -> None:
         """Let the browser keep it, until it comes back."""
-        self.set_secure_cookie(
-            self._state_name, state, expires_days=None,
-            httponly=True, samesite="Lax", secure=self.gate.secure, path="/",
-        )  # fmt: skip
+        self._keep("state", state)
 
     def get_state_cookie(self) -> str:
         """What the browser kept; without it a word that no address says: Panel takes two empty ones for the same."""
-        kept = self.get_secure_cookie(self._state_name, max_age_days=_STATE_DAYS)
-        self.clear_cookie(self._state_name)
-        return kept.decode() if kept else secrets.token_urlsafe(32)
+        return self._kept("state") or secrets.token_urlsafe(32)
+
+    def set_code_cookie(self, code: str) -> None:
+        """Let the browser keep what shows, with PKCE, that it is the one that asked."""
+        self._keep("code", code)
+
+    def get_code_cookie(self) -> str:
+        """What the browser kept of it."""
+        return self._kept("code")
+
+    def _keep(self, what: str, word: str) -> None:
+        self.set_secure_cookie(
+            f"{self.gate.cookie}-{what}", word, expires_days=None,
+            httponly=True, samesite="Lax", secure=self.gate.secure, path="/",
+        )  # fmt: skip
+
+    def _kept(self, what: str) -> str:
+        name = f"{self.gate.cookie}-{what}"
+        kept = self.get_secure_cookie(name, max_age_days=_STATE_DAYS)
+        self.clear_cookie(name)
+        return kept.decode() if kept else ""
 
     async def _fetch_access_token(
         self,

@@ -112,7 +112,7 @@ class Pages:
             # Behind JupyterLab each request must bring its proxy's word; its own name may be any.
             websocket_origin=["*"] if settings.word else settings.hosts(port),
             auth_provider=gate,
-            exclude_cookies=[gate.cookie],
+            exclude_cookies=gate.cookies,
             exclude_headers=list(UNTOLD),
             prefix=settings.prefix,
             cookie_secret=secrets.token_hex(32),  # of cookies that last as long as one sign-in

@@ -157,6 +157,25 @@ def test_a_refusal_is_said_and_not_asked_for_again(doors, monkeypatch, kind):
     assert (answer.status_code, "you in: access_denied" in answer.text) == (401, True)
 
 
+def test_with_pkce_only_the_browser_that_asked_is_in_and_keeps_its_word_to_itself(
+    doors, identity, monkeypatch
+):
+    monkeypatch.setenv("PANEL_OAUTH_PROVIDER", "auth_code")
+    with opened(doors.gate.doorman, way_in=doors.gate.way_in) as others:
+        back = come_back(others, identity, "ada")
+        asked = others.get("/oauth").headers.get_list("set-cookie")
+        assert [one.partition("=")[0] for one in asked] == others.gate.cookies[1:]
+        assert all(
+            "HttpOnly" in one and "SameSite=Lax" in one and "expires" not in one for one in asked
+        )
+        assert others.get(back).status_code == 400  # the other word is asked for meanwhile
+        assert others.get(come_back(others, identity, "ada")).status_code == 302
+        assert (others.get("/").text, set(others.cookies)) == (
+            "ada@example.org",
+            {others.gate.cookie},
+        )
+
+
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import re
 import threading
 import weakref
 
@@ -9,6 +10,7 @@ import httpx
 import panel as pn
 import pytest
 from bokeh.document import Document
+from bokeh.util.token import get_token_payload
 
 from flnb.dashboards import serving
 from flnb.dashboards.page import soon
@@ -61,6 +63,17 @@ def test_nothing_is_left_of_pages_that_were_closed(pages, documents):
     until(lambda: not pages.n_open, "their sessions are over")
     until(lambda: not gc.collect() and not any(one() for one in documents), "nothing holds them")
     assert len(documents) == 3
+
+
+def test_a_page_carries_no_cookie_that_signs_somebody_in(pages):
+    with httpx.Client(base_url=pages.address, timeout=60, follow_redirects=True) as browser:
+        browser.get(f"/sign-in?ticket={pages.doorman.ticket()}")
+        (name,) = browser.cookies
+        for one in (f"{name}-state", f"{name}-code", "of-another-server"):
+            browser.cookies.set(one, "x")
+        page = browser.get("/rounds?run=finished").text
+    carried = get_token_payload(re.search(r'"token":"([^"]+)"', page)[1])["cookies"]
+    assert list(carried) == ["of-another-server"]
 
 
 def test_who_is_told_just_when_his_page_is_closed_breaks_nothing():

@@ -1,5 +1,7 @@
 """A small OpenID provider on loopback: asks nobody for a password. Prints its address, ends with its input."""
 
+import base64
+import hashlib
 import secrets
 import socket
 import sys
@@ -22,19 +24,21 @@ given: dict[str, dict] = {}
 
 
 @app.get("/authorize")
-def authorize(client_id: str, redirect_uri: str, state: str, response_type: str):
+def authorize(
+    client_id: str, redirect_uri: str, state: str, response_type: str, code_challenge: str = ""
+):
     assert (client_id, response_type) == (KEY, "code")
     links = "".join(
-        f'<p><a href="/agree?{urlencode({"who": who, "to": redirect_uri, "state": state})}">I am {who}</a></p>'
+        f'<p><a href="/agree?{urlencode({"who": who, "to": redirect_uri, "state": state, "challenge": code_challenge})}">I am {who}</a></p>'
         for who in PEOPLE
     )
     return HTMLResponse(f"<!doctype html><title>Who are you?</title>{links}")
 
 
 @app.get("/agree")
-def agree(who: str, to: str, state: str):
+def agree(who: str, to: str, state: str, challenge: str = ""):
     code = f"code-{secrets.token_hex()}"
-    given[code] = {"who": who, "to": to}
+    given[code] = {"who": who, "to": to, "challenge": challenge}
     return RedirectResponse(f"{to}?{urlencode({'code': code, 'state': state})}", 302)
 
 
@@ -42,16 +46,20 @@ def agree(who: str, to: str, state: str):
 async def token(request: Request):
     said = {name: one for name, (one,) in parse_qs((await request.body()).decode()).items()}
     known = given.pop(said["code"], None)
-    right = (said["client_id"], said["client_secret"], said["grant_type"]) == (
-        KEY,
-        SECRET,
-        "authorization_code",
-    )
-    if known is None or not right or said["redirect_uri"] != known["to"]:
+    right = (said["client_id"], said["grant_type"]) == (KEY, "authorization_code")
+    if known is None or not right or said["redirect_uri"] != known["to"] or not proven(said, known):
         return JSONResponse({"error": "invalid_grant", "error_description": SECRET}, 400)
     access = f"access-{secrets.token_hex()}"
     given[access] = known
     return {"access_token": access, "token_type": "Bearer", "refresh_token": f"refresh-{access}"}
+
+
+def proven(said, known):
+    """Whether who brings the code is who was sent for it: he knows a secret, or what the challenge was made of."""
+    if not known["challenge"]:
+        return said["client_secret"] == SECRET
+    made = hashlib.sha256(said["code_verifier"].encode()).digest()
+    return base64.urlsafe_b64encode(made).decode().rstrip("=") == known["challenge"]
 
 
 @app.get("/userinfo")
