@@ -39,8 +39,10 @@ def opened(doorman, **options):
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     started.wait(10)
-    with httpx.Client(base_url=f"http://localhost:{port}") as client:
-        client.gate = gate
-        yield client
-    gate.loop.add_callback(gate.ends.set)
-    thread.join(10)
+    try:
+        with httpx.Client(base_url=f"http://localhost:{port}") as client:
+            client.gate = gate
+            yield client
+    finally:  # also of a test that fails: its process would not end
+        gate.loop.add_callback(gate.ends.set)
+        thread.join(10)
