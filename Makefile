@@ -75,7 +75,7 @@ bench: .venv/.installed-dev .bench-env/.installed  ## figures, each beside its p
 
 STUDIES := fedavg heart mnist_skew shakespeare_roles
 STUDIES_LAB ?= labs/studies
-studies: .venv/.installed-dev  ## real studies at full size, resumable; heart 6 min of 2 cores, MNIST 10 min, Shakespeare hours
+studies: .venv/.installed-dev  ## real studies at full size, resumable; heart 6 min of 2 cores, MNIST 10 min, Shakespeare less than 35 min
 	@test -n "$(FLNB_DATA_DIR)" || { echo "set FLNB_DATA_DIR to the folder that holds mnist, shakespeare and heart: data/README.md"; exit 2; }
 	@for study in $(STUDIES); do \
 		$(BIN)/flnb study run experiments/$$study.yaml --lab $(STUDIES_LAB) || exit $$?; \

@@ -71,7 +71,9 @@ def draw(curves: pd.DataFrame) -> Figure:
         axes.plot(rounds, seeds.mean(), color=colour, linewidth=1.4, label=label)
     axes.set_xlabel("round", color=INK)
     axes.set_ylabel("test accuracy", color=INK)
-    axes.legend(frameon=False, labelcolor=INK, fontsize=8, loc="upper left")
+    lines, names = axes.get_legend_handles_labels()  # in the order in which they stand at the end
+    words = {"frameon": False, "labelcolor": INK, "fontsize": 8}
+    axes.legend(lines[::-1], names[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5), **words)
     return figure
 
 
