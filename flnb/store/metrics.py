@@ -13,7 +13,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing as closing_after
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -189,7 +189,9 @@ class Metrics:
         """Close the file; the next call opens it again."""
         with self._lock:
             if self._connection is not None:
-                self._connection.close()
+                # While somebody's query goes on DuckDB says so, and closes it all the same.
+                with suppress(duckdb.ResourceInUseException):
+                    self._connection.close()
             self._connection = None
 
     def _mended(self, work: Callable[[], T]) -> T:

@@ -203,6 +203,23 @@ def test_a_long_question_does_not_hold_up_the_writing(state, metrics):
     assert len(metrics.query("FROM rounds")) == 5
 
 
+def test_the_tables_are_closed_also_while_somebody_asks(metrics):
+    asked, answers = threading.Event(), []
+
+    def take(batches):
+        asked.set()
+        answers.append(sum(len(batch) for batch in batches))
+
+    long = "SELECT a.range FROM range(3000) a, range(3000) b"
+    asking = threading.Thread(target=lambda: metrics.stream(long, take, timeout_s=60))
+    asking.start()
+    asked.wait(30)
+    metrics.close()
+    asking.join(60)
+    assert answers == [9_000_000]
+    assert len(metrics.query("FROM rounds")) == 0, "the next one opens them again"
+
+
 def test_a_file_that_another_program_has_open_is_not_set_aside(state, metrics, path, interpreters):
     metrics.catch_up()
     metrics.close()
