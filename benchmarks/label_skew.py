@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-import flnb
 from benchmarks.drawing import BLUE, GREEN, INK, ORANGE, RED, save, soften
+from benchmarks.study_curves import accuracies
 
 COLOURS = {"fedavg": BLUE, "fedprox": GREEN, "fedadam": ORANGE, "fedyogi": RED}
 _DASHES = {"fedprox": (3, 3), "fedyogi": (3, 3)}
@@ -24,21 +24,9 @@ _LAST = 10
 
 def main(address: str) -> None:
     """Print the table and draw the figure."""
-    curves = accuracies(address)
+    curves = accuracies(address, "mnist_skew", ["strategy", "alpha", "seed"])
     print(table(curves))
     save(draw(curves), "mnist-skew")
-
-
-def accuracies(address: str) -> pd.DataFrame:
-    """Test accuracy by round, a row each (strategy, alpha, seed) and a column a round."""
-    lab = flnb.open(address)
-    cells = lab.study("mnist_skew").df().set_index("run")[["strategy", "alpha", "seed"]]
-    measured = lab.sql(
-        "SELECT run, round, value FROM metrics WHERE scope = 'central' AND metric = 'accuracy'"
-    ).df()
-    wide = measured.pivot(index="run", columns="round", values="value")
-    curves = cells.join(wide, how="inner").set_index(["strategy", "alpha", "seed"])
-    return pd.DataFrame(curves.sort_index())
 
 
 def table(curves: pd.DataFrame) -> str:

@@ -10,8 +10,8 @@ import sys
 import pandas as pd
 from matplotlib.figure import Figure
 
-import flnb
 from benchmarks.drawing import BLUE, GREEN, INK, ORANGE, RED, save, soften
+from benchmarks.study_curves import accuracies
 
 SETTINGS = {(1, 0): INK, (1, 50): GREEN, (1, 10): BLUE, (5, 50): ORANGE, (5, 10): RED}
 """E and B (0 is all at once), from the least work of a client in a round to the most."""
@@ -19,21 +19,9 @@ SETTINGS = {(1, 0): INK, (1, 50): GREEN, (1, 10): BLUE, (5, 50): ORANGE, (5, 10)
 
 def main(address: str) -> None:
     """Print the table and draw the figure."""
-    curves = accuracies(address)
+    curves = accuracies(address, "shakespeare_roles", ["epochs", "batch_size", "seed"])
     print(table(curves))
     save(draw(curves), "shakespeare-roles")
-
-
-def accuracies(address: str) -> pd.DataFrame:
-    """Test accuracy by round, a row each (epochs, batch_size, seed) and a column a measured round."""
-    lab = flnb.open(address)
-    cells = lab.study("shakespeare_roles").df().set_index("run")[["epochs", "batch_size", "seed"]]
-    measured = lab.sql(
-        "SELECT run, round, value FROM metrics WHERE scope = 'central' AND metric = 'accuracy'"
-    ).df()
-    wide = measured.pivot(index="run", columns="round", values="value")
-    curves = cells.join(wide, how="inner").set_index(["epochs", "batch_size", "seed"])
-    return pd.DataFrame(curves.sort_index())
 
 
 def table(curves: pd.DataFrame) -> str:
