@@ -23,7 +23,7 @@ from flnb.client.ownership import About
 from flnb.core.errors import UnreachableError
 from flnb.transport import Identity, Link
 from flnb.transport.invite import Invite
-from flnb.transport.link import SessionCall
+from flnb.transport.session_call import SessionCall
 
 Answer = TypeVar("Answer")
 

@@ -16,9 +16,10 @@ from flnb.transport.convert import PROTOCOL
 from flnb.transport.hub import ChunkSink, Hub
 from flnb.transport.identity import Identity, verify
 from flnb.transport.limits import Limits
-from flnb.transport.link import Access, Link, SessionCall
+from flnb.transport.link import Access, Link
 from flnb.transport.manifest import CHUNK_BYTES, Manifest, Package, chunks_in, in_a_row
 from flnb.transport.server import Server
+from flnb.transport.session_call import SessionCall
 from flnb.transport.tokens import Claims, TokenIssuer
 
 __all__ = [

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 else:
     Context = Any  # what gRPC hands over is not an instance of the class that it documents
 
-PROTOCOL = 3
+PROTOCOL = 4
 """The version of what is said on the wire."""
 
 SERVICE = "flnb.v1.Federation"

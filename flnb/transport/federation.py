@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -14,18 +15,17 @@ from flnb.transport.allocator import Holes
 from flnb.transport.answering import Answering, Handlers, Watchdog
 from flnb.transport.convert import SERVICE, Call, Notes, check_protocol
 from flnb.transport.hub import ChunkSink, Hub
-from flnb.transport.limits import Allowance
+from flnb.transport.limits import Allowance, connections_at_most
 from flnb.transport.listening import Listening
 from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES, check_places
-from flnb.transport.places import QUICK, Place, Places
+from flnb.transport.places import Place, Places, Traffic
 from flnb.transport.tokens import Claims, Role
 from flnb.transport.v1 import federation_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
 
-_PATIENCE_S = 15.0
-"""For how long a client is sent nothing of a version, because others on quick lines are first: it must not
-take the line for dead."""
+_CROWD = 8
+"""So many transfers leave holes in the heap."""
 
 
 class Federation:
@@ -39,13 +39,13 @@ class Federation:
     def __init__(self, hub: Hub, answering: Answering) -> None:
         limits = answering.limits
         self._hub, self._answering, self._limits = hub, answering, limits
-        self._sessions = 0
+        self._sessions, self._most_sessions = 0, connections_at_most(limits) // 2
         self._transfers: dict[str, int] = {}
         self._listening = Listening(limits.sign_ins)
         self._sign_ins = asyncio.Semaphore(limits.sign_ins)
-        left = Holes(2 * QUICK).left
-        self._uploads = Places(limits.uploads, still_s=limits.still_upload_s, when_left=left)
-        self._downloads = Places(patience_s=_PATIENCE_S, when_left=left)
+        places = partial(Places, traffic=Traffic(), when_left=Holes(_CROWD).left)
+        self._uploads = places(limits.uploads, still_s=limits.still_upload_s)
+        self._downloads = places()
         per_minute = limits.failed_joins_per_minute
         self._failed_joins = Allowance(per_minute / 60, per_minute, limits.clients)
 
@@ -108,7 +108,7 @@ class Federation:
 
     async def _session(self, call: Call) -> None:
         claims = await self._known(call)
-        if self._sessions >= self._limits.clients:
+        if self._sessions >= self._most_sessions:
             raise UnreachableError(
                 f"{self._sessions} clients are here, more are not taken", hint="try again later"
             )
@@ -129,7 +129,8 @@ class Federation:
             request = await call.first(pb.FetchRequest)
             package = await self._hub.package(claims, request.digest)
             places = check_places(request.chunks, package.manifest.chunk_count)
-            async with self._downloads.place() as place, Watchdog(self._hub.claims, call) as watch:
+            waits = self._downloads.place(len(places), lambda: call.context.write(b""))
+            async with waits as place, Watchdog(self._hub.claims, call) as watch:
                 sent = 0
                 while sent < len(places):
                     some = places[sent : sent + place.chunks]
@@ -142,7 +143,7 @@ class Federation:
         with self._transfer_of(claims):
             request = await call.first(pb.SendRequest)
             places = check_places(request.chunks, -(-self._limits.model_bytes // CHUNK_BYTES))
-            async with self._uploads.place() as place:
+            async with self._uploads.place(len(places)) as place:
                 await self._hub.claims(call.token)  # it may have waited for long
                 sink = await self._hub.sink(claims, request)
                 await call.begin()

@@ -38,7 +38,7 @@ class Limits(Frozen):
     header_bytes: PositiveInt = 16 * 1024
     """All headers of one call, its token among them."""
     clients: PositiveInt = 10_000
-    """Sessions that are open at once; connections likewise."""
+    """Sessions that are open at once. Of connections there may be twice as many: a long upload has its own."""
     calls_per_connection: PositiveInt = 16
     """Calls at once on one connection; further ones wait at the client."""
     uploads: PositiveInt = 16
@@ -139,8 +139,8 @@ def connections_at_most(limits: Limits) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    room = limits.clients if hard == resource.RLIM_INFINITY else max(1, hard - _KEPT_FILES)
-    return min(limits.clients, room)
+    most = 2 * limits.clients
+    return most if hard == resource.RLIM_INFINITY else min(most, max(2, hard - _KEPT_FILES))
 
 
 def server_options(limits: Limits) -> list[tuple[str, int]]:

@@ -6,24 +6,25 @@ What the coordinator refuses is raised here with its class and its words. What b
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
 from grpc import aio
 
 from flnb import __version__
-from flnb.core.errors import FLBaseError, IntegrityError
+from flnb.core.errors import IntegrityError
 from flnb.transport.certs import Certified
 from flnb.transport.convert import PROTOCOL, SERVICE, decoded
 from flnb.transport.ending import Ending, bearer, open_channel
 from flnb.transport.identity import Identity
 from flnb.transport.limits import Limits
-from flnb.transport.manifest import CHUNK_BYTES
+from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES
 from flnb.transport.pace import Pace
+from flnb.transport.session_call import SessionCall, Stream
 from flnb.transport.v1 import federation_pb2 as pb
 
 Anything = TypeVar("Anything", bound=Message)
@@ -31,10 +32,10 @@ Anything = TypeVar("Anything", bound=Message)
 if TYPE_CHECKING:
     Asking = aio.UnaryUnaryMultiCallable[bytes, bytes]
     Starting = aio.UnaryStreamMultiCallable[bytes, bytes]
-    Stream = aio.StreamStreamCall[bytes, bytes]
+    Channel = aio.Channel
     Upload = aio.StreamUnaryCall[bytes, bytes]
 else:
-    Stream = Any  # gRPC's own classes cannot be checked while it runs
+    Channel = Any  # gRPC's own classes cannot be checked while it runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,9 @@ class Link:
         own: Certified | None = None,
     ) -> None:
         self.address, self._limits = address, limits or Limits()
-        self._channel = open_channel(address, certificate, self._limits, own)
+        self._open = partial(open_channel, address, certificate, self._limits, own)
+        self._channel = self._open()
+        self._apart: set[Channel] = set()
 
     async def join(self, token: str, identity: Identity) -> tuple[str, str]:
         """Bind a key to the name in an invite; the same key may do so again.
@@ -173,6 +176,8 @@ class Link:
                     data = await call.read()
                 if not isinstance(data, bytes):
                     break
+                if not data and not got:
+                    continue  # there is no place yet
                 got += -(-len(data) // CHUNK_BYTES)
                 if not data or got > len(chunks):
                     raise IntegrityError(f"asked for {len(chunks)} chunks, got {got} or more")
@@ -208,83 +213,51 @@ class Link:
             UnreachableError: The connection broke: offer the update again.
         """
         request = pb.SendRequest(assignment=assignment, chunks=chunks)
-        call: Upload = self._channel.stream_unary(_method("Send"))(metadata=bearer(token))
         pace, sent = Pace(), 0
-        try:
-            async with Ending(call, self.address).in_our_words():
-                await call.write(request.SerializeToString())
-                await call.initial_metadata()  # comes when there is a place
-                while sent < len(chunks):
-                    some = chunks[sent : sent + pace.chunks]
-                    with pace.message() as message:
-                        await call.write(data(some))
-                        message.over_the_line(len(some))
-                    sent += len(some)
-                await call.done_writing()
-                return decoded(pb.SendReply, await call).chunks
-        finally:
-            call.cancel()
+        async with self._connection_for(len(chunks)) as channel:
+            call: Upload = channel.stream_unary(_method("Send"))(metadata=bearer(token))
+            try:
+                async with Ending(call, self.address).in_our_words():
+                    await call.write(request.SerializeToString())
+                    await call.initial_metadata()  # comes when there is a place
+                    while sent < len(chunks):
+                        some = chunks[sent : sent + pace.chunks]
+                        with pace.message(len(some)):
+                            await call.write(data(some))
+                        sent += len(some)
+                    await call.done_writing()
+                    return decoded(pb.SendReply, await call).chunks
+            finally:
+                call.cancel()
 
     async def close(self) -> None:
         """End everything that is open on this link."""
-        await self._channel.close()
+        for channel in (*self._apart, self._channel):
+            await channel.close()
+
+    @contextlib.asynccontextmanager
+    async def _connection_for(self, chunks: int) -> AsyncIterator[Channel]:
+        """A connection for an upload: its own for a long one.
+
+        As long as a connection stays, gRPC keeps the memory into which it has read from it with the
+        coordinator: after an upload that is a megabyte for each client.
+        """
+        if chunks <= BUNDLE_CHUNKS:
+            yield self._channel
+            return
+        channel = self._open()
+        self._apart.add(channel)
+        try:
+            yield channel
+        finally:
+            self._apart.discard(channel)
+            await channel.close()
 
     async def _ask(self, method: str, request: Message, kind: type[Anything]) -> Anything:
         ask: Asking = self._channel.unary_unary(_method(method))
         call = ask(request.SerializeToString(), timeout=2 * self._limits.sign_in_timeout_s)
         async with Ending(call, self.address).in_our_words():
             return decoded(kind, await call)
-
-
-class SessionCall:
-    """A client's session. One task may read, any number may write.
-
-    A task that is cancelled while it reads or writes ends the session with it: gRPC does so.
-    """
-
-    def __init__(self, call: Stream, address: str) -> None:
-        self._call, self._closed = call, False
-        self._ending = Ending(call, address)
-        self._writing = asyncio.Lock()
-
-    async def write(self, note: pb.ClientNote) -> None:
-        """Say something to the coordinator.
-
-        Raises:
-            FLBaseError: The session has ended, with this reason.
-        """
-        async with self._writing, self._ending.in_our_words():
-            await self._call.write(note.SerializeToString())
-
-    def __aiter__(self) -> AsyncIterator[pb.CoordinatorNote]:
-        """What the coordinator says, until it ends the session.
-
-        Raises:
-            FLBaseError: The session has ended, with this reason.
-        """
-        return self
-
-    async def __anext__(self) -> pb.CoordinatorNote:
-        try:
-            async with self._ending.in_our_words():
-                raw = await self._call.read()
-        except FLBaseError:
-            if self._closed:
-                raise StopAsyncIteration from None
-            raise
-        if not isinstance(raw, bytes):
-            raise StopAsyncIteration
-        return decoded(pb.CoordinatorNote, raw)
-
-    async def close(self) -> None:
-        """Leave: say that no more comes, wait a moment for the coordinator, then hang up."""
-        self._closed = True
-        with contextlib.suppress(FLBaseError, TimeoutError):
-            async with self._ending.in_our_words():
-                await self._call.done_writing()
-                async with asyncio.timeout(1.0):
-                    await self._call.code()
-        self._call.cancel()
 
 
 def _method(name: str) -> str:

@@ -1,10 +1,11 @@
-"""Places for transfers: few on quick lines at once, more on slow ones, and none for those that stand still.
+"""Places for transfers: few while they fill the coordinator, more while they do not.
 
-What has no place has not begun and costs nothing, however many wait. Few on quick lines fill disk and
+What has no place has not begun and costs nothing, however many wait. A few on quick lines fill disk and
 processor; more would only lie in memory, where a message is two to three times while it goes over the
-line, and nothing would arrive sooner. One on a slow line must keep nobody waiting, so others begin
-beside it. A client that stands still, because its line is dead or on purpose, would keep all others
-out for as long as a lease: its place is theirs.
+line, and nothing would arrive sooner. Those on slow lines must keep nobody waiting, so more begin while
+all together move little, or while more move more. A client that stands still while others wait, because
+its line is dead or on purpose, loses its place. How quick each one is says nothing of its line: in a
+crowd that fills the coordinator all are slow.
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from flnb.core.errors import UnreachableError
-from flnb.transport.manifest import CHUNK_BYTES
+from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES
 from flnb.transport.pace import Pace
 
-QUICK = 4
-"""Transfers on quick lines at once, each way."""
+FEW = 2
+"""Transfers at once, each way, that always have a place; of short ones as many as have the same chunks."""
+
+_LITTLE_BYTES_PER_S = 80e6
+"""If all together move less, there is room for others: two thirds of a line of 1 Gbit/s."""
+_HELPED = 1.3
+"""Others helped if with twice as many so much more is moved."""
+_LOOK_S = 0.25
+_TELL_S = 5.0
+_LOOKS = 3
+"""What is moved is told from so many looks: one alone may fall into a moment in which the disk was busy."""
 
 
 class Places:
@@ -29,8 +39,8 @@ class Places:
     Args:
         most: How many have a place at once.
         still_s: How long one may send nothing while others wait.
-        quick: Of those with a place, so many on quick lines.
-        patience_s: Who has waited for so long begins all the same.
+        few: How many have a place however much is moved.
+        traffic: What all transfers of the server move, both ways: they share its disk and processor.
         when_left: Called when one has left, with how many have had a place since there was none.
     """
 
@@ -39,47 +49,49 @@ class Places:
         most: float = math.inf,
         *,
         still_s: float = math.inf,
-        quick: int = QUICK,
-        patience_s: float = math.inf,
+        few: int = FEW,
+        traffic: Traffic | None = None,
         when_left: Callable[[int], None] = lambda _many: None,
     ) -> None:
-        self._most, self._quick = most, quick
-        self._still_s, self._patience_s = still_s, patience_s
+        self._most, self._still_s = most, still_s
         self._when_left, self._many = when_left, 0
         self._taken: set[Place] = set()
         self._waiting: deque[tuple[Place, asyncio.Future[None]]] = deque()
+        self._traffic = traffic or Traffic()
+        self._room = Room(few * BUNDLE_CHUNKS)
+        self._looking: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[Place]:
-        """Have a place; waits for one, in order."""
+    async def place(
+        self, chunks: int, waits: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncIterator[Place]:
+        """Have a place; waits for one, in order.
+
+        Args:
+            chunks: How many the transfer has.
+            waits: Tells the other end now and then that it waits and the line is alive.
+        """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        place = Place(self._moved, self._still_s)
+        place = Place(chunks, self._traffic, self._still_s)
         self._waiting.append((place, turn))
         try:
-            self._moved()
-            await self._turn_of(place, turn)
+            self._let_in()
+            while waits and not (await asyncio.wait([turn], timeout=_TELL_S))[0]:
+                await waits()
+            await turn
             self._many += 1
             yield place
         finally:
             self._taken.discard(place)
             if (place, turn) in self._waiting:
                 self._waiting.remove((place, turn))
-            self._moved()
+            self._let_in()
             self._when_left(self._many)
             if not self._taken:
                 self._many = 0
 
-    async def _turn_of(self, place: Place, turn: asyncio.Future[None]) -> None:
-        if turn.done() or math.isinf(self._patience_s):
-            await turn
-            return
-        await asyncio.wait([turn], timeout=self._patience_s)
-        if not turn.done():
-            self._waiting.remove((place, turn))
-            self._taken.add(place)
-
-    def _moved(self) -> None:
-        """Something may have made room: let those in who come first, and bound the others."""
+    def _let_in(self) -> None:
+        """Let those in who come first while there is room, and bound the others."""
         while self._waiting and self._has_room():
             place, turn = self._waiting.popleft()
             if not turn.done():  # whoever has just hung up leaves the line a moment later
@@ -87,31 +99,94 @@ class Places:
                 turn.set_result(None)
         for place in self._taken:
             place.bound(bool(self._waiting))
+        if self._waiting and self._looking is None:
+            self._room.empty()
+            self._look_again()
 
     def _has_room(self) -> bool:
-        quick = sum(place.quick for place in self._taken)
-        return len(self._taken) < self._most and quick < self._quick
+        return len(self._taken) < self._most and self._held() < self._room.chunks
+
+    def _held(self) -> int:
+        return sum(place.held for place in self._taken)
+
+    def _look_again(self) -> None:
+        """While somebody waits, look now and then whether there is room for more."""
+        loop = asyncio.get_running_loop()
+        self._room.look(loop.time(), self._traffic.n_bytes, self._held())
+        self._looking = loop.call_later(_LOOK_S, self._looked)
+
+    def _looked(self) -> None:
+        self._looking = None
+        if self._waiting:
+            self._look_again()
+            self._let_in()
+
+
+class Traffic:
+    """What transfers have moved."""
+
+    def __init__(self) -> None:
+        self.n_bytes = 0
+
+
+class Room:
+    """How many chunks there may be in messages at once.
+
+    Args:
+        few: At least so many.
+    """
+
+    def __init__(self, few: int) -> None:
+        self._few = self.chunks = few
+        self._looks: deque[tuple[float, int]] = deque(maxlen=_LOOKS)
+        self._before: float | None = None
+        """What was moved in a second before there was more room, if that was just now."""
+
+    def empty(self) -> None:
+        """Nobody has waited."""
+        self._looks.clear()
+        self.chunks, self._before = self._few, None
+
+    def look(self, at_s: float, moved: int, held: int) -> None:
+        """Make room for as many more, or for no more.
+
+        Args:
+            at_s: When.
+            moved: Bytes until now.
+            held: Chunks for which there is no room now.
+        """
+        if self._looks and at_s - self._looks[-1][0] > 2 * _LOOK_S:
+            self._looks.clear()  # this process stood still, and not its lines
+        self._looks.append((at_s, moved))
+        if len(self._looks) == 1:
+            return
+        (began_s, began), before = self._looks[0], self._before
+        per_s = (moved - began) / (at_s - began_s)
+        if per_s < _LITTLE_BYTES_PER_S or (before is not None and per_s > _HELPED * before):
+            self.chunks, self._before = max(self._few, 2 * held), per_s
+            self._looks.clear()
+            self._looks.append((at_s, moved))
+        elif before is not None and len(self._looks) == _LOOKS:
+            self.chunks, self._before = max(self._few, self.chunks // 2), None
 
 
 class Place:
     """What one transfer has.
 
     Args:
-        moved: Called when its line turns out to be slow.
+        chunks: How many it has.
+        traffic: Where each message is counted that is over the line.
         still_s: How long nothing may come while others wait.
     """
 
-    def __init__(self, moved: Callable[[], None], still_s: float) -> None:
-        self._moved, self._still_s = moved, still_s
-        self._pace = Pace(when_late=moved)
+    def __init__(self, chunks: int, traffic: Traffic, still_s: float) -> None:
+        self.held = min(chunks, BUNDLE_CHUNKS)
+        """Chunks of it that are in memory at once."""
+        self._traffic, self._still_s = traffic, still_s
+        self._pace = Pace()
         self._others_wait = False
         self._awaited: tuple[asyncio.Timeout, float] | None = None
         """The wait for a message, and the moment at which it has been too long."""
-
-    @property
-    def quick(self) -> bool:
-        """Whether its line is, as far as that is known."""
-        return not self._pace.slow
 
     @property
     def chunks(self) -> int:
@@ -125,10 +200,9 @@ class Place:
             writing: Does it.
             chunks: How many it holds.
         """
-        with self._pace.message() as message:
+        with self._pace.message(chunks):
             await writing
-            message.over_the_line(chunks)
-        self._look_again()
+        self._traffic.n_bytes += chunks * CHUNK_BYTES
 
     async def receive(self, read: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
         """Wait for a message, however long while nobody else waits for a place.
@@ -144,10 +218,7 @@ class Place:
             async with asyncio.timeout(None) as awaited:
                 self._awaited = awaited, too_late_s
                 self.bound(self._others_wait)
-                with self._pace.message() as message:
-                    data = await read()
-                    if data:
-                        message.over_the_line(-(-len(data) // CHUNK_BYTES))
+                data = await read()
         except TimeoutError:
             raise UnreachableError(
                 f"nothing was sent for {self._still_s:g} s, and other uploads wait",
@@ -155,7 +226,7 @@ class Place:
             ) from None
         finally:
             self._awaited = None
-        self._look_again()
+        self._traffic.n_bytes += len(data or b"")
         return data
 
     def bound(self, others_wait: bool) -> None:
@@ -165,7 +236,3 @@ class Place:
             awaited, too_late_s = self._awaited
             if not awaited.expired():
                 awaited.reschedule(too_late_s if others_wait else None)
-
-    def _look_again(self) -> None:
-        if not self.quick:
-            self._moved()

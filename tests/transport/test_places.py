@@ -1,12 +1,16 @@
-"""Places for transfers: few on quick lines, others beside slow ones, none for who stands still."""
+"""Places for transfers: few while they move much, more while they move little, none for who stands still."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
+import psutil
 import pytest
 
 from flnb.core.errors import UnreachableError
 from flnb.transport import CHUNK_BYTES, Limits
-from flnb.transport.places import Places
+from flnb.transport import places as places_module
+from flnb.transport.manifest import BUNDLE_CHUNKS
+from flnb.transport.places import Places, Room, Traffic
 from flnb.transport.v1 import federation_pb2 as pb
 
 
@@ -15,7 +19,7 @@ async def nothing():
 
 
 async def silent(places, begun):
-    async with places.place() as place:
+    async with places.place(99) as place:
         begun.append(True)
         await place.receive(nothing)
 
@@ -26,7 +30,7 @@ async def chunk():
 
 
 async def busy(places, go_on, begun=None):
-    async with places.place() as place:
+    async with places.place(99) as place:
         if begun is not None:
             begun.append(place)
         while not go_on.is_set():
@@ -38,7 +42,7 @@ async def test_a_silent_upload_keeps_its_place_until_somebody_waits():
     first = asyncio.create_task(silent(places, begun))
     await asyncio.wait([first], timeout=0.1)
     assert (begun, first.done()) == ([True], False)
-    async with places.place():
+    async with places.place(99):
         with pytest.raises(UnreachableError, match=r"nothing was sent for 0\.02 s"):
             await first
 
@@ -94,11 +98,11 @@ async def test_silent_uploads_do_not_keep_a_client_from_sending(wire, work):
         await link.close()
 
 
-async def test_few_begin_on_quick_lines_and_each_that_ends_lets_one_in():
-    places, begun = Places(5, still_s=5, quick=2), []
+async def test_few_begin_while_they_move_much_and_each_that_ends_lets_one_in():
+    places, begun = Places(5, still_s=5, few=2), []
     ends = [asyncio.Event() for _ in range(4)]
     tasks = [asyncio.create_task(busy(places, end, begun)) for end in ends]
-    await asyncio.wait(tasks, timeout=0.03)
+    await asyncio.wait(tasks, timeout=0.8)  # three looks
     assert len(begun) == 2
     ends[0].set()
     await tasks[0]
@@ -109,26 +113,67 @@ async def test_few_begin_on_quick_lines_and_each_that_ends_lets_one_in():
     await asyncio.gather(*tasks)
 
 
-async def test_others_begin_beside_those_on_slow_lines_up_to_all_places():
-    places, begun = Places(3, still_s=5, quick=1), []
+async def test_others_begin_while_little_is_moved_up_to_all_places():
+    places, begun = Places(3, still_s=5, few=1), []
     tasks = [asyncio.create_task(silent(places, begun)) for _ in range(5)]
-    await asyncio.wait(tasks, timeout=0.5)
+    await asyncio.wait(tasks, timeout=0.1)
+    assert len(begun) == 1
+    await asyncio.wait(tasks, timeout=0.9)
     assert len(begun) == 3
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
 
 
-async def test_who_has_waited_for_long_begins_beside_those_on_quick_lines():
-    places, begun, end = Places(quick=1, patience_s=0.05), [], asyncio.Event()
-    tasks = [asyncio.create_task(busy(places, end, begun)) for _ in range(3)]
-    await asyncio.wait(tasks, timeout=0.02)
+async def test_nobody_begins_beside_those_who_wait_while_the_other_way_is_full():
+    traffic, begun, go_on = Traffic(), [], asyncio.Event()
+    ways = Places(few=1, traffic=traffic), Places(few=1, traffic=traffic)
+    tasks = [asyncio.create_task(busy(ways[0], go_on))]
+    tasks += [asyncio.create_task(silent(ways[1], begun)) for _ in range(3)]
+    await asyncio.wait(tasks, timeout=0.8)
     assert len(begun) == 1
-    async with asyncio.timeout(5):
-        while len(begun) < 3:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    end.set()
-    await asyncio.gather(*tasks)
+    go_on.set()
+    for task in tasks[1:]:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+async def test_of_short_transfers_as_many_begin_as_have_the_chunks_of_a_few_long_ones():
+    places, begun = Places(few=2), []
+
+    async def short():
+        async with places.place(1) as place:
+            begun.append(place)
+            await nothing()
+
+    tasks = [asyncio.create_task(short()) for _ in range(20)]
+    await asyncio.wait(tasks, timeout=0.05)
+    assert len(begun) == 2 * BUNDLE_CHUNKS
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+@pytest.mark.parametrize(("moved_twice", "room"), [(400, 64), (210, 16)])
+def test_there_is_more_room_while_others_help(moved_twice, room):
+    held = Room(8)
+    held.look(0.0, 0, 8)
+    held.look(0.25, 5_000_000, 8)  # 20 MB/s: little
+    assert held.chunks == 16
+    held.look(0.5, 55_000_000, 16)  # 200 MB/s, of which the others moved most
+    assert held.chunks == 32
+    held.look(0.75, 55_000_000 + moved_twice * 250_000, 32)
+    held.look(1.0, 55_000_000 + moved_twice * 500_000, 32)
+    assert held.chunks == room
+
+
+def test_a_moment_in_which_the_disk_was_busy_and_one_in_which_nothing_ran_make_no_room():
+    held, moved = Room(8), 0
+    held.look(0.0, 0, 8)
+    for at, mb in ((0.25, 75), (0.5, 75), (0.75, 5), (1.0, 75), (21.0, 75)):
+        moved += mb * 1_000_000
+        held.look(at, moved, 8)
+    assert held.chunks == 8
 
 
 async def test_it_is_told_of_each_that_leaves_how_many_there_have_been():
@@ -138,7 +183,7 @@ async def test_it_is_told_of_each_that_leaves_how_many_there_have_been():
     await asyncio.sleep(0)
     end.set()
     await asyncio.gather(*tasks)
-    async with places.place():
+    async with places.place(99):
         pass
     assert told == [1, 2, 3, 1]
 
@@ -162,3 +207,45 @@ async def test_an_upload_sends_nothing_before_it_has_a_place(wire, work):
         call.cancel()
         assert await sending == 8
         await first.close()
+
+
+async def test_a_client_that_waits_for_a_version_hears_that_the_line_is_alive(wire, monkeypatch):
+    monkeypatch.setattr(places_module, "_TELL_S", 0.05)
+    monkeypatch.setattr(places_module, "_LITTLE_BYTES_PER_S", 0)
+    async with wire() as it, AsyncExitStack() as others, asyncio.timeout(20):
+        data = bytes(100 * CHUNK_BYTES)
+        digest = it.hub.offer(data).digest
+        for number in range(places_module.FEW):
+            other, token = it.other_link(), it.hub.token(f"unread-{number}")
+            others.push_async_callback(other.close)
+            unread = other.fetch(token, digest, range(100))
+            others.push_async_callback(unread.aclose)
+            await anext(unread)
+        link = it.other_link(limits=Limits(lease_s=0.5))
+        first = asyncio.create_task(anext(link.fetch(it.hub.token(), digest, range(100))))
+        await asyncio.wait([first], timeout=1.5)
+        assert not first.done(), "it takes the line for dead"
+        await others.aclose()
+        assert (await first)[:CHUNK_BYTES] == data[:CHUNK_BYTES]
+        await link.close()
+
+
+async def test_a_long_upload_has_a_connection_of_its_own_that_goes_with_it(wire, work):
+    async with wire() as it, asyncio.timeout(20):
+        process, open_before = psutil.Process(), []
+
+        def connections():
+            return sum(
+                one.status == "ESTABLISHED" and one.raddr.port == it.port
+                for one in process.net_connections("tcp")
+                if one.raddr
+            )
+
+        def data(places):
+            open_before.append(connections())
+            return bytes(CHUNK_BYTES * len(places))
+
+        for chunks, apart in ((BUNDLE_CHUNKS, 0), (BUNDLE_CHUNKS + 1, 1)):
+            await it.link.send(it.hub.token(), work, range(chunks), data)
+            before = connections()
+            assert open_before[-1] - before == apart

@@ -904,7 +904,7 @@ async def test_a_path_that_is_no_text_does_not_end_the_server(wire, identity):
 def test_connections_leave_files_for_the_lab(monkeypatch):
     asked = []
     monkeypatch.setattr("resource.setrlimit", lambda _what, bounds: asked.append(bounds))
-    for hard, most in ((4096, 3584), (10**6, 10_000), (600, 88), (100, 1)):
+    for hard, most in ((4096, 3584), (10**6, 20_000), (600, 88), (100, 2)):
         monkeypatch.setattr("resource.getrlimit", lambda _what, hard=hard: (64, hard))
         assert connections_at_most(Limits()) == most
         assert asked.pop() == (hard, hard)
