@@ -3,7 +3,7 @@
 What has no place has not begun and costs nothing, however many wait. A few on quick lines fill disk and
 processor; more would only lie in memory, where a message is two to three times while it goes over the
 line, and nothing would arrive sooner. Those on slow lines must keep nobody waiting, so more begin while
-all together move little, or while more move more. A client that stands still while others wait, because
+all together wait for their lines and move little, or while more move more. A client that stands still while others wait, because
 its line is dead or on purpose, loses its place. How quick each one is says nothing of its line: in a
 crowd that fills the coordinator all are slow.
 """
@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from flnb.core.errors import UnreachableError
 from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES
@@ -112,6 +112,9 @@ class Places:
     def _look_again(self) -> None:
         """While somebody waits, look now and then whether there is room for more."""
         loop = asyncio.get_running_loop()
+        on_line = sum(place.on_line for place in self._taken)
+        if 2 * on_line < len(self._taken):  # most wait for the disk here
+            self._room.look_anew()
         self._room.look(loop.time(), self._traffic.n_bytes, self._held())
         self._looking = loop.call_later(_LOOK_S, self._looked)
 
@@ -144,8 +147,12 @@ class Room:
 
     def empty(self) -> None:
         """Nobody has waited."""
-        self._looks.clear()
+        self.look_anew()
         self.chunks, self._before = self._few, None
+
+    def look_anew(self) -> None:
+        """What was moved until now tells nothing of lines."""
+        self._looks.clear()
 
     def look(self, at_s: float, moved: int, held: int) -> None:
         """Make room for as many more, or for no more.
@@ -156,18 +163,20 @@ class Room:
             held: Chunks for which there is no room now.
         """
         if self._looks and at_s - self._looks[-1][0] > 2 * _LOOK_S:
-            self._looks.clear()  # this process stood still, and not its lines
+            self.look_anew()  # this process stood still
         self._looks.append((at_s, moved))
-        if len(self._looks) == 1:
+        if len(self._looks) < _LOOKS:
             return
         (began_s, began), before = self._looks[0], self._before
         per_s = (moved - began) / (at_s - began_s)
         if per_s < _LITTLE_BYTES_PER_S or (before is not None and per_s > _HELPED * before):
             self.chunks, self._before = max(self._few, 2 * held), per_s
-            self._looks.clear()
-            self._looks.append((at_s, moved))
-        elif before is not None and len(self._looks) == _LOOKS:
+        elif before is not None:
             self.chunks, self._before = max(self._few, self.chunks // 2), None
+        else:
+            return
+        self.look_anew()
+        self._looks.append((at_s, moved))
 
 
 class Place:
@@ -184,6 +193,8 @@ class Place:
         """Chunks of it that are in memory at once."""
         self._traffic, self._still_s = traffic, still_s
         self._pace = Pace()
+        self.on_line = False
+        """Whether it waits for the other end now."""
         self._others_wait = False
         self._awaited: tuple[asyncio.Timeout, float] | None = None
         """The wait for a message, and the moment at which it has been too long."""
@@ -200,7 +211,7 @@ class Place:
             writing: Does it.
             chunks: How many it holds.
         """
-        with self._pace.message(chunks):
+        with self._pace.message(chunks), self._line():
             await writing
         self._traffic.n_bytes += chunks * CHUNK_BYTES
 
@@ -218,7 +229,8 @@ class Place:
             async with asyncio.timeout(None) as awaited:
                 self._awaited = awaited, too_late_s
                 self.bound(self._others_wait)
-                data = await read()
+                with self._line():
+                    data = await read()
         except TimeoutError:
             raise UnreachableError(
                 f"nothing was sent for {self._still_s:g} s, and other uploads wait",
@@ -236,3 +248,11 @@ class Place:
             awaited, too_late_s = self._awaited
             if not awaited.expired():
                 awaited.reschedule(too_late_s if others_wait else None)
+
+    @contextmanager
+    def _line(self) -> Iterator[None]:
+        self.on_line = True
+        try:
+            yield
+        finally:
+            self.on_line = False
