@@ -117,6 +117,11 @@ class Coordinator(Launching, Granting):
             lease.release()
             raise
         reach("lab-taken")
+        with self._stopping:  # who loses the lab meanwhile stops all of this, and not a part
+            self._begin(lease)
+
+    def _begin(self, lease: Lease | SharedLease | GuestLease | SharedStay) -> None:
+        store, guest = self.lab.store, self.guest
         self._lease = lease
         ForkServer.shared()  # imports torch while the user reads on; workers are forked from it
         self._io = ThreadPoolExecutor(1, thread_name_prefix="flnb-io")

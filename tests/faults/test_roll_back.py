@@ -69,6 +69,7 @@ def test_an_update_of_an_older_generation_is_refused_and_told(study):
     run = study.coordinator.run(plan(rounds=6, commit_every=1), task("softmax", 2))
     for name in NAMES:
         study.clients[name].stopped()  # the update of the second is on its disk
+    await_(lambda: run.rollback(to=1).seen == (1, 3), "round 3, beside which round 4 goes on")
     run.rollback(to=1).apply("while round 4 goes on")
     for name in NAMES:
         study.clients[name].kill()
