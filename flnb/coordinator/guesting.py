@@ -117,13 +117,18 @@ async def attend(store: LabStore, in_io: Callable[..., Awaitable[Any]]) -> None:
         in_io: Does blocking work in the lab's one thread for databases.
     """
     there, silent = False, False
+    state = store.state
+
+    def look() -> tuple[bool, int]:
+        # Both each time: one that came and died between two looks was never seen.
+        return bool(state.guests()), state.abandoned()
+
+    when_changed = state.when_changed(look)  # who has not written a row has nothing to be attended
     while True:
         await asyncio.sleep(INTERVAL_S)
         before = there
         try:
-            there = bool(await in_io(store.state.guests))
-            # On every look: one that came and died between two of them was never seen.
-            marked = await in_io(store.state.abandoned)
+            there, marked = await in_io(look if there else when_changed) or (False, 0)
             if there or before or marked:  # once more when the last one has left
                 await in_io(store.take_up)
             silent = False

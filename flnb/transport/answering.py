@@ -30,7 +30,8 @@ from flnb.core.errors import (
     TooManyCallsError,
     UnreachableError,
 )
-from flnb.transport.convert import Call, Context, broken, refusal
+from flnb.transport.call import Call, Context
+from flnb.transport.convert import broken, refusal
 from flnb.transport.limits import Allowance, Limits
 from flnb.transport.tokens import Claims, Role, allows
 

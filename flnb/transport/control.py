@@ -13,7 +13,8 @@ from typing import Protocol
 from google.protobuf.message import Message
 
 from flnb.transport.answering import Answering, Handlers, Watchdog
-from flnb.transport.convert import Call, check_protocol
+from flnb.transport.call import Call
+from flnb.transport.convert import check_protocol
 from flnb.transport.tokens import Claims, Role
 from flnb.transport.v1 import control_pb2 as pb
 

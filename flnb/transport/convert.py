@@ -13,8 +13,7 @@ import ipaddress
 import json
 import re
 import socket
-import urllib.parse
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
@@ -39,9 +38,6 @@ from flnb.core.errors import (
     UnknownTokenError,
     UnreachableError,
 )
-from flnb.transport.limits import Allowance, Limits
-from flnb.transport.tokens import Claims
-from flnb.transport.v1 import federation_pb2 as pb
 
 if TYPE_CHECKING:
     Context = aio.ServicerContext[bytes, bytes]
@@ -270,88 +266,6 @@ async def try_port(host: str, port: int) -> None:
             f"cannot listen on port {port} of {host}: {error.strerror}",
             hint=hints.get(error.errno or 0, "take an address of this machine, such as 127.0.0.1"),
         ) from None
-
-
-class Call:
-    """One call, with words for what gRPC says in signs."""
-
-    def __init__(self, context: Context, limits: Limits) -> None:
-        self.context, self.limits = context, limits
-        self.claims: Claims | None = None
-        """Who calls, once that is known."""
-        self._writing = asyncio.Lock()
-
-    @property
-    def peer(self) -> str:
-        """The caller's address, without the port."""
-        return urllib.parse.unquote(self.context.peer().partition(":")[2]).rpartition(":")[0]
-
-    @property
-    def token(self) -> str:
-        """The access token that came with the call."""
-        for key, value in self.context.invocation_metadata() or ():
-            if key == "authorization" and isinstance(value, str) and value[:7] == "Bearer ":
-                return value[7:]
-        raise AccessRefusedError("no access token", hint="sign in first")
-
-    async def first(self, kind: type[Anything]) -> Anything:
-        """Read what is asked for; that must come soon.
-
-        Raises:
-            IntegrityError: Nothing came, or not what should.
-            UnreachableError: It takes too long.
-        """
-        within_s = self.limits.sign_in_timeout_s
-        try:
-            async with asyncio.timeout(within_s):
-                raw = await self.read()
-        except TimeoutError:
-            raise UnreachableError(f"nothing was asked within {within_s:g} s") from None
-        if raw is None:
-            raise IntegrityError(f"no {kind.DESCRIPTOR.name} came")
-        return decoded(kind, raw)
-
-    async def read(self) -> bytes | None:
-        """The next raw message; None when there are no more, or the caller is gone."""
-        raw: Any = await self.context.read()
-        return raw if isinstance(raw, bytes) else None  # else it is gRPC's sign for the end
-
-    async def begin(self) -> None:
-        """Tell the caller to go on, before there is an answer; headers that are empty say it."""
-        await self.context.send_initial_metadata(())
-
-    async def write(self, message: Message) -> None:
-        """Say something; several tasks may.
-
-        Raises:
-            UnreachableError: The caller is gone.
-        """
-        raw = message.SerializeToString()
-        try:
-            async with self._writing:  # gRPC takes one message at a time
-                await self.context.write(raw)
-        except aio.BaseError as error:
-            raise UnreachableError(f"{self.peer} is gone") from error
-
-
-class Notes:
-    """What a client says in its session; read no faster than it may speak."""
-
-    def __init__(self, call: Call, first: pb.ClientNote, per_s: float) -> None:
-        self._call, self._first = call, [first]
-        self._spoken = Allowance(per_s, per_s, names=1)
-
-    def __aiter__(self) -> AsyncIterator[pb.ClientNote]:
-        return self
-
-    async def __anext__(self) -> pb.ClientNote:
-        if (early_s := self._spoken.spend("")) > 0:
-            await asyncio.sleep(early_s)
-        if self._first:
-            return self._first.pop()
-        if (raw := await self._call.read()) is None:
-            raise StopAsyncIteration
-        return decoded(pb.ClientNote, raw)
 
 
 def _cut(text: str, n_bytes: int) -> str:

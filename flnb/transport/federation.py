@@ -13,7 +13,8 @@ from google.protobuf.message import Message
 from flnb.core.errors import FLBaseError, IntegrityError, UnreachableError
 from flnb.transport.allocator import Holes
 from flnb.transport.answering import Answering, Handlers, Watchdog
-from flnb.transport.convert import SERVICE, Call, Notes, check_protocol
+from flnb.transport.call import Call, Notes
+from flnb.transport.convert import SERVICE, check_protocol
 from flnb.transport.hub import ChunkSink, Hub
 from flnb.transport.limits import Allowance, connections_at_most
 from flnb.transport.listening import Listening

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
+from flnb.transport.call import Sendable
 from flnb.transport.manifest import Package
 from flnb.transport.tokens import Claims
 from flnb.transport.v1 import federation_pb2 as pb
@@ -93,7 +94,7 @@ class Hub(Protocol):
         self,
         claims: Claims,
         notes: AsyncIterator[pb.ClientNote],
-        send: Callable[[pb.CoordinatorNote], Awaitable[None]],
+        send: Callable[[Sendable], Awaitable[None]],
     ) -> None:
         """Serve one client for as long as it is here; the session ends when this returns.
 

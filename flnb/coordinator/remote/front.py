@@ -27,6 +27,7 @@ from flnb.core.view import Status
 from flnb.store import ClientRecord, LabStore, RunRecord
 from flnb.tensors import Spool
 from flnb.transport import ChunkSink, Limits, Package
+from flnb.transport.call import Sendable
 from flnb.transport.identity import verify
 from flnb.transport.tokens import Claims, TokenIssuer
 from flnb.transport.v1 import federation_pb2 as pb
@@ -146,7 +147,7 @@ class Front:
         self,
         claims: Claims,
         notes: AsyncIterator[pb.ClientNote],
-        send: Callable[[pb.CoordinatorNote], Awaitable[None]],
+        send: Callable[[Sendable], Awaitable[None]],
     ) -> None:
         """Serve one client until it goes; see `Hub.session`."""
         if claims.role != "client":
@@ -266,7 +267,7 @@ class Front:
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
-    def _post(self, client: ClientId, note: pb.CoordinatorNote) -> None:
+    def _post(self, client: ClientId, note: Sendable) -> None:
         if (session := self._sessions.of(client)) is not None:
             session.post(note)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from flnb.coordinator.remote.work import Key
 from flnb.core.messages import Work
@@ -13,11 +14,26 @@ _SEGMENTS = 32
 """Of the line, the newest: what a client keeps of its own is not older."""
 
 
-def assignment(key: Key, work: Work, package: Package) -> pb.CoordinatorNote:
-    """Ask for an update; a base of one chunk goes along."""
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    """An assignment, most of which all who take part share: they are thousands, each with the base.
+
+    Messages that follow each other are read as one, by the rules of protobuf, and so are the parts of
+    a message in them.
+    """
+
+    shared: bytes
+    own: pb.CoordinatorNote
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 - as messages are asked
+        """The note as it travels."""
+        return self.shared + self.own.SerializeToString()
+
+
+def shared(work: Work, package: Package) -> bytes:
+    """What all who work for an update are told alike; a base of one chunk goes along."""
     manifest = package.manifest
     message = pb.Assignment(
-        id=key.message(),
         seed=work.seed % 2**64,
         entry=work.half.entry,
         local=work.half.local.model_dump_json().encode(),
@@ -31,7 +47,12 @@ def assignment(key: Key, work: Work, package: Package) -> pb.CoordinatorNote:
         ],
         inline=bytes(package.data) if manifest.n_bytes <= CHUNK_BYTES else b"",
     )
-    return pb.CoordinatorNote(assignment=message)
+    return pb.CoordinatorNote(assignment=message).SerializeToString()
+
+
+def assignment(key: Key, alike: bytes) -> HandedOut:
+    """Ask for an update."""
+    return HandedOut(alike, pb.CoordinatorNote(assignment=pb.Assignment(id=key.message())))
 
 
 def wanted(key: Key, chunks: Sequence[int]) -> pb.CoordinatorNote:

@@ -18,11 +18,12 @@ from flnb.core.failpoints import reach
 from flnb.core.ids import ClientId
 from flnb.core.messages import Outcome
 from flnb.transport import CHUNK_BYTES, Manifest
+from flnb.transport.call import Sendable
 from flnb.transport.v1 import federation_pb2 as pb
 
 log = logging.getLogger(__name__)
 
-Post = Callable[[ClientId, pb.CoordinatorNote], None]
+Post = Callable[[ClientId, Sendable], None]
 """Sends a note to a client if it is here; on the loop."""
 
 

@@ -57,6 +57,7 @@ class RemoteClients:
         self.work: OpenWork | None = None
         """What is open."""
         self._package: Package | None = None
+        self._alike: bytes | None = None
         self._opened_s = 0.0
         self._news = threading.Condition()
         self._lacking: frozenset[ClientId] = frozenset()
@@ -235,8 +236,9 @@ class RemoteClients:
     def assign(self, work: OpenWork, row: Row) -> None:
         """Hand an assignment out, again where it was before."""
         assert self._package is not None, "open work has a base"
-        note = notes.assignment(row.key, work.work, self._package)
-        self._post(ClientId(row.key.client), note)
+        if self._alike is None:
+            self._alike = notes.shared(work.work, self._package)
+        self._post(ClientId(row.key.client), notes.assignment(row.key, self._alike))
 
     def settle(
         self, work: OpenWork, places: Iterable[int | None], outcome: Outcome, reason: str
@@ -262,7 +264,7 @@ class RemoteClients:
         self._opened_s, self.stalls = self._clock.now_s(), []
         self.notable.begin(work.work.run, work.work.generation)
         with self._news:
-            self.work, self._package = work, package
+            self.work, self._package, self._alike = work, package, None
         self._uploads.recall(work)
         self._lacking = frozenset(ClientId(work.rows[place].key.client) for place in work.pending)
         for place in work.pending:

@@ -11,6 +11,7 @@ from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import IntegrityError
 from flnb.core.ids import ClientId
 from flnb.transport import Limits
+from flnb.transport.call import Sendable
 from flnb.transport.v1 import federation_pb2 as pb
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class ClientSession:
         self,
         client: ClientId,
         expires_at: float,
-        send: Callable[[pb.CoordinatorNote], Awaitable[None]],
+        send: Callable[[Sendable], Awaitable[None]],
         limits: Limits,
     ) -> None:
         self.client = client
@@ -53,7 +54,7 @@ class ClientSession:
         self._asked_to_renew = False
         self.due_at = self._renew_at
         """Before this moment `must_renew` has nothing to say; seconds since 1970."""
-        self._notes: asyncio.Queue[pb.CoordinatorNote | None] = asyncio.Queue()
+        self._notes: asyncio.Queue[Sendable | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
 
@@ -66,7 +67,7 @@ class ClientSession:
     def _renew_at(self) -> float:
         return self._expires_at - (1 - _RENEW_AT) * self._limits.token_lifetime_s
 
-    def post(self, note: pb.CoordinatorNote) -> None:
+    def post(self, note: Sendable) -> None:
         """Send a note when its turn comes; none follows a goodbye."""
         if self._notes.qsize() > _WAITING_NOTES:
             self._over.set()

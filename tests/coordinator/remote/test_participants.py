@@ -32,6 +32,7 @@ class Crowd:
         self.remote.arrive(CLIENT, 5)
 
     def hear(self, client, note):
+        note = pb.CoordinatorNote.FromString(note.SerializeToString())
         kind = note.WhichOneof("note")
         verdict = kind == "verdict" and pb.Verdict.Kind.Name(note.verdict.kind).lower()
         self.sent.append((client, verdict or kind))

@@ -101,7 +101,9 @@ class Visit:
             yield note
 
     async def _send(self, note):
-        self.heard.append(note.WhichOneof("note"))
+        self.heard.append(
+            pb.CoordinatorNote.FromString(note.SerializeToString()).WhichOneof("note")
+        )
         if not self._reads:
             await asyncio.Event().wait()
 
