@@ -1,5 +1,8 @@
 """Raw bytes over `grpc.aio` in chunks of 256 KiB, with nothing else: what the wire alone can do.
 
+Every chunk is another one, as those of a model are: one that is sent again and again would come
+from the processor's cache.
+
 `python -m benchmarks.bare_stream serve` and `… use ADDRESS` are the two ends, each in a process of
 its own; nothing is checked, hashed or kept, and gRPC has its own settings.
 """
@@ -13,16 +16,17 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import grpc
+import numpy as np
 from grpc import aio
 
 from benchmarks.processes import Process, tell
 from flnb.transport import CHUNK_BYTES
 
 _NAME = "benchmark.Bare"
-_CHUNK = bytes(CHUNK_BYTES)
 
 
 class Bare:
@@ -63,6 +67,12 @@ def bare(users: int) -> Iterator[Bare]:
         )
 
 
+@lru_cache(1)
+def _content(chunks: int) -> list[bytes]:
+    random = np.random.default_rng(0)
+    return [random.bytes(CHUNK_BYTES) for _ in range(chunks)]
+
+
 async def serve() -> None:
     """Take and give bytes until there are no more orders."""
     server = aio.server()
@@ -92,8 +102,10 @@ async def use(address: str) -> None:
             loop = asyncio.get_running_loop()
             while line := await loop.run_in_executor(reading, sys.stdin.readline):
                 order = json.loads(line)
+                chunks = -(-order["n_bytes"] // CHUNK_BYTES)
+                _content(chunks)
                 began_s = time.perf_counter()
-                await ways[order["way"]](channel, -(-order["n_bytes"] // CHUNK_BYTES))
+                await ways[order["way"]](channel, chunks)
                 tell(seconds=time.perf_counter() - began_s)
 
 
@@ -104,14 +116,14 @@ async def _take(requests: AsyncIterator[bytes], _context: Any) -> bytes:
 
 
 async def _give(request: bytes, _context: Any) -> AsyncIterator[bytes]:
-    for _ in range(int(request)):
-        yield _CHUNK
+    for chunk in _content(int(request)):  # made with the first of a series, which is not counted
+        yield chunk
 
 
 async def _send(channel: aio.Channel, chunks: int) -> None:
     call: Any = channel.stream_unary(f"/{_NAME}/Up")()
-    for _ in range(chunks):
-        await call.write(_CHUNK)
+    for chunk in _content(chunks):
+        await call.write(chunk)
     await call.done_writing()
     await call
 
