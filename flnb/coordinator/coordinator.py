@@ -117,16 +117,20 @@ class Coordinator(Launching, Granting):
             lease.release()
             raise
         reach("lab-taken")
-        with self._stopping:  # who loses the lab meanwhile stops all of this, and not a part
-            self._begin(lease)
-
-    def _begin(self, lease: Lease | SharedLease | GuestLease | SharedStay) -> None:
-        store, guest = self.lab.store, self.guest
         self._lease = lease
-        ForkServer.shared()  # imports torch while the user reads on; workers are forked from it
+        with self._stopping:  # who loses the lab meanwhile stops all of this, and not a part
+            try:
+                self._begin()
+            except BaseException:
+                self._stop()
+                raise
+
+    def _begin(self) -> None:
+        store, guest = self.lab.store, self.guest
         self._io = ThreadPoolExecutor(1, thread_name_prefix="flnb-io")
         self._loop = LoopThread("flnb-coordinator")
         self._loop.start()
+        ForkServer.shared()  # imports torch while the user reads on; workers are forked from it
         self.rest(store.state.quarantines())
         self._started_at = SYSTEM_CLOCK.now().astimezone()
         RUNNING[self.lab.path] = self

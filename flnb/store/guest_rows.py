@@ -90,7 +90,7 @@ class GuestRows:
         of_guests = select(_runs.c.guest).distinct()
         going_on = of_guests.where(_runs.c.status.in_(_GOING_ON), _runs.c.guest.is_not(None))
         with self._database.reading() as connection:
-            # Whoever holds the lab asks this every second, and there is seldom such a run.
+            # Asked whenever somebody has written, and there is seldom such a run.
             names = set(connection.scalars(going_on))
             if not names or names <= self._database.guests(connection).keys():
                 return 0

@@ -1,4 +1,4 @@
-"""What gRPC says, in words of flnb: calls, refusals, versions of the protocol, addresses.
+"""What gRPC says, in words of flnb: refusals, versions of the protocol, addresses.
 
 A refusal travels as a gRPC status whose details are its message; its class, hint and numbers go
 beside it, so that the client raises what the coordinator raised. A status that bears no class was
@@ -14,11 +14,10 @@ import json
 import re
 import socket
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from grpc import aio
 
 from flnb.core.errors import (
     AccessRefusedError,
@@ -38,11 +37,6 @@ from flnb.core.errors import (
     UnknownTokenError,
     UnreachableError,
 )
-
-if TYPE_CHECKING:
-    Context = aio.ServicerContext[bytes, bytes]
-else:
-    Context = Any  # what gRPC hands over is not an instance of the class that it documents
 
 PROTOCOL = 4
 """The version of what is said on the wire."""

@@ -14,7 +14,7 @@ from flnb.core.errors import FLBaseError, PlanError, UnreachableError
 from flnb.transport.allocator import keep_freed_memory
 from flnb.transport.certs import Certified
 from flnb.transport.convert import host_of, is_loopback, told
-from flnb.transport.limits import Limits, client_options
+from flnb.transport.limits import PINGS_S, Limits, client_options
 
 Result = TypeVar("Result")
 Status = tuple[grpc.StatusCode, str, dict[str, str | bytes]]
@@ -30,7 +30,12 @@ _STATUS_TRIES, _STATUS_TRY_S = 200, 0.005
 
 
 def open_channel(
-    address: str, certificate: bytes | None, limits: Limits, own: Certified | None = None
+    address: str,
+    certificate: bytes | None,
+    limits: Limits,
+    own: Certified | None = None,
+    *,
+    pings_s: float = PINGS_S,
 ) -> aio.Channel:
     """Open a channel; nothing is said yet.
 
@@ -40,13 +45,14 @@ def open_channel(
             loopback may there be none.
         limits: Bounds of what the coordinator may send.
         own: The caller's own certificate, for coordinators that ask for one.
+        pings_s: Between two signs of life of a line on which nothing else goes.
 
     Raises:
         PlanError: Not an address, or no certificate for one that others can listen to.
     """
     keep_freed_memory()
     host = host_of(address)
-    options = client_options(limits, through_proxy=not is_loopback(host))
+    options = client_options(limits, through_proxy=not is_loopback(host), pings_s=pings_s)
     if certificate is None:
         if not is_loopback(host):
             raise PlanError(

@@ -16,7 +16,7 @@ from flnb.transport.answering import Answering, Handlers, Watchdog
 from flnb.transport.call import Call, Notes
 from flnb.transport.convert import SERVICE, check_protocol
 from flnb.transport.hub import ChunkSink, Hub
-from flnb.transport.limits import Allowance, connections_at_most
+from flnb.transport.limits import Allowance
 from flnb.transport.listening import Listening
 from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES, check_places
 from flnb.transport.places import Place, Places, Traffic
@@ -40,13 +40,13 @@ class Federation:
     def __init__(self, hub: Hub, answering: Answering) -> None:
         limits = answering.limits
         self._hub, self._answering, self._limits = hub, answering, limits
-        self._sessions, self._most_sessions = 0, connections_at_most(limits) // 2
+        self._sessions = 0
         self._transfers: dict[str, int] = {}
         self._listening = Listening(limits.sign_ins)
         self._sign_ins = asyncio.Semaphore(limits.sign_ins)
-        places = partial(Places, traffic=Traffic(), when_left=Holes(_CROWD).left)
-        self._uploads = places(limits.uploads, still_s=limits.still_upload_s)
-        self._downloads = places()
+        made = partial(Places, traffic=Traffic(), when_left=Holes(_CROWD).left)
+        self._uploads = made(limits.uploads, still_s=limits.still_upload_s)
+        self._downloads = made()
         per_minute = limits.failed_joins_per_minute
         self._failed_joins = Allowance(per_minute / 60, per_minute, limits.clients)
 
@@ -109,7 +109,7 @@ class Federation:
 
     async def _session(self, call: Call) -> None:
         claims = await self._known(call)
-        if self._sessions >= self._most_sessions:
+        if self._sessions >= self._limits.clients:
             raise UnreachableError(
                 f"{self._sessions} clients are here, more are not taken", hint="try again later"
             )
@@ -130,12 +130,12 @@ class Federation:
             request = await call.first(pb.FetchRequest)
             package = await self._hub.package(claims, request.digest)
             places = check_places(request.chunks, package.manifest.chunk_count)
-            waits = self._downloads.place(len(places), lambda: call.context.write(b""))
-            async with waits as place, Watchdog(self._hub.claims, call) as watch:
+            turn = self._downloads.place(len(places), lambda: call.context.write(b""))
+            async with turn as place, Watchdog(self._hub.claims, call) as watch:
                 sent = 0
                 while sent < len(places):
                     some = places[sent : sent + place.chunks]
-                    await place.give(call.context.write(package.chunks(some)), len(some))
+                    await place.give(partial(call.context.write, package.chunks(some)), len(some))
                     sent += len(some)
                     watch.moved()
 

@@ -16,6 +16,8 @@ from flnb.transport.manifest import CHUNK_BYTES, HASH_BYTES
 _ROOM_BYTES = 64 * 1024
 """What a message may hold beside a chunk or a manifest."""
 _KEPT_FILES = 512
+PINGS_S = 90.0
+"""Of clients; they are most of what an idle one costs."""
 _FRAMES = ("grpc.http2.max_frame_size", 1024 * 1024)
 """A chunk in one frame: in frames of 16 KiB, the default, it costs a fifth more to receive."""
 _AHEAD_BYTES = 1024 * 1024
@@ -38,7 +40,7 @@ class Limits(Frozen):
     header_bytes: PositiveInt = 16 * 1024
     """All headers of one call, its token among them."""
     clients: PositiveInt = 10_000
-    """Sessions that are open at once. Of connections there may be twice as many: a long upload has its own."""
+    """Sessions that are open at once. Twice as many connections: a long upload has its own."""
     calls_per_connection: PositiveInt = 16
     """Calls at once on one connection; further ones wait at the client."""
     uploads: PositiveInt = 16
@@ -173,12 +175,15 @@ def server_options(limits: Limits) -> list[tuple[str, int]]:
     ]
 
 
-def client_options(limits: Limits, *, through_proxy: bool) -> list[tuple[str, int]]:
+def client_options(
+    limits: Limits, *, through_proxy: bool, pings_s: float = PINGS_S
+) -> list[tuple[str, int]]:
     """What gRPC is told at a client.
 
     Args:
         limits: Bounds.
         through_proxy: Whether the proxy that the environment names is used.
+        pings_s: Between two signs of life of a line on which nothing else goes.
     """
     return [
         _FRAMES,
@@ -187,7 +192,7 @@ def client_options(limits: Limits, *, through_proxy: bool) -> list[tuple[str, in
         ("grpc.max_metadata_size", limits.header_bytes),
         # Find out about a dead connection within 105 s, whoever works by its signs of life within 40; the
         # pings are most of what an idle client costs.
-        ("grpc.keepalive_time_ms", 90_000),
+        ("grpc.keepalive_time_ms", round(1000 * pings_s)),
         ("grpc.keepalive_timeout_ms", 15_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),

@@ -1,4 +1,4 @@
-"""The client's end of the wire: one channel to one coordinator.
+"""The client's end of the wire: a channel to one coordinator, and one more for each long upload.
 
 What the coordinator refuses is raised here with its class and its words. What breaks is an
 `UnreachableError`: a link does not try again by itself, its owner does.
@@ -6,6 +6,7 @@ What the coordinator refuses is raised here with its class and its words. What b
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
+from grpc import ChannelConnectivity as Connectivity
 from grpc import aio
 
 from flnb import __version__
-from flnb.core.errors import IntegrityError
+from flnb.core.errors import IntegrityError, UnreachableError
 from flnb.transport.certs import Certified
 from flnb.transport.convert import PROTOCOL, SERVICE, decoded
 from flnb.transport.ending import Ending, bearer, open_channel
@@ -38,6 +40,11 @@ else:
     Channel = Any  # gRPC's own classes cannot be checked while it runs
 
 
+_CONNECT_S = 5.0
+_WAITING_PINGS_S = 30.0
+"""An upload that waits for its place says nothing else, and routers forget a line that is silent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """A right to call, for a while."""
@@ -47,7 +54,7 @@ class Access:
 
 
 class Link:
-    """A client's channel to its coordinator; made and used on one running loop.
+    """A client's line to its coordinator; made and used on one running loop.
 
     Args:
         address: `host:port`.
@@ -72,6 +79,7 @@ class Link:
         self._open = partial(open_channel, address, certificate, self._limits, own)
         self._channel = self._open()
         self._apart: set[Channel] = set()
+        self._closed = False
 
     async def join(self, token: str, identity: Identity) -> tuple[str, str]:
         """Bind a key to the name in an invite; the same key may do so again.
@@ -163,7 +171,7 @@ class Link:
             NotFoundError: The version is not there any more.
             AccessRefusedError: The token is not good, or no longer.
             IntegrityError: A place is not one of the version's, or out of order.
-            UnreachableError: The connection broke, or nothing moves: fetch what is missing again.
+            UnreachableError: The connection broke, or nothing is heard: fetch what is missing again.
         """
         request = pb.FetchRequest(digest=digest, chunks=chunks).SerializeToString()
         start: Starting = self._channel.unary_stream(_method("Fetch"))
@@ -212,6 +220,8 @@ class Link:
             StorageFullError: The coordinator's disk is full.
             UnreachableError: The connection broke: offer the update again.
         """
+        if self._closed:
+            raise UnreachableError(f"the link to {self.address} was closed")
         request = pb.SendRequest(assignment=assignment, chunks=chunks)
         pace, sent = Pace(), 0
         async with self._connection_for(len(chunks)) as channel:
@@ -232,23 +242,24 @@ class Link:
 
     async def close(self) -> None:
         """End everything that is open on this link."""
+        self._closed = True
         for channel in (*self._apart, self._channel):
             await channel.close()
 
     @contextlib.asynccontextmanager
     async def _connection_for(self, chunks: int) -> AsyncIterator[Channel]:
-        """A connection for an upload: its own for a long one.
+        """A connection for an upload: its own for a long one, if the coordinator takes another.
 
-        As long as a connection stays, gRPC keeps the memory into which it has read from it with the
-        coordinator: after an upload that is a megabyte for each client.
+        As long as a connection stays, gRPC at the coordinator keeps the memory into which it reads
+        from it: after an upload that is a megabyte for each client.
         """
         if chunks <= BUNDLE_CHUNKS:
             yield self._channel
             return
-        channel = self._open()
+        channel = self._open(pings_s=_WAITING_PINGS_S)
         self._apart.add(channel)
         try:
-            yield channel
+            yield channel if await _opens(channel) else self._channel
         finally:
             self._apart.discard(channel)
             await channel.close()
@@ -258,6 +269,18 @@ class Link:
         call = ask(request.SerializeToString(), timeout=2 * self._limits.sign_in_timeout_s)
         async with Ending(call, self.address).in_our_words():
             return decoded(kind, await call)
+
+
+async def _opens(channel: Channel) -> bool:
+    """Whether a connection comes about: where files or tunnels are few, it may not."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_CONNECT_S):
+            while (state := channel.get_state(try_to_connect=True)) is not Connectivity.READY:
+                if state in {Connectivity.TRANSIENT_FAILURE, Connectivity.SHUTDOWN}:
+                    break
+                await channel.wait_for_state_change(state)
+            return state is Connectivity.READY
+    return False
 
 
 def _method(name: str) -> str:

@@ -3,9 +3,9 @@
 What has no place has not begun and costs nothing, however many wait. A few on quick lines fill disk and
 processor; more would only lie in memory, where a message is two to three times while it goes over the
 line, and nothing would arrive sooner. Those on slow lines must keep nobody waiting, so more begin while
-all together wait for their lines and move little, or while more move more. A client that stands still while others wait, because
-its line is dead or on purpose, loses its place. How quick each one is says nothing of its line: in a
-crowd that fills the coordinator all are slow.
+all wait for their lines and together move little, and while more move more. How quick each one is says
+nothing of its line: in a crowd that fills the coordinator all are slow. Those that move nothing, because
+their line is dead or on purpose, keep nobody out for long: others begin beside them, whatever moves.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ from contextlib import asynccontextmanager, contextmanager
 from flnb.core.errors import UnreachableError
 from flnb.transport.manifest import BUNDLE_CHUNKS, CHUNK_BYTES
 from flnb.transport.pace import Pace
+from flnb.transport.room import LOOK_S, Room
 
 FEW = 2
 """Transfers at once, each way, that always have a place; of short ones as many as have the same chunks."""
 
-_LITTLE_BYTES_PER_S = 80e6
-"""If all together move less, there is room for others: two thirds of a line of 1 Gbit/s."""
-_HELPED = 1.3
-"""Others helped if with twice as many so much more is moved."""
-_LOOK_S = 0.25
 _TELL_S = 5.0
-_LOOKS = 3
-"""What is moved is told from so many looks: one alone may fall into a moment in which the disk was busy."""
+"""Between two signs to a client that waits: it takes a line for dead after its lease of a minute or two."""
+
+
+class Traffic:
+    """What transfers have moved."""
+
+    def __init__(self) -> None:
+        self.n_bytes = 0
 
 
 class Places:
@@ -57,31 +59,33 @@ class Places:
         self._when_left, self._many = when_left, 0
         self._taken: set[Place] = set()
         self._waiting: deque[tuple[Place, asyncio.Future[None]]] = deque()
-        self._traffic = traffic or Traffic()
+        self._traffic, self._own = traffic or Traffic(), Traffic()
         self._room = Room(few * BUNDLE_CHUNKS)
-        self._looking: asyncio.TimerHandle | None = None
+        self._next_look: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
     async def place(
-        self, chunks: int, waits: Callable[[], Awaitable[None]] | None = None
+        self, chunks: int, tell: Callable[[], Awaitable[None]] | None = None
     ) -> AsyncIterator[Place]:
         """Have a place; waits for one, in order.
 
         Args:
             chunks: How many the transfer has.
-            waits: Tells the other end now and then that it waits and the line is alive.
+            tell: Tells the other end that it waits and the line is alive; called now and then.
         """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        place = Place(chunks, self._traffic, self._still_s)
+        place = Place(chunks, (self._traffic, self._own), self._still_s)
         self._waiting.append((place, turn))
         try:
             self._let_in()
-            while waits and not (await asyncio.wait([turn], timeout=_TELL_S))[0]:
-                await waits()
-            await turn
+            if tell is None:
+                await turn
+            else:
+                await place.wait(turn, tell)
             self._many += 1
             yield place
         finally:
+            place.leave()
             self._taken.discard(place)
             if (place, turn) in self._waiting:
                 self._waiting.remove((place, turn))
@@ -99,9 +103,8 @@ class Places:
                 turn.set_result(None)
         for place in self._taken:
             place.bound(bool(self._waiting))
-        if self._waiting and self._looking is None:
-            self._room.empty()
-            self._look_again()
+        if self._waiting and self._next_look is None:
+            self._look()
 
     def _has_room(self) -> bool:
         return len(self._taken) < self._most and self._held() < self._room.chunks
@@ -109,74 +112,21 @@ class Places:
     def _held(self) -> int:
         return sum(place.held for place in self._taken)
 
-    def _look_again(self) -> None:
-        """While somebody waits, look now and then whether there is room for more."""
+    def _look(self) -> None:
+        """While somebody waits, see now and then whether there is room for more."""
+        self._next_look = None
+        if not self._waiting:
+            self._room.leave()
+            return
         loop = asyncio.get_running_loop()
-        on_line = sum(place.on_line for place in self._taken)
-        if 2 * on_line < len(self._taken):  # most wait for the disk here
-            self._room.look_anew()
-        self._room.look(loop.time(), self._traffic.n_bytes, self._held())
-        self._looking = loop.call_later(_LOOK_S, self._looked)
+        if 2 * sum(place.at_work for place in self._taken) > len(self._taken):
+            self._room.forget()  # most wait for the disk here: that tells nothing of lines
+        self._room.look(loop.time(), self._traffic.n_bytes, self._own.n_bytes, self._held())
+        self._next_look = loop.call_later(LOOK_S, self._look_and_let_in)
 
-    def _looked(self) -> None:
-        self._looking = None
-        if self._waiting:
-            self._look_again()
-            self._let_in()
-
-
-class Traffic:
-    """What transfers have moved."""
-
-    def __init__(self) -> None:
-        self.n_bytes = 0
-
-
-class Room:
-    """How many chunks there may be in messages at once.
-
-    Args:
-        few: At least so many.
-    """
-
-    def __init__(self, few: int) -> None:
-        self._few = self.chunks = few
-        self._looks: deque[tuple[float, int]] = deque(maxlen=_LOOKS)
-        self._before: float | None = None
-        """What was moved in a second before there was more room, if that was just now."""
-
-    def empty(self) -> None:
-        """Nobody has waited."""
-        self.look_anew()
-        self.chunks, self._before = self._few, None
-
-    def look_anew(self) -> None:
-        """What was moved until now tells nothing of lines."""
-        self._looks.clear()
-
-    def look(self, at_s: float, moved: int, held: int) -> None:
-        """Make room for as many more, or for no more.
-
-        Args:
-            at_s: When.
-            moved: Bytes until now.
-            held: Chunks for which there is no room now.
-        """
-        if self._looks and at_s - self._looks[-1][0] > 2 * _LOOK_S:
-            self.look_anew()  # this process stood still
-        self._looks.append((at_s, moved))
-        if len(self._looks) < _LOOKS:
-            return
-        (began_s, began), before = self._looks[0], self._before
-        per_s = (moved - began) / (at_s - began_s)
-        if per_s < _LITTLE_BYTES_PER_S or (before is not None and per_s > _HELPED * before):
-            self.chunks, self._before = max(self._few, 2 * held), per_s
-        elif before is not None:
-            self.chunks, self._before = max(self._few, self.chunks // 2), None
-        else:
-            return
-        self.look_anew()
-        self._looks.append((at_s, moved))
+    def _look_and_let_in(self) -> None:
+        self._look()
+        self._let_in()
 
 
 class Place:
@@ -188,13 +138,15 @@ class Place:
         still_s: How long nothing may come while others wait.
     """
 
-    def __init__(self, chunks: int, traffic: Traffic, still_s: float) -> None:
+    def __init__(self, chunks: int, traffic: tuple[Traffic, ...], still_s: float) -> None:
         self.held = min(chunks, BUNDLE_CHUNKS)
-        """Chunks of it that are in memory at once."""
+        """How many chunks a message of it may hold."""
         self._traffic, self._still_s = traffic, still_s
         self._pace = Pace()
-        self.on_line = False
-        """Whether it waits for the other end now."""
+        self.at_work = False
+        """Whether it waits for this end now: what came is hashed, written or read."""
+        self._told: asyncio.Future[None] | None = None
+        """The last sign to the other end that it waits, which may not be over the line yet."""
         self._others_wait = False
         self._awaited: tuple[asyncio.Timeout, float] | None = None
         """The wait for a message, and the moment at which it has been too long."""
@@ -204,16 +156,30 @@ class Place:
         """How many chunks the next message should hold at most."""
         return self._pace.chunks
 
-    async def give(self, writing: Awaitable[None], chunks: int) -> None:
+    async def wait(self, turn: asyncio.Future[None], tell: Callable[[], Awaitable[None]]) -> None:
+        """Wait for its turn, and tell the other end; one that does not listen delays nothing."""
+        while not (await asyncio.wait([turn], timeout=_TELL_S))[0]:
+            if self._told is None or self._told.done():
+                self._told = asyncio.ensure_future(tell())
+
+    def leave(self) -> None:
+        """It is over."""
+        if self._told is not None and not self._told.cancel() and not self._told.cancelled():
+            self._told.exception()  # whoever hung up is no news
+
+    async def give(self, write: Callable[[], Awaitable[None]], chunks: int) -> None:
         """Send a message.
 
         Args:
-            writing: Does it.
+            write: Does it.
             chunks: How many it holds.
         """
-        with self._pace.message(chunks), self._line():
-            await writing
-        self._traffic.n_bytes += chunks * CHUNK_BYTES
+        with self._line(), self._pace.message(chunks):
+            if self._told is not None:
+                await self._told  # the line takes one message at a time
+                self._told = None
+            await write()
+        self._count(chunks * CHUNK_BYTES)
 
     async def receive(self, read: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
         """Wait for a message, however long while nobody else waits for a place.
@@ -238,7 +204,7 @@ class Place:
             ) from None
         finally:
             self._awaited = None
-        self._traffic.n_bytes += len(data or b"")
+        self._count(len(data or b""))
         return data
 
     def bound(self, others_wait: bool) -> None:
@@ -251,8 +217,12 @@ class Place:
 
     @contextmanager
     def _line(self) -> Iterator[None]:
-        self.on_line = True
+        self.at_work = False
         try:
             yield
         finally:
-            self.on_line = False
+            self.at_work = True
+
+    def _count(self, n_bytes: int) -> None:
+        for traffic in self._traffic:
+            traffic.n_bytes += n_bytes

@@ -43,7 +43,7 @@ async def test_who_sends_nothing_keeps_nobody_from_sending(wire, work):
             metadata = (("authorization", f"Bearer {it.hub.token(f'silent-{number}')}"),)
             call = link._channel.stream_stream("/flnb.v1.Federation/Send")(metadata=metadata)
             silent.append(call)  # one that nobody holds is cancelled
-            await call.write(pb.SendRequest(chunks=[0]).SerializeToString())
+            await call.write(pb.SendRequest(chunks=range(100)).SerializeToString())
         while len(it.hub.sinks) < FEW + 1:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         sent = it.link.send(it.hub.token(), work, [0], lambda _: bytes(CHUNK_BYTES))

@@ -25,12 +25,12 @@ class HandedOut:
     shared: bytes
     own: pb.CoordinatorNote
 
-    def SerializeToString(self) -> bytes:  # noqa: N802 - as messages are asked
+    def SerializeToString(self) -> bytes:  # noqa: N802 - the name that messages have for it
         """The note as it travels."""
         return self.shared + self.own.SerializeToString()
 
 
-def shared(work: Work, package: Package) -> bytes:
+def shared_by_all(work: Work, package: Package) -> bytes:
     """What all who work for an update are told alike; a base of one chunk goes along."""
     manifest = package.manifest
     message = pb.Assignment(
@@ -50,9 +50,9 @@ def shared(work: Work, package: Package) -> bytes:
     return pb.CoordinatorNote(assignment=message).SerializeToString()
 
 
-def assignment(key: Key, alike: bytes) -> HandedOut:
-    """Ask for an update."""
-    return HandedOut(alike, pb.CoordinatorNote(assignment=pb.Assignment(id=key.message())))
+def assignment(key: Key, shared: bytes) -> HandedOut:
+    """Ask for an update; `shared_by_all` gives what the note shares with those of others."""
+    return HandedOut(shared, pb.CoordinatorNote(assignment=pb.Assignment(id=key.message())))
 
 
 def wanted(key: Key, chunks: Sequence[int]) -> pb.CoordinatorNote:

@@ -57,7 +57,7 @@ class RemoteClients:
         self.work: OpenWork | None = None
         """What is open."""
         self._package: Package | None = None
-        self._alike: bytes | None = None
+        self._shared: bytes | None = None
         self._opened_s = 0.0
         self._news = threading.Condition()
         self._lacking: frozenset[ClientId] = frozenset()
@@ -199,7 +199,7 @@ class RemoteClients:
         work = self.work
         if work is not None and (work.work.run, work.work.round) == (run, round_number):
             self._withdraw(work, keep=set(), reason=f"round {round_number} has closed")
-            self.work = self._package = None
+            self.work = self._package = self._shared = None
 
     def committed(self, run: str, round_number: int) -> None:
         """Everything up to a round is in a commit: clients may delete what they keep of it."""
@@ -214,7 +214,7 @@ class RemoteClients:
         work, kept = self.work, self._uploads.kept(run)
         if work is not None and work.work.run == run:
             self._withdraw(work, keep=set(), reason="the run has ended")
-            self.work = self._package = None
+            self.work = self._package = self._shared = None
         for key in kept:
             self._post(ClientId(key.client), notes.settled(key))
         self._uploads.end(run)
@@ -227,7 +227,7 @@ class RemoteClients:
         if work is not None and work.work.run == run and work.work.generation < generation:
             self._withdraw(work, keep=held, reason="the run was rolled back")
             self.cancel(work)
-            self.work = self._package = None
+            self.work = self._package = self._shared = None
         for key in held:  # its client keeps it until it hears of it; people hear in the next round
             client = ClientId(key.client)
             self._offers.refuse(key, self.notable.refused_as_stale(client, key, generation))
@@ -236,9 +236,9 @@ class RemoteClients:
     def assign(self, work: OpenWork, row: Row) -> None:
         """Hand an assignment out, again where it was before."""
         assert self._package is not None, "open work has a base"
-        if self._alike is None:
-            self._alike = notes.shared(work.work, self._package)
-        self._post(ClientId(row.key.client), notes.assignment(row.key, self._alike))
+        if self._shared is None:
+            self._shared = notes.shared_by_all(work.work, self._package)
+        self._post(ClientId(row.key.client), notes.assignment(row.key, self._shared))
 
     def settle(
         self, work: OpenWork, places: Iterable[int | None], outcome: Outcome, reason: str
@@ -264,7 +264,7 @@ class RemoteClients:
         self._opened_s, self.stalls = self._clock.now_s(), []
         self.notable.begin(work.work.run, work.work.generation)
         with self._news:
-            self.work, self._package, self._alike = work, package, None
+            self.work, self._package, self._shared = work, package, None
         self._uploads.recall(work)
         self._lacking = frozenset(ClientId(work.rows[place].key.client) for place in work.pending)
         for place in work.pending:

@@ -16,10 +16,10 @@ WORK = Work(RunId("r"), 7, 3, 0, "train", ("a", "b"), HALF, "equal", generation=
 
 def test_each_client_reads_all_of_its_assignment_and_the_base_is_in_memory_once():
     data = np.arange(6, dtype=np.float32).tobytes()
-    alike = notes.shared(WORK, Package(data, Manifest.of(data)))
+    shared = notes.shared_by_all(WORK, Package(data, Manifest.of(data)))
     for client in WORK.clients:
-        handed_out = notes.assignment(Key("r", 2, 3, 0, "train", client), alike)
-        assert handed_out.shared is alike
+        handed_out = notes.assignment(Key("r", 2, 3, 0, "train", client), shared)
+        assert handed_out.shared is shared
         read = pb.CoordinatorNote.FromString(handed_out.SerializeToString()).assignment
         assert (read.id.client, read.id.run, read.id.round) == (client, "r", 3)
         assert (read.inline, read.seed, read.entry) == (data, 7, "m:f")
