@@ -25,8 +25,8 @@ from flnb.transport.v1 import control_pb2 as pb
 Anything = TypeVar("Anything", bound=Message)
 
 _AT_ONCE = 12
-"""Calls on a connection, of the sixteen that a coordinator takes: gRPC sends more while it has not counted
-those that just ended, and those are refused there and do not wait (REFUSED_STREAM)."""
+"""Calls on a connection, of the sixteen that a coordinator takes: the closer to those, the more often gRPC
+turns one away that must be made again."""
 _OF_ONE = 4
 """Of those that may be thought about for long, calls of one caller."""
 _STATUS_S, _ANSWER_S = 3.0, 75.0

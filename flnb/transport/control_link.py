@@ -1,20 +1,23 @@
 """The caller's end of the service `Control`: ask, or listen, with a token in every call.
 
 What the coordinator refuses is raised here with its class and its words. What breaks is an
-`UnreachableError`: a link does not try again by itself, its owner does.
+`UnreachableError`: a link does not try again by itself, its owner does. Only a call that the coordinator
+turned away unseen is made again here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+import random
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
 from grpc import ChannelConnectivity, aio
 
 from flnb import __version__
+from flnb.core.errors import UnreachableError
 from flnb.transport.certs import Certified
 from flnb.transport.control import SERVICE
 from flnb.transport.convert import PROTOCOL, decoded
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 _COMING_BACK_S, _GREETING_S, _ANSWER_S = 1.5, 20.0, 600.0
 """A task that is made anew may have to read a lot first; a dead connection shows sooner."""
 _LOOK_EVERY_S, _READY = 0.01, ChannelConnectivity.READY
+_AGAIN_S, _AGAIN_MOST_S, _SEEN_WITHIN_S = 0.01, 0.2, 20.0
+"""Before a call that nobody looked at is made again, and for how long it is."""
 
 
 class ControlLink:
@@ -96,9 +101,17 @@ class ControlLink:
         await self._ready()
         ask: Asking = self._channel.unary_unary(f"/{SERVICE}/{method}")
         raw = request.SerializeToString()
-        call = ask(raw, timeout=within_s, metadata=self._who(token))
-        async with Ending(call, self.address).in_our_words():
-            return decoded(kind, await call)
+        for wait_s, left_s, last in _tries(within_s):
+            await asyncio.sleep(wait_s)
+            call = ask(raw, timeout=left_s, metadata=self._who(token))
+            ending = Ending(call, self.address)
+            try:
+                async with ending.in_our_words():
+                    return decoded(kind, await call)
+            except UnreachableError:
+                if last or not ending.unseen:
+                    raise
+        raise AssertionError("the last try ends in an answer or an error")
 
     async def listen(
         self, method: str, request: Message, *, token: str | None = None
@@ -119,18 +132,25 @@ class ControlLink:
         """
         await self._ready()
         start: Starting = self._channel.unary_stream(f"/{SERVICE}/{method}")
-        call = start(request.SerializeToString(), metadata=self._who(token))
-        ending, within_s = Ending(call, self.address), _ANSWER_S
-        try:
-            while True:
-                async with ending.in_our_words(within_s):
-                    data: Any = await call.read()
-                if not isinstance(data, bytes):
-                    return  # gRPC's sign for the end
-                yield data
-                within_s = self._limits.lease_s
-        finally:
-            call.cancel()
+        raw = request.SerializeToString()
+        for wait_s, _, last in _tries(_ANSWER_S):
+            await asyncio.sleep(wait_s)
+            call = start(raw, metadata=self._who(token))
+            ending, within_s = Ending(call, self.address), _ANSWER_S
+            try:
+                while True:
+                    async with ending.in_our_words(within_s):
+                        data: Any = await call.read()
+                    if not isinstance(data, bytes):
+                        return  # gRPC's sign for the end
+                    last = True  # it was looked at
+                    yield data
+                    within_s = self._limits.lease_s
+            except UnreachableError:
+                if last or not ending.unseen:
+                    raise
+            finally:
+                call.cancel()
 
     async def whole(self, method: str, request: Message, *, token: str | None = None) -> bytes:
         """Ask for raw chunks, and put them together.
@@ -159,3 +179,16 @@ class ControlLink:
     async def close(self) -> None:
         """End everything that is open on this link."""
         await self._channel.close()
+
+
+def _tries(within_s: float) -> Iterator[tuple[float, float, bool]]:
+    """Tries at a call: the seconds to wait before, those left for it then, and whether it is the last."""
+    now_s = asyncio.get_running_loop().time
+    begun_s, wait_s = now_s(), 0.0
+    while True:
+        left_s = within_s - (now_s() - begun_s) - wait_s
+        last = within_s - left_s + _AGAIN_MOST_S > min(within_s, _SEEN_WITHIN_S)
+        yield wait_s, left_s, last
+        # A crowd that was turned away together would come back together.
+        drawn = 0.5 + random.random()  # noqa: S311  # no secret
+        wait_s = min(_AGAIN_MOST_S, max(_AGAIN_S, 2 * wait_s * drawn))

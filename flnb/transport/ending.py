@@ -26,6 +26,7 @@ else:
     AnyCall = Headers = Any  # gRPC's own classes cannot be checked while it runs
 
 _CORE_ERROR = "Internal error from Core"
+_UNSEEN = "RST_STREAM with error code 7"
 _STATUS_TRIES, _STATUS_TRY_S = 200, 0.005
 
 
@@ -81,6 +82,15 @@ class Ending:
         self._call, self._address = call, address
         self._status: Status | None = None
         call.add_done_callback(self._look)
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the other end says that it never looked at the call, so that it may be made again.
+
+        That is what HTTP/2's REFUSED_STREAM means (RFC 9113, section 8.7). A server of gRPC sends it to
+        whoever makes calls faster than it forgets those that just ended, however few are open.
+        """
+        return self._status is not None and _UNSEEN in self._status[1]
 
     @contextlib.asynccontextmanager
     async def in_our_words(self, within_s: float | None = None) -> AsyncIterator[None]:

@@ -34,10 +34,10 @@ class Slow:
 
 
 @contextlib.asynccontextmanager
-async def controlled(wire, lease_s):
+async def controlled(wire, lease_s, **limits):
     async with wire() as it:
         slow = Slow(it.hub)
-        server = Server(it.hub, Limits(lease_s=lease_s), slow)
+        server = Server(it.hub, Limits(lease_s=lease_s, **limits), slow)
         address = f"127.0.0.1:{await server.start('127.0.0.1', 0)}"
         token = it.hub.issuer.issue("dr-lee", "admin", 60.0)
         link = ControlLink(address, None, lambda: token, limits=Limits(lease_s=lease_s))
@@ -68,3 +68,12 @@ async def test_a_watch_of_which_nothing_is_heard_is_given_up(wire, monkeypatch):
         assert await anext(heard)
         with pytest.raises(UnreachableError, match=r"nothing came .* for 0\.2 s"):
             await anext(heard)
+
+
+async def test_of_a_burst_of_calls_each_is_answered_though_grpc_turns_some_away_unseen(wire):
+    few = {"calls_per_connection": 2, "requests_per_s": 10_000}
+    async with controlled(wire, lease_s=9.0, **few) as (slow, link):
+        slow.go_on.set()
+        for _ in range(20):
+            asked = [link.ask("Stop", pb.StopRequest(), pb.ToldReply) for _ in range(50)]
+            assert await asyncio.gather(*asked) == [pb.ToldReply()] * 50
