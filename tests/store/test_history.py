@@ -51,6 +51,30 @@ def test_only_changed_chunks_are_written(history):
     assert CHUNK_BYTES <= history.size_bytes - before < CHUNK_BYTES + 100_000
 
 
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_large_version_has_larger_chunks_also_after_commits_of_before_with_small_ones(
+    history, tmp_path, monkeypatch, reopened
+):
+    values = ramp(10 * CHUNK + 7).copy()
+    first = history.write("r", {"parameters": values}, {})
+    before = values.copy()
+    monkeypatch.setattr("flnb.store.chunks._MANY", 4)
+    again = History(tmp_path / "history")
+    sizes = []
+    for place in (0, CHUNK, 9 * CHUNK):
+        values[place] += 1
+        there = again.size_bytes
+        last = again.write("r", {"parameters": values}, {})
+        sizes.append(again.size_bytes - there)
+        if reopened:
+            again = History(tmp_path / "history")
+    # Chunks of 4 MiB: all three anew, then one. Who has just opened a history writes all.
+    expected = [3, 3, 3] if reopened else [3, 1, 1]
+    assert [round(size / (4 * CHUNK_BYTES)) for size in sizes] == expected
+    assert again.read(last)["parameters"].tobytes() == values.tobytes()
+    assert again.read(first)["parameters"].tobytes() == before.tobytes()
+
+
 def test_nothing_of_a_version_is_held_once_it_is_committed(history):
     values = ramp(2 * CHUNK)
     gone = weakref.ref(values)
