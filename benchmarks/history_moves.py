@@ -129,7 +129,7 @@ def cold(one: Held, action: Callable[[], None]) -> tuple[float, float]:
 
 def first_order(held: Held) -> None:
     """Resume, and wait until the first client was given its work."""
-    pause_s = max(1e-3, held.file.stat().st_size / 4e11)  # to look costs processor time, too
+    pause_s = max(1e-3, held.file.stat().st_size / 1e11)  # to look costs processor time, too
     held.run.resume()
     state, run = held.store.state, held.run.id
     while not (state.journal_of_open_round(run) or state.attempts(run)):  # it may be over by now
