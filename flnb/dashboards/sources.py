@@ -205,7 +205,8 @@ class Stored:
 
     def studies(self) -> tuple[StudyNow, ...]:
         """See `Source`."""
-        return studies_in(self._lab.store.state)
+        found = studies_in(self._lab.store.state)
+        return found if sees_clients(self._role) else tuple(one.viewed for one in found)
 
     def measured(self, study: StudyNow) -> Mapping[str, Measured]:
         """See `Source`."""

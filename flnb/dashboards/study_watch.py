@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError
-from flnb.store import StudyCell, StudyRecord
+from flnb.store import StudyCell, StudyRecord, viewed
 
 if TYPE_CHECKING:
     from flnb.coordinator.control.afar_studies import DistantStudies
@@ -35,6 +36,13 @@ class StudyNow:
     def name(self) -> str:
         """Of the study."""
         return self.record.name
+
+    @property
+    def viewed(self) -> StudyNow:
+        """As viewers see it."""
+        notebook = PurePath(self.record.notebook).name
+        record = replace(self.record, notebook=notebook, asked_for={}, code=())
+        return StudyNow(record, tuple(viewed(cell) for cell in self.cells))
 
 
 class StudyWatch:

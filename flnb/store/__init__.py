@@ -6,7 +6,7 @@ here knows what a round or a model means: it stores columns and flat arrays. Rea
 first, then `state.py` (with its parts, from `runs.py` to `epochs.py`), `records.py` and `tables.py`.
 """
 
-from flnb.store.aggregates import FOR_VIEWERS, HIDDEN, aggregates
+from flnb.store.aggregates import FOR_VIEWERS, aggregates
 from flnb.store.cursor import Cursor
 from flnb.store.expiry import DAMAGED, EXPIRED, FREED, in_spans, in_words
 from flnb.store.exporting import copy_file, export_tables
@@ -46,7 +46,7 @@ from flnb.store.study_records import Claim, Outcome, StudyCell, StudyRecord
 from flnb.store.table import Table
 from flnb.store.tables import TABLES, Column, TableSpec
 from flnb.store.tail import Glimpse, Happened
-from flnb.store.viewed import without_places
+from flnb.store.viewed import HIDDEN, viewed
 from flnb.store.writer import HistoryWriter, Ticket
 
 __all__ = [
@@ -114,6 +114,6 @@ __all__ = [
     "labelled",
     "sweep",
     "varying",
+    "viewed",
     "weigh",
-    "without_places",
 ]

@@ -14,9 +14,8 @@ from flnb.core.errors import QueryRefusedError
 from flnb.store.metrics import Metrics
 from flnb.store.select_only import locked_down, select
 from flnb.store.table import Table
-from flnb.store.viewed import row_without_places
+from flnb.store.viewed import HIDDEN, row_without_places
 
-HIDDEN = "an operator sees why"
 """In the place of words that may quote a client."""
 _COPIES = {
     "runs": f"SELECT * REPLACE (if(error = '', '', '{HIDDEN}') AS error) FROM runs",  # noqa: S608  # our own words

@@ -1,14 +1,24 @@
-"""Parameters of cells as viewers see them: where files lie on a disk is no aggregate."""
+"""Cells of studies as viewers see them: where files lie on a disk is no aggregate, and a reason may quote a client."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+from flnb.store.study_records import StudyCell
+
+HIDDEN = "an operator sees why"
 _PATH = re.compile(r"""([/~.\\]|[A-Za-z]:[\\/]|\w+://).*|[^<>"|?*]*""", re.DOTALL)
 """How a place begins; another text may be a path too, if it has no sign that paths are seldom written with."""
+
+
+def viewed(cell: StudyCell) -> StudyCell:
+    """A cell as viewers see it."""
+    why, parameters = HIDDEN if cell.why else "", without_places(dict(cell.parameters))
+    return replace(cell, why=why, parameters=parameters, notebook="", page="", log="")
 
 
 def without_places(value: Any) -> Any:

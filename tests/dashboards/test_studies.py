@@ -62,6 +62,18 @@ def test_names_and_reasons_are_text_and_viewers_are_told_no_reason(studied):
     assert viewers.files._notebook.disabled
 
 
+def test_viewers_are_not_told_where_files_lie_also_in_the_process_of_the_lab(studied):
+    cell = studied.store.state.study_cells("alpha")[0]
+    at = dict(cell.parameters) | {"data": "/srv/ada/patients.csv"}
+    studied.store.state.put_cell(replace(cell, parameters=at))
+    told = {role: repr(shown(studied, role).now.studies) for role in ("viewer", "operator")}
+    pages = {role: shown(studied, role)._cells.object for role in told}
+    studied.store.state.put_cell(cell)
+    assert ["/srv/ada" in told[role] for role in told] == [False, True]
+    assert ["/srv/ada" in pages[role] for role in pages] == [False, True]
+    assert all("patients.csv" in page for page in pages.values())
+
+
 def test_a_report_and_a_notebook_are_given_to_operators(studied):
     files = shown(studied).files
     assert (files._report.filename, files._notebook.filename) == ("alpha.html", "alpha-k0.ipynb")

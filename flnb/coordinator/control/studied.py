@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flnb.coordinator.control.looks import sees_clients
 from flnb.coordinator.control.pages import page_of, written
 from flnb.coordinator.measures import Measured, measured
-from flnb.store import HIDDEN, Outcome, StudyCell, StudyRecord, without_places
+from flnb.store import Outcome, StudyCell, StudyRecord, viewed
 from flnb.transport import Claims
 from flnb.transport.v1 import control_pb2 as pb
 
@@ -74,10 +74,8 @@ def _told(
 
 
 def _cell(claims: Claims, cell: StudyCell, found: Measured | None) -> dict[str, Any]:
-    """A cell as it travels; why it failed may quote a client, and where its files lie is no aggregate."""
-    told = {name: getattr(cell, name) for name in _OF_CELL}
-    if not sees_clients(claims):
-        parameters = without_places(dict(cell.parameters))
-        told |= {"why": HIDDEN if cell.why else "", "notebook": "", "parameters": parameters}
+    """A cell as it travels."""
+    shown = cell if sees_clients(claims) else viewed(cell)
+    told = {name: getattr(shown, name) for name in _OF_CELL}
     measures = asdict(found) if found else {"rounds": None, "bytes_up": None, "metrics": {}}
     return told | measures
