@@ -248,7 +248,7 @@ def soon(document: Document, do: Callable[[], None]) -> None:
 
 
 def in_session_after(wait_s: float, do: Callable[[], None]) -> None:
-    """Do something in the session a while later, once; nothing where there is none."""
+    """Do something in the session a while later, once its page is there; nothing where there is none."""
     document = pn.state.curdoc
     if document is not None and document.session_context is not None:
-        document.add_timeout_callback(do, round(wait_s * 1e3))
+        document.add_timeout_callback(lambda: pn.state.onload(do), round(wait_s * 1e3))

@@ -73,7 +73,8 @@ class Provider:
             )
         if not config.oauth_key or not (config.oauth_secret or name == "auth_code"):
             raise PlanError("PANEL_OAUTH_KEY and PANEL_OAUTH_SECRET are not both set")
-        if (owner := _OURS.get(name)) and not config.oauth_extra_params.get(owner):
+        extra = _extra_params()
+        if (owner := _OURS.get(name)) and not extra.get(owner):
             hint = f"""PANEL_OAUTH_EXTRA_PARAMS="{{'{owner}': '…'}}\""""
             raise PlanError(f"{name} is not told whose people it signs in", hint=hint)
         for one in _ADDRESSES:
@@ -248,10 +249,30 @@ def _is_asked(name: str, handler: Any) -> bool:
     )
 
 
+def _extra_params() -> Mapping[str, str]:
+    """What Panel's setting of that name holds, which Panel takes for a dict unseen."""
+    try:
+        found = config.oauth_extra_params
+    except (
+        ValueError,
+        SyntaxError,
+        TypeError,
+        MemoryError,
+        RecursionError,
+    ):  # of Python's literals
+        found = None
+    if not isinstance(found, Mapping) or not all(isinstance(name, str) for name in found):
+        hint = "PANEL_OAUTH_EXTRA_PARAMS=\"{'subdomain': '…'}\""
+        raise PlanError(
+            "PANEL_OAUTH_EXTRA_PARAMS is no dict of names, as Python writes it", hint=hint
+        )
+    return found
+
+
 def _check_address(setting: str) -> None:
     asked = AUTH_PROVIDERS[config.oauth_provider]
     value = getattr(object.__new__(asked), _ADDRESSES[setting], None)
-    given = setting in config.oauth_extra_params
+    given = setting in _extra_params()
     name = f"{setting} in PANEL_OAUTH_EXTRA_PARAMS" if given else f"PANEL_OAUTH_{setting}"
     if not value and setting == "USER_URL":  # then it must come with the token
         return

@@ -212,6 +212,7 @@ def test_a_provider_that_does_not_answer_is_said(doors, identity, monkeypatch):
         ("PANEL_OAUTH_TOKEN_URL", "http://id.example.org/token", "others could hear"),
         ("PANEL_OAUTH_TOKEN_URL", "", "PANEL_OAUTH_TOKEN_URL is not set"),
         ("PANEL_OAUTH_EXTRA_PARAMS", "{'USER_URL': 'http://id.example.org'}", "^USER_URL in .* others could hear"),
+        *(("PANEL_OAUTH_EXTRA_PARAMS", bad, "EXTRA_PARAMS is no dict") for bad in ("", "subdomain=lab", "['a']", "{1: 'a'}")),
     ],
 )  # fmt: skip
 def test_settings_that_are_not_whole_are_said_at_once(people, monkeypatch, name, value, why):
