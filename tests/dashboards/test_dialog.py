@@ -53,6 +53,14 @@ def test_boxes_that_nobody_needs_are_as_at_first_when_a_dialog_opens():
     assert [typed(box) for box in (condition, expires, settings)] == ["", "2h", ""]
 
 
+def test_nobody_is_offered_the_role_that_was_chosen_for_another():
+    role = pmui.Select(label="Role", options=["viewer", "operator", "admin"])
+    dialog = Dialog("A pass", [role], "Make it", lambda _: None)
+    role.value = "admin"
+    dialog.open()
+    assert role.value == "viewer"
+
+
 def test_of_a_box_that_was_emptied_again_nothing_counts(boxes):
     done = []
 

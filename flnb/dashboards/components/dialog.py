@@ -26,7 +26,8 @@ class Dialog:
         danger: Whether the deed is coloured as one that takes something away.
         needs: Boxes of `parts`; until something stands in each the deed cannot be done.
 
-    Whenever it opens, its text boxes are as at first: what was said of one is not said of the next.
+    Whenever it opens, its boxes are as at first: what was said of one is not said of the next, and nobody gets
+    the role of whoever came before.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Dialog:
             width_option="sm",
             sx={"& .MuiDialogTitle-root": _WRAPPED | {"maxWidth": "100%"}},
         )
-        boxes: list[Any] = self.view.select(_is_text)
+        boxes: list[Any] = self.view.select(_is_box)
         self._first = [(box, box.value) for box in boxes]
         self._needs = tuple(needs)
         for box in self._needs:
@@ -72,7 +73,9 @@ class Dialog:
         """Show it."""
         self.said.object = ""
         for box, first in self._first:
-            box.value = box.value_input = first
+            box.value = first
+            if not isinstance(box, pmui.Select):
+                box.value_input = first
         self.view.open = True
 
     def close(self) -> None:
@@ -101,5 +104,5 @@ def typed(box: Any) -> str:
     return str((box.value if written is None else written) or "").strip()
 
 
-def _is_text(part: Any) -> bool:
-    return isinstance(part, pmui.TextInput | pmui.TextAreaInput)
+def _is_box(part: Any) -> bool:
+    return isinstance(part, pmui.TextInput | pmui.TextAreaInput | pmui.Select)
