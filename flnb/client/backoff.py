@@ -47,6 +47,7 @@ class Patience:
         self._backoff = Backoff()
         self._left: int | None = None
         self._since_s = SYSTEM_CLOCK.monotonic_s()
+        self._waits_since_s: float | None = None
         self.over = False
         """Whether it is time to give up, if the try that has begun fails as well."""
 
@@ -60,6 +61,13 @@ class Patience:
             self._backoff.reset()
             self._since_s = now_s
         self._left, self.over = left, now_s - self._since_s > self._limit_s
+        self._waits_since_s = now_s
+
+    def begins(self) -> None:
+        """It is the turn of the try that has begun: to wait for that is no standing still."""
+        if self._waits_since_s is not None:
+            self._since_s += SYSTEM_CLOCK.monotonic_s() - self._waits_since_s
+            self._waits_since_s = None
 
     async def pause(self) -> None:
         """Wait for the next try."""

@@ -82,9 +82,14 @@ class Transfers:
         """
         patience = self._patience.setdefault(key_of(held.assignment), Patience(STUCK_S))
         patience.still(len(chunks))
+
+        def data(places: Sequence[int]) -> bytes:
+            patience.begins()  # nothing is asked for before the coordinator has a place
+            return held.chunks(places)
+
         try:
             reach("client-sending")
-            taken = await self._wire.send(self._token(), held.assignment, chunks, held.chunks)
+            taken = await self._wire.send(self._token(), held.assignment, chunks, data)
             reach("client-sent")
         except FLBaseError:
             # Also "nobody waits for it": what is so is what the coordinator answers to an offer.

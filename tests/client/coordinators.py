@@ -103,6 +103,7 @@ class Coordinator:
         self.cut_after: list[int] = []
         """How many chunks of the next transfers get through before the connection breaks."""
         self.chunk_s = 0.0
+        self.place_s = 0.0
         """How long each chunk is on its way."""
         self.transfer_tokens: list[str] = []
         self.alone = False
@@ -176,6 +177,8 @@ class Wire:
     async def send(self, token, assignment, chunks, data):
         self._at.transfer_tokens.append(token)
         left = self._at.cut_after.pop(0) if self._at.cut_after else len(chunks)
+        await asyncio.sleep(self._at.place_s)
+        data(chunks[:1])
         for place in chunks[:left]:
             await asyncio.sleep(self._at.chunk_s)
             self._at.taken[place] = data([place])

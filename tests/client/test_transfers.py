@@ -149,6 +149,27 @@ def test_transfers_that_took_long_before_they_broke_go_on(
     play(scene)
 
 
+def test_an_upload_that_stood_in_line_for_long_is_not_given_up_for_that(
+    wide, coordinator, home, training, monkeypatch
+):
+    monkeypatch.setattr(transfers, "STUCK_S", 0.2)
+    coordinator.place_s = 0.3
+    client = FakeClient(coordinator, wide, home, train=training)
+
+    async def scene():
+        async with running(client):
+            line = await coordinator.line()
+            line.say(assignment=(work := assignment(coordinator.keep(wide.initial_model(1)))))
+            for cut in ([0], [0], []):  # of two tries in a row nothing gets through
+                await line.hear("offer")
+                coordinator.cut_after = cut
+                line.say(wanted={"assignment": work.id, "chunks": range(5)})
+            await until(lambda: client.said("sent"))
+        assert not client.said("failed")
+
+    play(scene)
+
+
 def test_a_chunk_that_arrives_wrong_each_time_is_given_up(wide, coordinator, home, monkeypatch):
     monkeypatch.setattr(transfers, "STUCK_S", 0.05)
     coordinator.spoil = lambda place, data: bytes(len(data)) if place == 3 else data
