@@ -23,7 +23,7 @@ ELSEWHERE = dict.fromkeys(("jupyterlab", "jupyter_lsp", "panel.io.jupyter_server
 @pytest.fixture
 def jupyter(tmp_path):
     """A client of a server whose root holds a recipe, with jobs and kernels of its own."""
-    (tmp_path / "data").mkdir()  # the extension does not make it, and is not loaded without it
+    (tmp_path / "data").mkdir()  # without it the extension is not loaded; JupyterLab would make it
     root = tmp_path / "root"
     root.mkdir()
     shutil.copy(RECIPE, root)
