@@ -99,7 +99,7 @@ bench-papers: .venv/.installed-dev  ## rounds to a target beside the papers; goe
 
 .venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	@echo "installing into .venv, with the tools of development: a few minutes, most of them for torch"
-	$(PIP_INSTALL) --editable '.[notebook,dashboards,service,cloud,optuna,docs,dev]'
+	$(PIP_INSTALL) --editable '.[notebook,dashboards,service,cloud,optuna,scheduler,docs,dev]'
 	@touch $@ .venv/.installed
 
 # pfl-research pins versions that flnb does not want; torch and numpy are those of .venv.

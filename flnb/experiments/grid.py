@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from flnb.core import derive
 from flnb.core.config import Frozen
-from flnb.experiments.report.measured import lower_is_better
+from flnb.experiments.report.measured import lower_by_its_end, lower_is_better
 
 Choice = Mapping[str, Any]
 """Parameters of one cell that are not left at their defaults."""
@@ -197,17 +197,17 @@ class Optuna(Frozen):
     metric: str
     """Column of `study.df()` that is looked at, such as `accuracy`."""
     direction: Literal["maximize", "minimize", ""] = ""
-    """Empty is what the name's last word says: `minimize` of a loss, an error, …, `maximize` of any other."""
+    """Empty is what the end of the name says: `minimize` of a loss, an error, …, `maximize` of any other."""
     seed: int = 0
     ahead: PositiveInt = Field(default=2)
     """How many are executed at a time: what is open is known to nobody yet."""
 
     @property
     def falls(self) -> bool:
-        """Whether a smaller value is a better one: what somebody wrote, or else the name's last word."""
+        """Whether a smaller value is a better one: what somebody wrote, or else the end of its name."""
         if self.direction:
             return self.direction == "minimize"
-        return lower_is_better(self.metric.rpartition("_")[2])
+        return lower_by_its_end(self.metric)
 
     @property
     def course(self) -> str:

@@ -11,7 +11,7 @@ import json
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -89,6 +89,14 @@ class Parameters:
     def _with_defaults(self, fields: Mapping[str, _FIELD]) -> Parameters:
         given = {name: default for name, (_, default) in fields.items()}
         return Parameters(self.model, self._checked(given), self.cell, self.files)
+
+    def with_lab(self) -> Parameters:
+        """With `lab` as one more parameter, for whoever gives one to a recipe that declares none."""
+        return replace(
+            self,
+            model=_model({"lab": (str, "")}, self.model),
+            defaults={**self.defaults, "lab": "./lab"},
+        )
 
     def check(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Complete values with the defaults, and check them.
@@ -227,13 +235,13 @@ def _plain(default: Any) -> Any:
     return type(default) if isinstance(default, bool | int | float | str) else Any
 
 
-def _model(fields: Mapping[str, _FIELD]) -> type[Values]:
+def _model(fields: Mapping[str, _FIELD], base: type[Values] = Values) -> type[Values]:
     given: dict[str, Any] = {name: (kind, ...) for name, (kind, _) in fields.items()}
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
         )  # a parameter may be called copy, as something of pydantic is
-        return create_model("Parameters", __base__=Values, **given)
+        return create_model("Parameters", __base__=base, **given)
 
 
 def _json(values: Mapping[str, Any], cell: str) -> str:

@@ -6,6 +6,7 @@ on where it was.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -23,6 +24,8 @@ _DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _NAMES = ("minute", "hour", "day", "month", "day of the week")
 _PART = re.compile(r"(\*|\d+(?:-\d+)?)(?:/(\d+))?")
+_ODD = re.compile(r"[^A-Za-z0-9_.-]+")
+"""What the name of a unit of systemd cannot have, or has a meaning in it."""
 _KEPT = ("DATABASE_URL", "FLNB_DATA_DIR", "FLNB_CACHE_DIR", "AWS_PROFILE", "AWS_ENDPOINT_URL")
 """Variables that a timer needs as well; secrets are not among them, and must come from files."""
 
@@ -35,11 +38,13 @@ class Schedule:
         name: Of the timer, and in the mark of the line.
         files: Path to text, of a timer of systemd; empty for cron.
         line: For cron; empty for systemd.
+        log: Where what the study says is kept; None where that is the journal of systemd.
     """
 
     name: str
     files: Mapping[Path, str]
     line: str
+    log: Path | None = None
 
     @classmethod
     def of(
@@ -58,11 +63,12 @@ class Schedule:
             PlanError: `at` is no time, or one that systemd cannot say.
         """
         fields = _fields(at)
-        name = f"flnb-{study.stem}"
         command = _command(study, lab, workers)
+        name = _name(study, command)
         if cron or not _has_systemd():
-            words = shlex.join(["env", *_given(), *command]).replace("%", r"\%")
-            return cls(name, {}, f"{' '.join(fields)} {words} # {name}")
+            log = _log(name)
+            line = f"{' '.join(fields)} {_line(command, log)} # {name}"
+            return cls(name, {}, line, log)
         return cls(name, _units(name, command, study, on_calendar(fields)), "")
 
     @property
@@ -93,6 +99,7 @@ class Schedule:
         return (
             f"systemctl --user list-timers {self.name}.timer shows when; "
             f"systemctl --user disable --now {self.name}.timer ends it. "
+            f"journalctl --user --unit {self.name} shows what it said. "
             "It runs while you are signed in; loginctl enable-linger lets it run always"
         )
 
@@ -106,9 +113,14 @@ class Schedule:
         if known.returncode and "no crontab" not in known.stderr:
             # What cannot be read must not be taken for empty: it would be written over.
             raise StoreError(f"crontab -l refuses: {known.stderr.strip()}")
+        if self.log is not None:
+            self.log.parent.mkdir(parents=True, exist_ok=True)  # a shell makes no folder for `>>`
         others = [one for one in known.stdout.splitlines() if not one.endswith(f"# {self.name}")]
         _call(["crontab", "-"], "\n".join([*others, self.line]) + "\n")
-        return f"crontab -l shows it; crontab -e, without the line of {self.name}, ends it"
+        return (
+            f"crontab -l shows it; crontab -e, without the line of {self.name}, ends it. "
+            f"{self.log} holds what it said"
+        )
 
 
 def on_calendar(fields: tuple[str, ...]) -> str:
@@ -179,24 +191,45 @@ def _command(study: Path, lab: Path, workers: int | None) -> list[str]:
     return [*command, *(["--workers", str(workers)] if workers is not None else [])]
 
 
+def _name(study: Path, command: list[str]) -> str:
+    """Of a schedule, such as `flnb-fedavg-1f0c9a`: a study of the same name in another lab has its own."""
+    told = "\0".join(command[3:6])  # the study file, and the lab
+    return f"flnb-{_ODD.sub('-', study.stem)}-{hashlib.sha256(told.encode()).hexdigest()[:6]}"
+
+
+def _log(name: str) -> Path:
+    home = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    return home / "flnb" / f"{name}.log"
+
+
+def _line(command: list[str], log: Path) -> str:
+    """A command for cron: in this folder, and with a log, for where no mail is set up it is lost."""
+    words = shlex.join(["env", *_given(), *command])
+    folder, kept = shlex.quote(str(Path.cwd())), shlex.quote(str(log))
+    # To cron a bare % is the end of a command, also between quotes.
+    return f"{{ cd {folder} && {words}; }} >>{kept} 2>&1".replace("%", r"\%")
+
+
 def _units(name: str, command: list[str], study: Path, when: str) -> dict[Path, str]:
     home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "systemd/user"
-    given = [f"Environment={shlex.quote(one).replace('%', '%%')}" for one in _given()]
+    title = f"flnb study {study.stem}".replace("%", "%%")
+    # By env: systemd takes no program whose path has a quote in it.
+    words = " ".join(_quoted(one).replace("$", "$$") for one in ["/usr/bin/env", *command])
     service = [
         "[Unit]",
-        f"Description=flnb study {study.stem}",
+        f"Description={title}",
         "[Service]",
         "Type=oneshot",
-        f"WorkingDirectory={Path.cwd()}",
-        *given,
-        f"ExecStart={shlex.join(command).replace('%', '%%')}",
+        f"WorkingDirectory={str(Path.cwd()).replace('%', '%%')}",  # without quotes, also of spaces
+        *[f"Environment={_quoted(one)}" for one in _given()],
+        f"ExecStart={words}",
         "KillSignal=SIGINT",
         "KillMode=mixed",  # the runner alone: it says to its kernels what is to be done
         "TimeoutStopSec=90",
     ]
     timer = [
         "[Unit]",
-        f"Description=flnb study {study.stem}",
+        f"Description={title}",
         "[Timer]",
         f"OnCalendar={when}",
         "Persistent=true",
@@ -207,6 +240,17 @@ def _units(name: str, command: list[str], study: Path, when: str) -> dict[Path, 
         home / f"{name}.service": "\n".join(service) + "\n",
         home / f"{name}.timer": "\n".join(timer) + "\n",
     }
+
+
+def _quoted(word: str) -> str:
+    r"""A word as systemd reads it: not as a shell does, backslashes count between any quotes.
+
+    Examples:
+        >>> print(_quoted(r'/data/50% "mine"'))
+        "/data/50%% \"mine\""
+    """
+    backslashed = re.sub(r'(["\\])', r"\\\1", word)
+    return f'"{backslashed}"'.replace("%", "%%")
 
 
 def _given() -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 from flnb.core.errors import PlanError
 from flnb.experiments import Optuna, Random, StudyFile
 from flnb.experiments.grid import Between, Done
+from flnb.experiments.report.measured import lower_is_better
 
 pytest.importorskip("optuna")
 
@@ -103,6 +104,20 @@ def test_a_direction_that_is_given_counts_whatever_the_name():
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    "metric", ["cross_entropy", "best_cross_entropy", "wer", "test_WER", "bytes_up"]
+)
+def test_less_is_better_of_entropies_word_errors_and_bytes_sent(metric):
+    assert lower_is_better(metric)
+    assert Optuna(axes={"alpha": [1]}, n=2, metric=metric).falls
+
+
+@pytest.mark.parametrize("metric", ["entropy", "answer", "startup", "f1_up"])
+def test_a_part_of_such_a_name_says_nothing(metric):
+    assert not lower_is_better(metric)
+    assert not Optuna(axes={"alpha": [1]}, n=2, metric=metric).falls
 
 
 def test_a_search_that_may_go_the_wrong_way_says_so():

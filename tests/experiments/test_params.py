@@ -32,6 +32,13 @@ def test_papermill_gives_its_values_and_a_name_that_nobody_reads_is_refused(tmp_
         executed(tmp_path, recipe, alpa=1)
 
 
+def test_whoever_gives_values_may_give_the_lab_as_well(tmp_path):
+    cells = "import flnb", "P = flnb.params()", "print(P.alpha, P.lab)"
+    recipe = write_recipe(tmp_path / "r.ipynb", *cells)
+    said = executed(tmp_path, recipe, lab="/data/lab").cells[-1].outputs[0].text
+    assert said == "0.3 /data/lab\n"
+
+
 class Shell:
     """What a kernel knows of the cells that somebody executed by hand."""
 
@@ -57,6 +64,24 @@ def test_by_hand_it_is_the_last_cell_that_only_declares(monkeypatch):
 def test_by_hand_a_cell_that_was_run_again_counts(monkeypatch):
     cells = "alpha: float = 0.3", "y = print", "alpha: float = 0.5"
     assert by_hand(monkeypatch, *cells).alpha == 0.5
+
+
+def test_what_jupyter_scheduler_writes_below_gives_values_and_declares_nothing(monkeypatch):
+    declared = "alpha: float = 0.3\nseed: int = 0"
+    values = by_hand(monkeypatch, declared, 'alpha = 1\nlab = "/data/lab"', "import os")
+    assert dict(values) == {"alpha": 1.0, "seed": 0, "lab": "/data/lab"}
+    assert by_hand(monkeypatch, declared, 'lab = "s3://bucket/lab"').lab == "s3://bucket/lab"
+    with pytest.raises(RecipeError, match="alpha = 'much'"):
+        by_hand(monkeypatch, declared, "alpha = 'much'")
+
+
+def test_by_hand_a_parameters_cell_that_was_edited_and_run_again_counts(monkeypatch):
+    cells = "alpha: float = 0.3", "alpha: int = 2\nrounds: int = 3"
+    assert dict(by_hand(monkeypatch, *cells)) == {"alpha": 2, "rounds": 3}
+    assert dict(by_hand(monkeypatch, "alpha = 0.3", "alpha = 0.5\nrounds = 3")) == {
+        "alpha": 0.5,
+        "rounds": 3,
+    }
 
 
 def test_a_value_that_was_changed_since_is_checked(monkeypatch):

@@ -1,11 +1,15 @@
 """Schedules: five fields of cron, written for systemd where it looks after the user, else for cron."""
 
 import os
+import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import flnb
 from flnb.core.errors import PlanError, StoreError
 from flnb.experiments.schedule import Schedule, on_calendar
 
@@ -22,6 +26,7 @@ def programs(tmp_path, monkeypatch):
 
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return add
 
 
@@ -30,10 +35,10 @@ def test_a_timer_is_written_where_systemd_looks_after_the_user(programs, tmp_pat
     planned = Schedule.of(Path("study.yaml"), Path("lab"), "30 2 * * 1-5", workers=2)
     assert "OnCalendar=Mon,Tue,Wed,Thu,Fri *-*-* 2:30:00" in planned.told
     assert "enable-linger" in planned.write()
-    timer = tmp_path / "config/systemd/user/flnb-study.timer"
+    (timer,) = (tmp_path / "config/systemd/user").glob("flnb-study-*.timer")
     assert "OnCalendar=Mon,Tue" in timer.read_text()
-    assert "--workers 2" in timer.with_suffix(".service").read_text()
-    assert "--user enable --now flnb-study.timer" in (tmp_path / "called").read_text()
+    assert '"--workers" "2"' in timer.with_suffix(".service").read_text()
+    assert f"--user enable --now {timer.name}" in (tmp_path / "called").read_text()
 
 
 def test_a_line_of_cron_takes_the_place_of_the_one_before(programs, tmp_path):
@@ -72,6 +77,14 @@ def test_cron_finds_data_where_the_user_does(programs, monkeypatch):
     assert r"env FLNB_DATA_DIR=/data/50\% " in line
 
 
+def test_studies_of_one_name_in_two_labs_have_a_schedule_each():
+    planned = [
+        Schedule.of(Path(folder, "study.yaml"), Path(folder, "lab"), "0 2 * * *", cron=True)
+        for folder in ("one", "two", "two")
+    ]
+    assert planned[0].name != planned[1].name == planned[2].name
+
+
 def test_without_either_the_line_is_for_somebody_else(programs, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path / "programs"))
     with pytest.raises(StoreError, match="neither systemd nor cron"):
@@ -89,10 +102,12 @@ def test_systemd_would_mean_something_else_by_two_days():
         on_calendar(("0", "2", "1", "*", "1"))
 
 
-@pytest.mark.skipif(
-    subprocess.run(["sh", "-c", "command -v systemd-analyze"], capture_output=True).returncode != 0,
-    reason="systemd-analyze is not here",
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here"
 )
+
+
+@needs_systemd
 @pytest.mark.parametrize(
     "at", ["0 2 * * *", "*/15 1-5 * * 0,6", "0 0 1 */2 *", "0 2 * * 0-6", "0 2 * * 5-7"]
 )
@@ -100,3 +115,68 @@ def test_systemd_understands_what_is_written(at):
     when = on_calendar(tuple(at.split()))
     asked = ["systemd-analyze", "calendar", when]
     assert subprocess.run(asked, capture_output=True, check=False).returncode == 0
+
+
+@needs_systemd
+@pytest.mark.parametrize("place", ["plain", "it's 50% of $HOME", 'a "quoted" \\ name'])
+def test_systemd_finds_nothing_wrong_with_a_timer_wherever_it_was_made(
+    programs, tmp_path, monkeypatch, place
+):
+    programs("systemctl", "exit 0")
+    (tmp_path / place).mkdir()
+    monkeypatch.chdir(tmp_path / place)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # systemd-analyze writes there
+    monkeypatch.setenv("FLNB_DATA_DIR", str(tmp_path / place))
+    monkeypatch.setattr("sys.executable", shutil.copy("/bin/true", "python"))
+    shutil.copy("/bin/true", "flnb")
+    planned = Schedule.of(Path("my alphas%.yaml"), Path("lab"), "30 2 * * 1-5")
+    planned.write()
+    asked = ["systemd-analyze", "--user", "verify", *map(str, planned.files)]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+CRON = shutil.which("cron", path="/usr/sbin")
+
+
+@pytest.fixture
+def table():
+    """The user's table of cron, which is afterwards as it was."""
+    before = subprocess.run(["crontab", "-l"], capture_output=True, text=True, check=False)
+    yield
+    back = ["crontab", "-"] if before.returncode == 0 else ["crontab", "-r"]
+    subprocess.run(back, input=before.stdout, text=True, check=True)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+@pytest.mark.skipif(CRON is None or os.geteuid() != 0, reason="needs Debian's cron, and to be root")
+def test_cron_executes_a_study_by_its_line(table, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "50% log's"))
+    program = Path(sys.executable).with_name("flnb")
+    place = tmp_path / "50% it's mine"
+    subprocess.run([program, "new", place], check=True)
+    (place / "study.yaml").write_text("notebook: first.ipynb\ngrid: {alpha: [0.5]}\n")
+    asked = [program, "study", "schedule", "study.yaml", "--at", "* * * * *", "--cron", "--yes"]
+    subprocess.run(asked, cwd=place, check=True)
+    # A daemon that runs already executes the line as well: this one then ends at once.
+    with subprocess.Popen([CRON, "-f"]) as cron:
+        try:
+            said = awaited(tmp_path / "50% log's/flnb", "1 finished")
+        finally:
+            cron.terminate()
+    lab = flnb.open(place / "lab")
+    rows = lab.study("study").df()
+    lab.store.close()
+    assert [(row.outcome, row.alpha) for row in rows.itertuples()] == [("finished", 0.5)], said
+
+
+def awaited(folder, text, seconds=150):
+    """What a schedule's log holds, once this text is in it."""
+    end = time.monotonic() + seconds
+    while True:
+        said = "".join(path.read_text() for path in folder.glob("flnb-study-*.log"))
+        if text in said:
+            return said
+        assert time.monotonic() < end, said
+        time.sleep(1)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-_LOWER = {"loss", "error", "perplexity", "mse", "rmse", "mae", "brier", "nll", "epsilon"}
+_LOWER = (
+    *("loss", "error", "perplexity", "mse", "rmse", "mae", "brier", "nll", "epsilon", "wer"),
+    *("cross_entropy", "bytes_up"),  # one of their words alone says nothing
+)
 
 
 def lower_is_better(metric: str) -> bool:
@@ -19,8 +22,20 @@ def lower_is_better(metric: str) -> bool:
         (True, True, False)
         >>> lower_is_better("mse_cleveland")  # measured on a part
         True
+        >>> lower_is_better("cross_entropy"), lower_is_better("entropy")
+        (True, False)
     """
-    return not _LOWER.isdisjoint(metric.lower().split("_"))
+    return any(f"_{words}_" in f"_{metric.lower()}_" for words in _LOWER)
+
+
+def lower_by_its_end(metric: str) -> bool:
+    """Whether a name ends with words of which a smaller value is a better one.
+
+    Examples:
+        >>> lower_by_its_end("test_loss"), lower_by_its_end("loss_scale")
+        (True, False)
+    """
+    return any(f"_{metric.lower()}".endswith(f"_{words}") for words in _LOWER)
 
 
 def best_of(curve: pd.Series[float], metric: str) -> tuple[float, int]:
