@@ -62,16 +62,27 @@ def test_help_and_version_are_quick_and_load_nothing_heavy():
         "from flnb.cli import main; main()\n"
         f"print(sorted(set('{heavy}'.split()) & set(sys.modules)), file=sys.stderr)"
     )
+    said, ours_s = cost_of(program)
+    _, own_s = cost_of(
+        "import asyncio, dataclasses, inspect, json, logging, tempfile, unittest, zipfile"
+    )
+    assert said == "[]\n"
+    assert ours_s < 5 * own_s
+
+
+def cost_of(program):
+    """What a program says on its standard error, and its least processor time of three times.
+
+    A busy machine makes it wait, not work; a slow one is slow at Python's own modules, too.
+    """
     costs_s = []
     for _ in range(3):
         before = os.times()
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         after = os.times()
-        # Processor time: a busy machine makes it wait, not work.
         costs_s.append(after.children_user + after.children_system)
         costs_s[-1] -= before.children_user + before.children_system
-    assert done.stderr == "[]\n"
-    assert min(costs_s) < 0.5
+    return done.stderr, min(costs_s)
 
 
 def test_version_is_one_line(flnb):

@@ -104,4 +104,4 @@ def test_a_study_that_searches_says_at_its_beginning_where_it_goes(lab, tmp_path
     study = lab.study("searching", write_recipe(tmp_path / "r.ipynb"), search)
     planner = study.check()
     study._introduce(planner.recipe)
-    assert study._ask(planner, "") == ["the search maximizes 'bytes_up'"]
+    assert study._ask(planner, "") == ["the search minimizes 'bytes_up'"]

@@ -1,7 +1,6 @@
 """Pages that stay open: nothing grows, nobody is forgotten; and pages that are closed leave nothing."""
 
 import os
-import time
 
 import numpy as np
 import pytest
@@ -45,10 +44,10 @@ def test_open_pages_are_told_to_the_end_and_the_server_stays_flat(visit, busy, s
         pages.sessions.ask(do="cycle", times=2, path=PATH)
         alone_mb, alone = pages.memory_mb(), pages.process.num_threads()
         open_pages(pages, sessions)
-        memory_mb, threads = sampled(pages, seconds)
+        memory_mb, threads = sampled(page, pages, seconds)
         assert pages.sessions.ask(do="count")["alive"] == sessions
         seen = late_s(page, busy, WATCHED_S)
-        assert seen, (page.complaints, page.locator("body").inner_text())
+        assert seen, (page.complaints, standing(page))
         late = np.percentile(seen, [50, 95])
         print(f"rounds shown after {late[0]:.2f} s, p95 {late[1]:.2f} s")
         assert late[1] <= BEHIND_S
@@ -67,16 +66,21 @@ def test_open_pages_are_told_to_the_end_and_the_server_stays_flat(visit, busy, s
         assert pages.memory_mb() - memory_mb[-1] <= GROWN_MB
 
 
-def sampled(pages, seconds):
-    """Memory in MB, and threads, of so many samples."""
+def standing(page):
+    """What a page shows, and whether its browser takes it for one that somebody sees."""
+    return shown_round(page), page.evaluate("document.visibilityState")
+
+
+def sampled(page, pages, seconds):
+    """Memory in MB, and threads, of so many samples; the page is listened to meanwhile."""
     memory_mb, threads = [], []
     for sample in range(SAMPLES):
         used_s = pages.processor_s()
-        time.sleep(seconds / SAMPLES)
+        page.wait_for_timeout(1000 * seconds / SAMPLES)
         memory_mb.append(pages.memory_mb())
         threads.append(pages.process.num_threads())
         core = (pages.processor_s() - used_s) * SAMPLES / seconds
-        print(f"{sample + 1}/{SAMPLES}: {memory_mb[-1]:.0f} MB, {threads[-1]} threads, {core:.0%} of a core")  # fmt: skip
+        print(f"{sample + 1}/{SAMPLES}: {memory_mb[-1]:.0f} MB, {threads[-1]} threads, {core:.0%} of a core; shown {standing(page)}")  # fmt: skip
     return memory_mb, threads
 
 
