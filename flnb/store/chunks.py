@@ -26,7 +26,7 @@ CHUNK_BYTES, _LARGEST_BYTES = 1 << 20, 1 << 22
 """The size of a chunk, and of one of a very large array."""
 _MANY = 1024
 """No array has more chunks while they may be larger: each costs more than a millisecond of processor time
-to read, besides its bytes. One that changes takes no more with it than a thousandth of the array."""
+to read, besides its bytes. One that changes takes no more with it than a 512th of the array."""
 _AT_ONCE = 16
 """Chunks that are written at the same time: each is in memory once more meanwhile."""
 _SUM_BYTES = 16
