@@ -232,18 +232,30 @@ def in_session(show: Callable[[], None], also: Callable[[], None] | None) -> Non
         document.add_next_tick_callback(lambda: pn.state.onload(both))
 
 
-def soon(document: Document, do: Callable[[], None]) -> None:
+def soon(loop: asyncio.AbstractEventLoop, document: Document, do: Callable[[], None]) -> None:
     """Do something in the session of a document, from any thread; not once that is over.
 
+    The loop adds it to the document, and not who calls: Bokeh replaces its list of what happened during a
+    change without a lock, so what another thread adds meanwhile may never be done (seen with Bokeh 3.9.2).
+
     Args:
+        loop: On which the document is changed.
         document: Of the session.
         do: Changes it.
     """
+
+    def add() -> None:
+        try:
+            document.add_next_tick_callback(do)
+        except AttributeError:
+            # Bokeh takes a document apart first, and then says that its session is over.
+            if document.session_context is not None:
+                raise
+
     try:
-        document.add_next_tick_callback(do)
-    except AttributeError:
-        # Bokeh takes a document apart first, and then says that its session is over.
-        if document.session_context is not None:
+        loop.call_soon_threadsafe(add)
+    except RuntimeError:
+        if not loop.is_closed():
             raise
 
 

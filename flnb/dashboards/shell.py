@@ -6,6 +6,7 @@ at most once for all that happened meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import threading
@@ -93,6 +94,7 @@ class Shell:
         self._picker.visible = False
         self._body = pn.Column(sizing_mode="stretch_width", margin=0)
         self._doc = pn.state.curdoc
+        self._loop = asyncio.get_running_loop() if self._doc is not None else None
 
     def build(self) -> Frame:
         """Make everything, and begin to listen."""
@@ -170,10 +172,10 @@ class Shell:
             if self._waiting or not self._loaded:
                 return
             self._waiting = True
-        if self._doc is None:
+        if self._doc is None or self._loop is None:
             self._fill()
         else:
-            soon(self._doc, self._fill)
+            soon(self._loop, self._doc, self._fill)
 
     def _on_load(self) -> None:
         """The browser has the document; what is streamed before that would be lost on its way."""

@@ -79,7 +79,28 @@ def test_a_page_carries_no_cookie_that_signs_somebody_in(pages):
 def test_who_is_told_just_when_his_page_is_closed_breaks_nothing():
     document, told = Document(), []
     document.on_change(told.append)
-    soon(document, lambda: None)
+    loop = asyncio.new_event_loop()
+    soon(loop, document, lambda: None)
+    loop.run_until_complete(asyncio.sleep(0))
     document.destroy(told.append)
-    soon(document, lambda: None)
+    soon(loop, document, lambda: None)
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    soon(loop, document, lambda: None)
+    assert len(told) == 1
+
+
+def test_nothing_that_a_page_is_told_while_it_changes_is_lost():
+    """A document that loses what another thread adds while it changes, as Bokeh's does now and then."""
+    document, told = Document(), []
+    document.on_change(told.append)
+    loop = asyncio.new_event_loop()
+    document.hold()
+    teller = threading.Thread(target=soon, args=(loop, document, lambda: None))
+    teller.start()
+    teller.join()
+    document.callbacks._held_events = []  # `unhold`, after it has copied them
+    document.unhold()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
     assert len(told) == 1
