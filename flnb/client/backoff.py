@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 
 from flnb.core import SYSTEM_CLOCK
+from flnb.core.jitter import up_to
 
 FIRST_S, MOST_S = 0.2, 30.0
-
-_STEPS = 2**32
 
 
 class Backoff:
@@ -25,7 +23,7 @@ class Backoff:
         """How long to wait now."""
         bound_s = self._bound_s
         self._bound_s = min(MOST_S, 2 * bound_s)
-        return bound_s * secrets.randbelow(_STEPS) / _STEPS
+        return up_to(bound_s)
 
     def reset(self) -> None:
         """It went well: begin with the shortest wait again."""
@@ -64,7 +62,10 @@ class Patience:
         self._waits_since_s = now_s
 
     def begins(self) -> None:
-        """It is the turn of the try that has begun: to wait for that is no standing still."""
+        """The try that has begun waits for its turn no more, which was no standing still.
+
+        Its turn has come, or it broke before that; only the first call after `still` counts.
+        """
         if self._waits_since_s is not None:
             self._since_s += SYSTEM_CLOCK.monotonic_s() - self._waits_since_s
             self._waits_since_s = None

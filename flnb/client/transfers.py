@@ -56,9 +56,13 @@ class Transfers:
         async def fetch(places: Sequence[int]) -> AsyncGenerator[bytes, None]:
             patience.still(len(places))
             chunks = self._wire.fetch(self._token(), manifest.digest, places)
-            async with aclosing(chunks):
-                async for data in chunks:
-                    yield data
+            try:
+                async with aclosing(chunks):
+                    async for data in chunks:
+                        patience.begins()
+                        yield data
+            finally:
+                patience.begins()  # also of a try that broke while it waited for a place
 
         inline = assignment.inline
         while True:
@@ -93,6 +97,7 @@ class Transfers:
             reach("client-sent")
         except FLBaseError:
             # Also "nobody waits for it": what is so is what the coordinator answers to an offer.
+            patience.begins()  # also of a try that broke while it waited for a place
             if patience.over:
                 raise
             taken = 0

@@ -156,13 +156,14 @@ class Coordinator(Launching, Granting):
             self._stop()
 
     def _stop(self) -> None:
-        if self._loop is None or self._io is None:
+        if self._io is None:
             return
         RUNNING.pop(self.lab.path, None)
-        for drive in self._drives.values():
-            self._loop.loop.call_soon_threadsafe(drive.rest)
-        for drive in self._drives.values():
-            drive.done.exception()  # waits; errors are on the run
+        if self._loop is not None:  # there is none yet where the start has failed
+            for drive in self._drives.values():
+                self._loop.loop.call_soon_threadsafe(drive.rest)
+            for drive in self._drives.values():
+                drive.done.exception()  # waits; errors are on the run
         with ExitStack() as last:  # each of these happens, whatever the others do
             if self._lease is not None:
                 last.callback(self._lease.release)
@@ -172,7 +173,8 @@ class Coordinator(Launching, Granting):
             last.callback(self._io.shutdown, wait=True)
             for population in self._populations:
                 last.callback(population.close)
-            last.callback(self._loop.stop)
+            if self._loop is not None:
+                last.callback(self._loop.stop)
             self._populations = []
             try:
                 self._close_desk()

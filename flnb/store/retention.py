@@ -207,7 +207,8 @@ def _chunks(
     dead: dict[str, set[ChunkAt] | None] = {}
     """Places whose chunk in a commit is needed by nobody who stands on it; None is all."""
     wrote: dict[str, set[ChunkAt]] = {}
-    sizes: dict[str, int] = {}
+    sizes: dict[str, dict[str, int]] = {}
+    """Of the chunks of each array, by commit: arrays that are made anew may get others."""
     total = Freed(0, 0)
     for one in going:
         wrote[one] = _wrote(repository, one, nodes[one].parent)
@@ -221,9 +222,16 @@ def _chunks(
                 below = gone if below is None else below & gone
         dead[one] = below
         free = [place for place in wrote[one] if place[1] is not None and _is_in(place, below)]
-        if any(path not in sizes for path, _ in free) or any(at is None for _, at in wrote[one]):
-            sizes |= _chunk_bytes(repository, one)
-        weights = [sizes[path] for path, _ in free if sizes[path] > _INLINE_BYTES]
+        known = {
+            path: n_bytes
+            for child in children.get(one, ())
+            for path, n_bytes in sizes.get(child, {}).items()
+            if (path, None) not in wrote[child]
+        }
+        if any(path not in known for path, _ in free):
+            known = _chunk_bytes(repository, one)
+        sizes[one] = known
+        weights = [known[path] for path, _ in free if known[path] > _INLINE_BYTES]
         total += Freed(len(weights), sum(weights))
     return total
 

@@ -26,7 +26,7 @@ Kind = Literal["parameter", "buffer"]
 SLOT_VALUES = 16
 """Slots start on multiples of this many values: 64 bytes of float32."""
 CHUNK_VALUES = 262_144
-"""Values in a chunk of the history (1 MiB); larger tensors start on a multiple of it."""
+"""Values in a chunk of the history (1 MiB; in models over 1 GiB up to 4); larger tensors start on a multiple of it."""
 
 _FLOATING = {"float32": 4, "float16": 2, "bfloat16": 2}
 _INTEGER = {"int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "uint16": 2, "uint32": 4}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +17,7 @@ from grpc import ChannelConnectivity, aio
 
 from flnb import __version__
 from flnb.core.errors import UnreachableError
+from flnb.core.jitter import about
 from flnb.transport.certs import Certified
 from flnb.transport.control import SERVICE
 from flnb.transport.convert import PROTOCOL, decoded
@@ -190,5 +190,4 @@ def _tries(within_s: float) -> Iterator[tuple[float, float, bool]]:
         last = within_s - left_s + _AGAIN_MOST_S > min(within_s, _SEEN_WITHIN_S)
         yield wait_s, left_s, last
         # A crowd that was turned away together would come back together.
-        drawn = 0.5 + random.random()  # noqa: S311  # no secret
-        wait_s = min(_AGAIN_MOST_S, max(_AGAIN_S, 2 * wait_s * drawn))
+        wait_s = min(_AGAIN_MOST_S, max(_AGAIN_S, about(2 * wait_s)))

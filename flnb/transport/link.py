@@ -259,7 +259,10 @@ class Link:
         channel = self._open(pings_s=_WAITING_PINGS_S)
         self._apart.add(channel)
         try:
-            yield channel if await _opens(channel) else self._channel
+            opened = await _opens(channel)
+            if self._closed:
+                raise UnreachableError(f"the link to {self.address} was closed")
+            yield channel if opened else self._channel
         finally:
             self._apart.discard(channel)
             await channel.close()

@@ -160,12 +160,18 @@ class Place:
         """Wait for its turn, and tell the other end; one that does not listen delays nothing."""
         while not (await asyncio.wait([turn], timeout=_TELL_S))[0]:
             if self._told is None or self._told.done():
+                self._listened()
                 self._told = asyncio.ensure_future(tell())
 
     def leave(self) -> None:
         """It is over."""
-        if self._told is not None and not self._told.cancel() and not self._told.cancelled():
-            self._told.exception()  # whoever hung up is no news
+        if self._told is not None and not self._told.cancel():
+            self._listened()
+
+    def _listened(self) -> None:
+        """Take note of how the last sign went: whoever hung up is no news."""
+        if self._told is not None and not self._told.cancelled():
+            self._told.exception()
 
     async def give(self, write: Callable[[], Awaitable[None]], chunks: int) -> None:
         """Send a message.

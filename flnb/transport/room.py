@@ -14,6 +14,9 @@ _NOTHING_BYTES_PER_S = 1e6
 """If those of one way move less, they stand still, or nearly."""
 _HELPED = 1.3
 """Others helped if with twice as many so much more is moved."""
+_BELIEVED_LOOKS = 20
+"""That they did not is believed so often, ten seconds, while little is moved: each may wait for a line of
+its own, some slower than others, and those that stand behind them have quick ones."""
 
 
 class Room:
@@ -28,6 +31,7 @@ class Room:
         self._looks: deque[tuple[float, int, int]] = deque(maxlen=_LOOKS)
         self._before: float | None = None
         """What all moved in a second when there was last made room, while it may have helped."""
+        self._believed = 0
 
     def leave(self) -> None:
         """Nobody waits any more: the next crowd begins with few."""
@@ -62,10 +66,12 @@ class Room:
         before, little = self._before, per_s < _LITTLE_BYTES_PER_S
         helped = little if before is None else per_s > _HELPED * before
         if helped or own_per_s < _NOTHING_BYTES_PER_S:
-            self.chunks, self._before = max(self._few, 2 * held), per_s
+            self.chunks, self._before, self._believed = max(self._few, 2 * held), per_s, 0
         elif before is None:
             return
         elif not little:
             self.chunks, self._before = max(self._few, self.chunks // 2), None
-        elif per_s * _HELPED < before:
-            self._before = None  # those that filled the line have gone: others may help again
+        else:
+            self._believed += 1
+            if per_s * _HELPED < before or self._believed >= _BELIEVED_LOOKS:
+                self._before = None  # who filled the line may have gone: others may help again

@@ -103,8 +103,11 @@ class Coordinator:
         self.cut_after: list[int] = []
         """How many chunks of the next transfers get through before the connection breaks."""
         self.chunk_s = 0.0
-        self.place_s = 0.0
         """How long each chunk is on its way."""
+        self.place_s = 0.0
+        """How long a transfer waits for a place."""
+        self.cut_in_line = {"up": 0, "down": 0}
+        """How many transfers break before they have one."""
         self.transfer_tokens: list[str] = []
         self.alone = False
         """Whether it says its welcome by itself, because no test plays its part."""
@@ -165,6 +168,7 @@ class Wire:
         self._at.transfer_tokens.append(token)
         if digest not in self._at.packages:
             raise NotFoundError("version", digest.hex()[:12])
+        await self._in_line("down")
         left = self._at.cut_after.pop(0) if self._at.cut_after else len(chunks)
         for place in chunks:
             if not left:
@@ -176,8 +180,8 @@ class Wire:
 
     async def send(self, token, assignment, chunks, data):
         self._at.transfer_tokens.append(token)
+        await self._in_line("up")
         left = self._at.cut_after.pop(0) if self._at.cut_after else len(chunks)
-        await asyncio.sleep(self._at.place_s)
         data(chunks[:1])
         for place in chunks[:left]:
             await asyncio.sleep(self._at.chunk_s)
@@ -188,6 +192,12 @@ class Wire:
 
     async def close(self) -> None:
         pass
+
+    async def _in_line(self, way: str) -> None:
+        await asyncio.sleep(self._at.place_s)
+        if self._at.cut_in_line[way]:
+            self._at.cut_in_line[way] -= 1
+            raise UnreachableError("cut before its turn")
 
 
 class FakeClient(Client):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from flnb.client import transfers
 from flnb.tensors import Model
@@ -152,8 +153,9 @@ def test_transfers_that_took_long_before_they_broke_go_on(
 def test_an_upload_that_stood_in_line_for_long_is_not_given_up_for_that(
     wide, coordinator, home, training, monkeypatch
 ):
-    monkeypatch.setattr(transfers, "STUCK_S", 0.2)
-    coordinator.place_s = 0.3
+    monkeypatch.setattr(transfers, "STUCK_S", 0.5)
+    monkeypatch.setattr("flnb.client.backoff.MOST_S", 0.01)
+    coordinator.place_s = 0.6
     client = FakeClient(coordinator, wide, home, train=training)
 
     async def scene():
@@ -163,6 +165,29 @@ def test_an_upload_that_stood_in_line_for_long_is_not_given_up_for_that(
             for cut in ([0], [0], []):  # of two tries in a row nothing gets through
                 await line.hear("offer")
                 coordinator.cut_after = cut
+                line.say(wanted={"assignment": work.id, "chunks": range(5)})
+            await until(lambda: client.said("sent"))
+        assert not client.said("failed")
+
+    play(scene)
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_transfer_that_was_cut_while_it_stood_in_line_is_not_given_up_for_that(
+    wide, coordinator, home, training, monkeypatch, way
+):
+    monkeypatch.setattr(transfers, "STUCK_S", 0.5)
+    monkeypatch.setattr("flnb.client.backoff.MOST_S", 0.01)
+    client = FakeClient(coordinator, wide, home, train=training)
+
+    async def scene():
+        async with running(client):
+            line = await coordinator.line()
+            coordinator.place_s = 0.4
+            coordinator.cut_in_line[way] = 4
+            line.say(assignment=(work := assignment(coordinator.keep(wide.initial_model(1)))))
+            for _ in range(5 if way == "up" else 1):  # a download is tried again without a word
+                await line.hear("offer")
                 line.say(wanted={"assignment": work.id, "chunks": range(5)})
             await until(lambda: client.said("sent"))
         assert not client.said("failed")

@@ -1,5 +1,6 @@
 """A lab: one coordinator at a time, readers at any time, resume from anywhere."""
 
+import errno
 import time
 from dataclasses import replace
 
@@ -116,6 +117,20 @@ def test_a_lab_in_s3_needs_a_database_for_its_state(monkeypatch):
     with pytest.raises(StoreError, match="needs a database for its state") as refused:
         flnb.open("s3://bucket/lab")
     assert 'state="postgresql://user@host/database"' in refused.value.hint
+
+
+def test_a_start_that_fails_lets_the_lab_go(tmp_path, monkeypatch):
+    def no_files(_name):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    coordinator = flnb.Coordinator(tmp_path / "lab")
+    with monkeypatch.context() as full:
+        full.setattr("flnb.coordinator.coordinator.LoopThread", no_files)
+        with pytest.raises(OSError, match="Too many open files"):
+            coordinator.start()
+    assert not coordinator.running
+    with coordinator:
+        assert coordinator.running
 
 
 def test_nothing_is_left_running_after_stop(tmp_path, plan, task, no_leaks):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flnb.core.errors import LabLostError, StoreError
-from flnb.store import History, repository, sweep, weigh
+from flnb.store import History, chunks, repository, sweep, weigh
 from flnb.store.chunks import CHUNK_BYTES
 from flnb.store.retention import DESCRIPTION_BYTES
 from flnb.testing.stores import same_bits
@@ -56,6 +56,20 @@ def test_what_is_weighed_is_what_is_freed_also_where_chunks_are_shared(history):
     history.close()
     for snapshot in named:
         assert same_bits(history.read(snapshot), (trunk | fork)[snapshot])
+
+
+def test_what_is_weighed_is_what_is_freed_across_a_change_of_the_size_of_chunks(
+    history, monkeypatch
+):
+    versions = list(written(history, 3))
+    monkeypatch.setattr(chunks, "_MANY", 2)
+    history.close()
+    versions += list(written(history, 3))
+    weight, (_, bytes_before) = weigh(history.place, versions[:5], versions[5:]), on_disk(history)
+    sweep(history.place, lambda: set(versions[5:]), FAR, FAR)
+    _, bytes_after = on_disk(history)
+    off = abs(weight.size_bytes - (bytes_before - bytes_after))
+    assert off < DESCRIPTION_BYTES * len(versions)
 
 
 def test_old_commits_stay_below_young_ones_and_go_by_other_rules_later(history):

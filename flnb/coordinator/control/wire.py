@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -23,6 +22,7 @@ from flnb.core.errors import (
     UnreachableError,
 )
 from flnb.core.ids import RunId
+from flnb.core.jitter import about
 from flnb.transport import PROTOCOL, ControlLink
 from flnb.transport.v1 import control_pb2 as pb
 
@@ -185,7 +185,7 @@ class Wire:
                 self._lose(_unread(error))
                 return
             # Without the jitter, all who watched would come back in the same moment.
-            await asyncio.sleep(wait_s * (0.5 + random.random()))  # noqa: S311 - no secret
+            await asyncio.sleep(about(wait_s))
             wait_s = min(_MOST_S, 2 * wait_s)
 
     async def _notes(self) -> Any:

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import json
 import logging
-import random
 
 from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import AccessRefusedError, FLBaseError
+from flnb.core.jitter import about
 from flnb.service.events.event import Event
 from flnb.service.events.hub import Hub
 from flnb.store import Cursor
@@ -51,7 +51,7 @@ async def feed(hub: Hub) -> None:
             why = f"what it tells cannot be read ({type(error).__name__})"
         _gone(hub, why)
         # Without the jitter, both roles would come back in the same moment.
-        await asyncio.sleep(wait_s * (0.5 + random.random()))  # noqa: S311  # no secret
+        await asyncio.sleep(about(wait_s))
         wait_s = min(_MOST_S, 2 * wait_s)
 
 
