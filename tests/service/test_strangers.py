@@ -100,13 +100,22 @@ def until_heard(somebody):
     ],
 )
 def test_a_socket_that_is_refused_is_told_why(guess, url, headers, status, code):
-    while status == 429 and guess().status_code != 429:
-        pass
-    with pytest.raises(websockets.InvalidStatus) as refused:
-        connect(url, additional_headers=headers, proxy=None)
-    answer = refused.value.response
+    for _ in range(30):  # every two seconds one more is looked at
+        while status == 429 and guess().status_code != 429:
+            pass
+        if (answer := refusal(url, headers)) is not None:
+            break
     assert (answer.status_code, json.loads(answer.body)["error"]["code"]) == (status, code)
     assert "x-request-id" in answer.headers
+
+
+def refusal(url, headers):
+    """What is answered to a socket that is not opened; None of one that is."""
+    try:
+        connect(url, additional_headers=headers, proxy=None).close()
+    except websockets.InvalidStatus as refused:
+        return refused.response
+    return None
 
 
 def test_a_socket_too_many_is_told_when_to_come_back():
@@ -122,12 +131,12 @@ def test_a_socket_too_many_is_told_when_to_come_back():
             await app(scope | {"extensions": {"websocket.http.response": {}}}, leaves, hear)
 
     began_s = time.monotonic()
-    alone(call, requests_per_s=0.5)
+    alone(call, requests_per_s=0.01)
     took_s = time.monotonic() - began_s
     start = next(one for one in heard if one["type"] == "websocket.http.response.start")
     told_s = int(dict(start["headers"])[b"retry-after"])
     assert start["status"] == 429
-    assert 2 - took_s <= told_s <= 2
+    assert 97 - took_s <= told_s <= 100
 
 
 async def leaves():
