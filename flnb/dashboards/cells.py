@@ -22,7 +22,7 @@ from flnb.dashboards.access import Person, sees_clients
 from flnb.dashboards.beside import link
 from flnb.dashboards.feed import Sight
 from flnb.dashboards.orders import Orders
-from flnb.dashboards.page import Page, soon
+from flnb.dashboards.page import Page, loop_of, soon
 from flnb.dashboards.pages.overview import Overview
 from flnb.dashboards.pages.rounds import Rounds
 from flnb.dashboards.serving import Pages, Settings
@@ -220,7 +220,7 @@ class InCell(pn.viewable.Viewer):
         if document is None or document.session_context is None:
             sight.on_change(page.fill, self._state.get("run"))
         else:  # a session's document is changed on its own loop, and ends with it
-            told = functools.partial(soon, document, page.fill)
+            told = functools.partial(soon, loop_of(document), document, page.fill)
             sight.on_change(told, self._state.get("run"))
             ending = functools.partial(threading.Thread, target=sight.close, daemon=True)
             pn.state.on_session_destroyed(lambda _: ending().start())

@@ -232,6 +232,18 @@ def in_session(show: Callable[[], None], also: Callable[[], None] | None) -> Non
         document.add_next_tick_callback(lambda: pn.state.onload(both))
 
 
+def loop_of(document: Document) -> asyncio.AbstractEventLoop:
+    """The loop on which a session's document is changed."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:  # a thread that Panel gives to callbacks, if it was told to
+        session: Any = document.session_context  # Bokeh declares no class with what a server's has
+        loop: asyncio.AbstractEventLoop = (
+            session.server_context.application_context.io_loop.asyncio_loop
+        )
+        return loop
+
+
 def soon(loop: asyncio.AbstractEventLoop, document: Document, do: Callable[[], None]) -> None:
     """Do something in the session of a document, from any thread; not once that is over.
 

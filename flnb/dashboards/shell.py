@@ -6,7 +6,6 @@ at most once for all that happened meanwhile.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import threading
@@ -28,7 +27,7 @@ from flnb.dashboards.components.panes import error_card, html
 from flnb.dashboards.feed import Feed
 from flnb.dashboards.head import TEMPLATE, Frame, forget
 from flnb.dashboards.orders import Orders
-from flnb.dashboards.page import Page, soon
+from flnb.dashboards.page import Page, loop_of, soon
 from flnb.dashboards.routes import PAGES
 
 log = logging.getLogger(__name__)
@@ -94,7 +93,7 @@ class Shell:
         self._picker.visible = False
         self._body = pn.Column(sizing_mode="stretch_width", margin=0)
         self._doc = pn.state.curdoc
-        self._loop = asyncio.get_running_loop() if self._doc is not None else None
+        self._loop = loop_of(self._doc) if self._doc is not None else None
 
     def build(self) -> Frame:
         """Make everything, and begin to listen."""

@@ -1,10 +1,12 @@
 """The server of pages: what is left of a page that nobody looks at any more."""
 
 import asyncio
+import functools
 import gc
 import re
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import panel as pn
@@ -13,7 +15,7 @@ from bokeh.document import Document
 from bokeh.util.token import get_token_payload
 
 from flnb.dashboards import serving
-from flnb.dashboards.page import soon
+from flnb.dashboards.page import loop_of, soon
 from flnb.dashboards.serving import Pages, Settings
 from flnb.dashboards.shell import Shell
 from tests.dashboards.test_feed import until
@@ -74,6 +76,22 @@ def test_a_page_carries_no_cookie_that_signs_somebody_in(pages):
         page = browser.get("/rounds?run=finished").text
     carried = get_token_payload(re.search(r'"token":"([^"]+)"', page)[1])["cookies"]
     assert list(carried) == ["of-another-server"]
+
+
+def test_the_loop_of_a_page_is_known_also_in_threads(pages, monkeypatch):
+    found = []
+
+    class Asked(Shell):
+        def build(self):
+            ask = functools.partial(loop_of, pn.state.curdoc)
+            with ThreadPoolExecutor(1) as thread:
+                found.append((ask(), thread.submit(ask).result()))
+            return super().build()
+
+    monkeypatch.setattr(serving, "Shell", Asked)
+    with httpx.Client(base_url=pages.address, timeout=60, follow_redirects=True) as browser:
+        browser.get(f"/sign-in?ticket={pages.doorman.ticket()}")
+    assert found[0] == (pages.loop.asyncio_loop, pages.loop.asyncio_loop)
 
 
 def test_who_is_told_just_when_his_page_is_closed_breaks_nothing():
