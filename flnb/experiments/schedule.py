@@ -19,11 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flnb.core.errors import PlanError, StoreError
+from flnb.experiments.times import fields_of, on_calendar
 
-_DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_NAMES = ("minute", "hour", "day", "month", "day of the week")
-_PART = re.compile(r"(\*|\d+(?:-\d+)?)(?:/(\d+))?")
 _ODD = re.compile(r"[^A-Za-z0-9_.-]+")
 """What the name of a unit of systemd cannot have, or has a meaning in it."""
 _KEPT = ("DATABASE_URL", "FLNB_DATA_DIR", "FLNB_CACHE_DIR", "AWS_PROFILE", "AWS_ENDPOINT_URL")
@@ -39,12 +36,14 @@ class Schedule:
         files: Path to text, of a timer of systemd; empty for cron.
         line: For cron; empty for systemd.
         log: Where what the study says is kept; None where that is the journal of systemd.
+        former: What it was called while the name of the study file was all of the name.
     """
 
     name: str
     files: Mapping[Path, str]
     line: str
     log: Path | None = None
+    former: str = ""
 
     @classmethod
     def of(
@@ -62,14 +61,15 @@ class Schedule:
         Raises:
             PlanError: `at` is no time, or one that systemd cannot say.
         """
-        fields = _fields(at)
+        fields = fields_of(at)
         command = _command(study, lab, workers)
-        name = _name(study, command)
+        name, former = _name(command), f"flnb-{study.stem}"
         if cron or not _has_systemd():
             log = _log(name)
             line = f"{' '.join(fields)} {_line(command, log)} # {name}"
-            return cls(name, {}, line, log)
-        return cls(name, _units(name, command, study, on_calendar(fields)), "")
+            return cls(name, {}, line, log, former)
+        units = _units(name, command, study, on_calendar(fields))
+        return cls(name, units, "", former=former)
 
     @property
     def told(self) -> str:
@@ -80,7 +80,7 @@ class Schedule:
         return "a user timer of systemd:\n" + "\n".join(texts)
 
     def write(self) -> str:
-        """Write and begin it; one of the same name is replaced.
+        """Write and begin it; one of the same study and lab is replaced.
 
         Returns:
             How it is looked at and taken away.
@@ -94,6 +94,7 @@ class Schedule:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             path.chmod(0o600)
+        self._end_former()
         _call(["systemctl", "--user", "daemon-reload"])
         _call(["systemctl", "--user", "enable", "--now", f"{self.name}.timer"])
         return (
@@ -113,74 +114,36 @@ class Schedule:
         if known.returncode and "no crontab" not in known.stderr:
             # What cannot be read must not be taken for empty: it would be written over.
             raise StoreError(f"crontab -l refuses: {known.stderr.strip()}")
-        if self.log is not None:
-            self.log.parent.mkdir(parents=True, exist_ok=True)  # a shell makes no folder for `>>`
-        others = [one for one in known.stdout.splitlines() if not one.endswith(f"# {self.name}")]
+        others = [one for one in known.stdout.splitlines() if not self._is_mine(one)]
         _call(["crontab", "-"], "\n".join([*others, self.line]) + "\n")
         return (
             f"crontab -l shows it; crontab -e, without the line of {self.name}, ends it. "
             f"{self.log} holds what it said"
         )
 
+    def _is_mine(self, line: str) -> bool:
+        command, _, mark = line.rpartition(" # ")
+        former = mark == self.former and self._is_called(command.replace(r"\%", "%"))
+        return former or mark == self.name
 
-def on_calendar(fields: tuple[str, ...]) -> str:
-    """Five fields of cron as systemd writes a time.
+    def _end_former(self) -> None:
+        service = _units_home() / f"{self.former}.service"
+        if not service.is_file():
+            return
+        text = service.read_text(encoding="utf-8").replace("%%", "%")
+        if any(map(self._is_called, re.findall(r"^ExecStart=(.*)", text, re.MULTILINE))):
+            _call(["systemctl", "--user", "disable", "--now", f"{self.former}.timer"])
+            service.with_suffix(".timer").unlink(missing_ok=True)
+            service.unlink()
 
-    Raises:
-        PlanError: Both the day of the month and that of the week are given: cron means one or the
-            other, and systemd both.
-
-    Examples:
-        >>> on_calendar(("0", "2", "*", "*", "1-5"))
-        'Mon,Tue,Wed,Thu,Fri *-*-* 2:0:00'
-        >>> on_calendar(("*/15", "*", "1", "*", "*"))
-        '*-*-1 *:0/15:00'
-    """
-    minute, hour, day, month, week = fields
-    if day != "*" and week != "*":
-        raise PlanError(
-            "a day of the month and one of the week: cron means either, systemd both",
-            hint="give one of them, or --cron",
-        )
-    days = "" if week == "*" else ",".join(_weekday(part) for part in week.split(",")) + " "
-    date = f"*-{_span(month, 1)}-{_span(day, 1)}"
-    return f"{days}{date} {_span(hour, 0)}:{_span(minute, 0)}:00"
-
-
-def _fields(at: str) -> tuple[str, ...]:
-    fields = tuple(at.split())
-    if len(fields) != len(_NAMES):
-        raise PlanError(
-            f"{at!r} has {len(fields)} fields, and a time has five",
-            hint='minute, hour, day, month, day of the week: "0 2 * * *" is each night at two',
-        )
-    for name, (low, high), field in zip(_NAMES, _RANGES, fields, strict=True):
-        for part in field.split(","):
-            found = _PART.fullmatch(part)
-            numbers = [int(one) for one in re.findall(r"\d+", found[1])] if found else [-1]
-            if any(not low <= number <= high for number in numbers):
-                raise PlanError(f"{part!r} is no {name}", hint=f"{low} to {high}, *, 1-5 or */15")
-    return fields
-
-
-def _weekday(part: str) -> str:
-    if "/" in part:
-        raise PlanError(f"systemd knows no steps of days of the week: {part}", hint="--cron")
-    if part == "*":
-        return "*"
-    first, _, last = part.partition("-")
-    # In words, one by one: weeks of systemd begin on Monday, and Sun..Wed is none.
-    return ",".join(_DAYS[int(first) : int(last or first) + 1])
-
-
-def _span(field: str, first: int) -> str:
-    """`1-5` is `1..5`, `*/15` is `0/15`."""
-    found = []
-    for part in field.split(","):
-        base, _, step = part.partition("/")
-        base = str(first) if base == "*" and step else base.replace("-", "..")
-        found.append(f"{base}/{step}" if step else base)
-    return ",".join(found)
+    def _is_called(self, command: str) -> bool:
+        """Whether a command executes the same study in the same lab."""
+        try:
+            words = shlex.split(command)
+            program = words.index("--lab", 4, -1) - 4
+        except ValueError:  # a quote that does not end, or no lab
+            return False
+        return _name(words[program:]) == self.name
 
 
 def _command(study: Path, lab: Path, workers: int | None) -> list[str]:
@@ -191,9 +154,14 @@ def _command(study: Path, lab: Path, workers: int | None) -> list[str]:
     return [*command, *(["--workers", str(workers)] if workers is not None else [])]
 
 
-def _name(study: Path, command: list[str]) -> str:
-    """Of a schedule, such as `flnb-fedavg-1f0c9a`: a study of the same name in another lab has its own."""
-    told = "\0".join(command[3:6])  # the study file, and the lab
+def _name(command: list[str]) -> str:
+    """Of a schedule, such as `flnb-fedavg-1f0c9a`: a study of the same name in another lab has its own.
+
+    Paths are followed to their end: the same file by another spelling is the same study.
+    """
+    study, lab = Path(command[3]), command[5]
+    place = lab if lab.startswith("s3://") else Path(lab).resolve()
+    told = f"{study.resolve()}\0{place}"
     return f"flnb-{_ODD.sub('-', study.stem)}-{hashlib.sha256(told.encode()).hexdigest()[:6]}"
 
 
@@ -204,24 +172,32 @@ def _log(name: str) -> Path:
 
 def _line(command: list[str], log: Path) -> str:
     """A command for cron: in this folder, and with a log, for where no mail is set up it is lost."""
-    words = shlex.join(["env", *_given(), *command])
-    folder, kept = shlex.quote(str(Path.cwd())), shlex.quote(str(log))
-    # To cron a bare % is the end of a command, also between quotes.
-    return f"{{ cd {folder} && {words}; }} >>{kept} 2>&1".replace("%", r"\%")
+    given = [f"{name}={shlex.quote(value)}" for name, value in _given().items()]
+    words = " ".join([*given, shlex.join(command)])
+    folder, kept, home = (shlex.quote(str(one)) for one in (Path.cwd(), log, log.parent))
+    # A shell makes no folder for `>>`. To cron a bare % is the end of a command, also between quotes.
+    line = f"mkdir -p {home} && {{ cd {folder} && {words}; }} >>{kept} 2>&1"
+    return line.replace("%", r"\%")
+
+
+def _units_home() -> Path:
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    return home / "systemd/user"
 
 
 def _units(name: str, command: list[str], study: Path, when: str) -> dict[Path, str]:
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "systemd/user"
+    home = _units_home()
     title = f"flnb study {study.stem}".replace("%", "%%")
-    # By env: systemd takes no program whose path has a quote in it.
-    words = " ".join(_quoted(one).replace("$", "$$") for one in ["/usr/bin/env", *command])
+    # By a shell: systemd takes no program whose path has a quote in it, and `env` none with a `=`.
+    by_shell = ["/bin/sh", "-c", 'exec "$0" "$@"', *command]
+    words = " ".join(_quoted(one).replace("$", "$$") for one in by_shell)
     service = [
         "[Unit]",
         f"Description={title}",
         "[Service]",
         "Type=oneshot",
         f"WorkingDirectory={str(Path.cwd()).replace('%', '%%')}",  # without quotes, also of spaces
-        *[f"Environment={_quoted(one)}" for one in _given()],
+        *[f"Environment={_quoted(f'{one}={value}')}" for one, value in _given().items()],
         f"ExecStart={words}",
         "KillSignal=SIGINT",
         "KillMode=mixed",  # the runner alone: it says to its kernels what is to be done
@@ -253,8 +229,8 @@ def _quoted(word: str) -> str:
     return f'"{backslashed}"'.replace("%", "%%")
 
 
-def _given() -> list[str]:
-    """Variables of this process that the study needs as well, as `NAME=value`.
+def _given() -> dict[str, str]:
+    """Variables of this process that the study needs as well.
 
     Raises:
         PlanError: One holds a password.
@@ -266,7 +242,7 @@ def _given() -> list[str]:
                 f"{name} holds a password, which a schedule would keep where others may read it",
                 hint="put it into ~/.pgpass, which only you may read, and take it out of the address",
             )
-    return [f"{name}={value}" for name, value in found.items()]
+    return found
 
 
 def _has_systemd() -> bool:
