@@ -27,8 +27,9 @@ CHUNK_BYTES, _LARGEST_BYTES = 1 << 20, 1 << 22
 _MANY = 1024
 """No array has more chunks while they may be larger: each costs more than a millisecond of processor time
 to read, besides its bytes. One that changes takes no more with it than a 512th of the array."""
-_AT_ONCE = 16
-"""Chunks that are written at the same time: each is in memory once more meanwhile."""
+_AT_ONCE_BYTES = 16 * CHUNK_BYTES
+"""Of chunks that are written or read at the same time: each is in memory once more meanwhile, and over a
+slow line to S3 each must come through within the longest wait for an answer."""
 _SUM_BYTES = 16
 """128 bits: among all chunks that were ever written no two are alike by chance."""
 
@@ -138,6 +139,11 @@ def is_sum_of(expected: str | int, data: np.ndarray) -> bool:
     return expected == (_crc(data) if isinstance(expected, int) else _sum(data))
 
 
+def at_once(chunk_bytes: int) -> int:
+    """How many chunks of a size are written or read at the same time."""
+    return max(1, _AT_ONCE_BYTES // max(CHUNK_BYTES, chunk_bytes))
+
+
 async def _put(
     store: Any,
     name: str,
@@ -151,7 +157,8 @@ async def _put(
     from zarr.buffer import default_buffer_prototype
 
     as_buffer = default_buffer_prototype().buffer.from_array_like
-    turns, loop = asyncio.Semaphore(_AT_ONCE), asyncio.get_running_loop()
+    turns = asyncio.Semaphore(at_once(_chunk_values(array) * array.itemsize))
+    loop = asyncio.get_running_loop()
 
     async def put(index: int, piece: np.ndarray) -> str:
         async with turns:

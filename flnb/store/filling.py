@@ -16,13 +16,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from flnb.core.errors import DamagedError
-from flnb.store.chunks import Checksums, is_sum_of
+from flnb.store.chunks import Checksums, at_once, is_sum_of
 from flnb.tensors import aligned, hand_out
 
 CHUNK_NOTE = "chunk "
 """Begins the note on an error that says which chunk was being read."""
-_AT_ONCE = 16
-"""Chunks that are read at the same time: each is in memory once more meanwhile."""
 _PLACING = 2
 """Threads that copy and sum up. What is copied into is fresh memory, which the kernel clears first."""
 
@@ -73,7 +71,7 @@ class _Place:
 
     def __init__(self, name: str, values: np.ndarray, size: int, sums: Sequence[str | int]) -> None:
         self.name, self._values, self._size, self._sums = name, values, size, sums
-        self.n_chunks = -(-values.size // size)
+        self.n_chunks, self.chunk_bytes = -(-values.size // size), size * values.itemsize
 
     def put(self, index: int, data: np.ndarray | None) -> None:
         """Copy the bytes of a chunk to where they belong; in a thread.
@@ -110,7 +108,7 @@ async def _fill(
             data = None if buffer is None else buffer.as_numpy_array()
             await loop.run_in_executor(beside, place.put, index, data)
 
-    readers = [asyncio.ensure_future(read()) for _ in range(_AT_ONCE)]
+    readers = [asyncio.ensure_future(read()) for _ in range(at_once(place.chunk_bytes))]
     try:
         await asyncio.gather(*readers)
     finally:
