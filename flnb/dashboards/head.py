@@ -14,7 +14,7 @@ from bokeh.document import Document
 from panel.io.notifications import NotificationAreaBase
 from panel_material_ui.template.base import Page as MaterialPage
 
-from flnb.dashboards.focus import SCRIPT
+from flnb.dashboards import focus, retelling
 
 TEMPLATE = (
     """{% extends "base.html" %}
@@ -57,7 +57,8 @@ TEMPLATE = (
   }, 15)
 })()
 """
-    + SCRIPT
+    + focus.SCRIPT
+    + retelling.SCRIPT
     + """
 </script>
 {% endblock %}
