@@ -1,8 +1,8 @@
 """What changes while a dialog is being drawn is told to its parts once more.
 
 A part of panel-material-ui reads a property when it is drawn, and listens to it from a moment later on
-(`useState` in Panel 1.9.4). What came between the two was never shown: of a preview that was quick, one
-in five left the button without the branch's name. Telling a part what it knows changes nothing.
+(`useState` in Panel 1.9.4). What came between the two was never shown: two of six
+roll backs left the button without the branch's name. Telling a part what it knows changes nothing.
 """
 
 from __future__ import annotations
