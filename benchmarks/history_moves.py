@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import harmonic_mean
 
 import numpy as np
 import torch
@@ -94,7 +95,8 @@ def resumes(name: str, one: Held, times: int) -> Iterator[Row]:
     """From an applied roll back to the first client's order, beside reading as many bytes.
 
     Neither the commit nor the file is in the page cache when it is read; the kernel says how much came from
-    the disk. In each turn the file is read before and after, for a disk is not as quick all the time. The
+    the disk. In each turn the file is read before and after, for a disk is not as quick all the time (one of
+    the two often takes twice as long as the other): its speed is all that was read over all that it took. The
     first turn does not count.
     """
     ours, disk, shares, from_disk = list[float](), list[float](), list[float](), list[float]()
@@ -107,7 +109,7 @@ def resumes(name: str, one: Held, times: int) -> Iterator[Row]:
         reads.append(cold(one, lambda: read(one.file)))
         if turn:
             ours.append(mine[0])
-            disk.append(float(np.mean([speed for speed, _ in reads])))
+            disk.append(harmonic_mean([speed for speed, _ in reads]))
             shares.append(ours[-1] / disk[-1])
             from_disk += [share for _, share in (mine, *reads)]
     what = f"roll back to first order, {name}, cold"

@@ -22,7 +22,7 @@ Checksums = Mapping[str, Sequence[str | int]]
 """Group name to what tells each of its chunks: half of its BLAKE3, in hexadecimal. By it a chunk is
 not written again, and one that was damaged is known; whether somebody changed a model on purpose
 is told by the digest in the rows. Early commits hold a CRC-32 instead, a number."""
-CHUNK_BYTES, _LARGEST_BYTES = 1 << 20, 1 << 22
+CHUNK_BYTES, LARGEST_BYTES = 1 << 20, 1 << 22
 """The size of a chunk, and of one of a very large array."""
 _MANY = 1024
 """No array has more chunks while they may be larger: each costs more than a millisecond of processor time
@@ -189,7 +189,7 @@ def _crc(piece: np.ndarray) -> int:
 
 def _chunk_values(array: np.ndarray) -> int:
     n_bytes = CHUNK_BYTES
-    while n_bytes < _LARGEST_BYTES and array.nbytes > _MANY * n_bytes:
+    while n_bytes < LARGEST_BYTES and array.nbytes > _MANY * n_bytes:
         n_bytes *= 2
     return max(1, min(array.size, n_bytes // array.itemsize))
 

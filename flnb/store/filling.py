@@ -16,11 +16,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from flnb.core.errors import DamagedError
-from flnb.store.chunks import Checksums, at_once, is_sum_of
-from flnb.tensors import aligned, hand_out
+from flnb.store.chunks import CHUNK_BYTES, LARGEST_BYTES, Checksums, at_once, is_sum_of
+from flnb.tensors import aligned, hand_out, keep_freed_memory
 
 CHUNK_NOTE = "chunk "
 """Begins the note on an error that says which chunk was being read."""
+_AT_HAND_BYTES = 4 * LARGEST_BYTES
+"""Icechunk has a buffer made for each chunk, and glibc would give those of the largest back each time: half a
+second of processor time a GB."""
 _PLACING = 2
 """Threads that copy and sum up. What is copied into is fresh memory, which the kernel clears first."""
 
@@ -52,6 +55,8 @@ def read_arrays(
     from zarr.core.sync import sync
 
     found = {name: vector(array.size, array.dtype) for name, array in arrays.items()}
+    if any(one.chunks[0] * one.dtype.itemsize > CHUNK_BYTES for one in arrays.values()):
+        keep_freed_memory(_AT_HAND_BYTES)
     with ThreadPoolExecutor(_PLACING, thread_name_prefix="flnb-placing") as beside:
         for name, values in found.items():
             place = _Place(name, values, arrays[name].chunks[0], sums.get(name, ()))

@@ -13,7 +13,7 @@ from flnb.tensors.half import round_halves
 from flnb.tensors.layout import CHUNK_VALUES, Layout, Slot
 from flnb.tensors.model import Model, Update
 from flnb.tensors.packing import pack, unpack
-from flnb.tensors.reuse import hand_out, release_unused, unfilled
+from flnb.tensors.reuse import hand_out, keep_freed_memory, release_unused, unfilled
 from flnb.tensors.shelf import Shelf, beside, lent
 from flnb.tensors.sooner import SOONER_BYTES, begin_writing
 from flnb.tensors.spare import SpareFiles, mapped
@@ -40,6 +40,7 @@ __all__ = [
     "beside",
     "blocks",
     "hand_out",
+    "keep_freed_memory",
     "l2_norm",
     "largest_magnitude",
     "lent",

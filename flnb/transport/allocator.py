@@ -1,9 +1,9 @@
 """What the allocator of the C library does with the memory of messages.
 
-A message of a transfer takes several blocks of 1 MB on its way. glibc gives the top of its heap
-back to the kernel whenever 2 MB of it are free, and the kernel clears each page that it hands out
-again: of 64 MB that a client fetched and 64 MB that it sent, that was two fifths of all processor
-time.
+A message of a transfer takes several blocks of 1 MB on its way. Unless it is told that they are asked for
+often (`keep_freed_memory`), glibc gives 2 MB back to the kernel whenever they are free, and the kernel
+clears each page that it hands out again: of 64 MB that a client fetched and 64 MB that it sent, that was
+two fifths of all processor time.
 """
 
 from __future__ import annotations
@@ -12,20 +12,10 @@ import asyncio
 import contextlib
 import ctypes
 
-_FREED_BYTES = 4 * 1024 * 1024
-"""Of a block that glibc got from the kernel for itself alone. When it is freed, glibc takes it for
-a size that is asked for often: from then on it keeps up to twice as much of each heap, and no more."""
-
+MESSAGE_BYTES = 4 * 1024 * 1024
+"""As large as a block of a message can be: what glibc is told."""
 _HOLES_FOR_S = 0.25
 """What is given back has to be cleared again by the kernel when it is used again."""
-
-
-def keep_freed_memory() -> None:
-    """Let memory of messages be used again rather than be given back; costs nothing to say again.
-
-    Nothing changes where another allocator is used, or one that was told what to do.
-    """
-    bytes(_FREED_BYTES)
 
 
 class Holes:

@@ -11,7 +11,8 @@ import grpc
 from grpc import aio
 
 from flnb.core.errors import FLBaseError, PlanError, UnreachableError
-from flnb.transport.allocator import keep_freed_memory
+from flnb.tensors import keep_freed_memory
+from flnb.transport.allocator import MESSAGE_BYTES
 from flnb.transport.certs import Certified
 from flnb.transport.convert import host_of, is_loopback, told
 from flnb.transport.limits import PINGS_S, Limits, client_options
@@ -51,7 +52,7 @@ def open_channel(
     Raises:
         PlanError: Not an address, or no certificate for one that others can listen to.
     """
-    keep_freed_memory()
+    keep_freed_memory(MESSAGE_BYTES)
     host = host_of(address)
     options = client_options(limits, through_proxy=not is_loopback(host), pings_s=pings_s)
     if certificate is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from grpc import aio
 
 from flnb.core.errors import PlanError
-from flnb.transport.allocator import keep_freed_memory
+from flnb.tensors import keep_freed_memory
+from flnb.transport.allocator import MESSAGE_BYTES
 from flnb.transport.answering import Answering
 from flnb.transport.certs import ServerCertificate
 from flnb.transport.control import Control, Controls
@@ -60,7 +61,7 @@ class Server:
                 hint="give it a certificate, or listen on 127.0.0.1",
             )
         await try_port(host, port)
-        keep_freed_memory()
+        keep_freed_memory(MESSAGE_BYTES)
         limits = self._answering.limits
         # The bound is for whoever no other has stopped; the others refuse with better words.
         server = sturdy_server(server_options(limits), 4 * limits.clients)

@@ -8,7 +8,8 @@ import pytest
 
 FAULTS = """
 import resource
-from flnb.transport.allocator import keep_freed_memory
+from flnb.tensors import keep_freed_memory
+from flnb.transport.allocator import MESSAGE_BYTES
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -18,7 +19,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 before = faults()
-keep_freed_memory()
+keep_freed_memory(MESSAGE_BYTES)
 print(before, faults())
 """
 
