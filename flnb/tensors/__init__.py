@@ -18,7 +18,8 @@ from flnb.tensors.shelf import Shelf, beside, lent
 from flnb.tensors.sooner import SOONER_BYTES, begin_writing
 from flnb.tensors.spare import SpareFiles, mapped
 from flnb.tensors.spool import Spool
-from flnb.tensors.staging import SpoolFile, Staging
+from flnb.tensors.spool_file import SpoolFile
+from flnb.tensors.staging import Staging
 
 __all__ = [
     "BLOCK_VALUES",

@@ -19,7 +19,8 @@ from flnb.core.errors import NotFoundError, StorageFullError, StoreError
 from flnb.tensors.layout import Layout
 from flnb.tensors.model import Update
 from flnb.tensors.spare import SpareFiles
-from flnb.tensors.staging import SpoolFile, Staging, described, header, read
+from flnb.tensors.spool_file import SpoolFile, described, header, read
+from flnb.tensors.staging import Staging
 
 _COMPLETE, _PARTIAL = ".update", ".partial"
 _SPARES = 8

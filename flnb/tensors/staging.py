@@ -1,80 +1,20 @@
-"""One update in a spool: its file, the header of it, and how it is written in pieces.
-
-8 bytes    magic
-8 bytes    length of the header, little-endian
-…          header: JSON with id, layout hash, lengths and note, padded with spaces to 64 bytes
-…          payload: float32 values, then int64 integers, little-endian
-"""
+"""One update on its way into a spool: written in pieces, in any order, and on the disk before it counts."""
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from jaxtyping import Float32
 
 from flnb.core.errors import IntegrityError, StorageFullError, StoreError
-from flnb.tensors.arrays import ALIGNMENT_BYTES, blocks
-from flnb.tensors.layout import Layout
-from flnb.tensors.model import Update
-from flnb.tensors.sooner import SOONER_BYTES, begin_writing
-from flnb.tensors.spare import mapped
+from flnb.tensors.spool_file import SpoolFile
 
-_MAGIC = b"flnbspl1"
-_FRONT_BYTES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolFile:
-    """One staged update, complete on the disk."""
-
-    update_id: str
-    path: Path
-    n_bytes: int
-    """Size of the file."""
-    layout_hash: str
-    data_start: int
-    """Where the values begin, in bytes; a multiple of 64."""
-    note: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """JSON that was written with the update."""
-
-    def open(self, layout: Layout) -> Update:
-        """Map the update into memory, read-only; it is read as it is used.
-
-        The result stays readable after the file was deleted from the spool.
-
-        Raises:
-            IntegrityError: The update is of another layout.
-        """
-        if self.layout_hash != layout.hash:
-            raise IntegrityError(
-                f"update {self.update_id!r} is of layout {self.layout_hash[:12]}, "
-                f"expected {layout.hash[:12]}"
-            )
-        data = mapped(self.path)[self.data_start :]
-        split = 4 * layout.n_values
-        return Update(layout, data[:split].view(np.float32), data[split:].view(np.int64))
-
-    def blocks(
-        self, layout: Layout, size: int = 32_768
-    ) -> Iterator[tuple[slice, Float32[np.ndarray, " block"]]]:
-        """Read the values block by block: where the block lies, and its values.
-
-        Raises:
-            IntegrityError: The update is of another layout.
-        """
-        values = self.open(layout).values
-        return ((span, values[span]) for span in blocks(values.size, size))
+_sync_data = getattr(os, "fdatasync", os.fsync)
 
 
 class Staging:
@@ -107,9 +47,12 @@ class Staging:
     ) -> None:
         self._partial, self._file, self._keep = partial, file, keep
         self._arrived = _Spans()
-        self._unsent = slice(0, 0)
-        """What was written last in one piece and is not on its way to the disk."""
-        self._lock = threading.Lock()
+        self._written = self._sent = 0
+        """Bytes that were written, and how many of them there were when the disk was last asked for them."""
+        self._lock, self._syncing = threading.Lock(), threading.Lock()
+        """For whoever writes or ends it, and for whoever uses the file without that. In this order."""
+        self._lost: OSError | None = None
+        """What the disk said; it says so once only."""
         self._over = False
         self._undo = ExitStack()
         self._undo.callback(release, file)
@@ -147,11 +90,32 @@ class Staging:
             )
         if not view.nbytes:
             return
-        with self._lock, room_in(self._partial.parent):
+        with self._lock, _room_in(self._partial.parent):
             self._check_going_on()
             _write_all(self._out.fileno(), view.cast("B"), self._file.data_start + offset_bytes)
             self._arrived.add(offset_bytes, stop)
-            self._send_to_disk(offset_bytes, stop)
+            self._written += view.nbytes
+
+    @property
+    def unsynced_bytes(self) -> int:
+        """What was written since `sync` began last."""
+        return self._written - self._sent
+
+    def sync(self) -> None:
+        """Wait until what was written so far is on the disk, while others go on writing.
+
+        What is wrong with the disk is said by `commit`, which has less to wait for after this. To have the
+        kernel begin by itself is not enough: a disk with a cache of its own, such as that of a virtual
+        machine, takes everything at once and writes it when somebody waits.
+        """
+        with self._syncing:
+            if self._out.closed or self._lost is not None:
+                return
+            self._sent = self._written
+            try:
+                _sync_data(self._out.fileno())
+            except OSError as error:
+                self._lost = error
 
     def commit(self) -> SpoolFile:
         """Wait until the update is safe on the disk, and take it into the spool.
@@ -169,8 +133,11 @@ class Staging:
                     f"{self._file.update_id!r} have arrived"
                 )
             with self._ended_by_errors():
-                os.fsync(self._out.fileno())
-                self._out.close()
+                with self._syncing:
+                    if self._lost is not None:
+                        raise self._lost
+                    os.fsync(self._out.fileno())
+                    self._out.close()
                 self._keep(self._partial, self._file)
             self._over = True
         return self._file
@@ -181,14 +148,6 @@ class Staging:
             if not self._over:
                 self._end()
 
-    def _send_to_disk(self, start: int, stop: int) -> None:
-        """Let what came in one piece begin its way to the disk, once that is worth it."""
-        self._unsent = slice(self._unsent.start if self._unsent.stop == start else start, stop)
-        if (n_bytes := stop - self._unsent.start) >= SOONER_BYTES:
-            begin = self._file.data_start + self._unsent.start
-            begin_writing(self._out.fileno(), begin, n_bytes)
-            self._unsent = slice(stop, stop)
-
     def _check_going_on(self) -> None:
         if self._over:
             raise StoreError(f"the staging of update {self._file.update_id!r} has ended")
@@ -196,7 +155,7 @@ class Staging:
     @contextmanager
     def _ended_by_errors(self) -> Iterator[None]:
         try:
-            with room_in(self._partial.parent):
+            with _room_in(self._partial.parent):
                 yield
         except BaseException:
             self._end()
@@ -204,7 +163,8 @@ class Staging:
 
     def _end(self) -> None:
         self._over = True
-        self._undo.close()
+        with self._syncing:
+            self._undo.close()
 
 
 class _Spans:
@@ -225,53 +185,8 @@ class _Spans:
         self._starts[first:last], self._stops[first:last] = [start], [stop]
 
 
-def header(update_id: str, layout: Layout, note: Mapping[str, Any]) -> bytes:
-    """Make the part of a file that lies before the values.
-
-    Raises:
-        TypeError: JSON cannot hold the note.
-    """
-    sizes = [layout.n_values, layout.n_integers]
-    fields = {"id": update_id, "layout": layout.hash, "sizes": sizes, "note": dict(note)}
-    text = json.dumps(fields).encode()
-    size = -(-(_FRONT_BYTES + len(text)) // ALIGNMENT_BYTES) * ALIGNMENT_BYTES
-    front = _MAGIC + (size - _FRONT_BYTES).to_bytes(8, "little")
-    return front + text.ljust(size - _FRONT_BYTES)
-
-
-def described(head: bytes, path: Path) -> SpoolFile:
-    """What a header says of the file at `path`.
-
-    Raises:
-        ValueError: It is not a whole header.
-        LookupError: A field is missing.
-        TypeError: A field is of another kind.
-    """
-    if head[:8] != _MAGIC or int.from_bytes(head[8:_FRONT_BYTES], "little") != len(head) - 16:
-        raise ValueError("not a whole header of a spool's file")
-    fields = json.loads(head[_FRONT_BYTES:])
-    n_values, n_integers = fields["sizes"]
-    n_bytes = len(head) + 4 * n_values + 8 * n_integers
-    note = fields.get("note", {})  # files from before there were notes
-    return SpoolFile(fields["id"], path, n_bytes, fields["layout"], len(head), note)
-
-
-def read(path: Path) -> SpoolFile | None:
-    """Read a file's header; None if it is not a complete update."""
-    n_bytes = path.stat().st_size
-    with path.open("rb") as file:
-        front = file.read(_FRONT_BYTES)
-        length = int.from_bytes(front[8:], "little")
-        head = front + file.read(min(length, n_bytes))
-    try:
-        found = described(head, path)
-    except (ValueError, LookupError, TypeError):
-        return None
-    return found if found.n_bytes == n_bytes else None
-
-
 @contextmanager
-def room_in(directory: Path) -> Iterator[None]:
+def _room_in(directory: Path) -> Iterator[None]:
     """Turn an error that means "the disk is full" into one that says so.
 
     Raises:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from flnb.core.errors import IntegrityError, StorageFullError, StoreError
 from flnb.tensors import Layout, Spool, SpoolFile, Update, aligned
+from flnb.tensors import staging as staging_module
 
 NOTE = {"envelope": b"\x00signed\xff".hex(), "facts": {"n_examples": 7, "loss": 0.1}}
 
@@ -265,6 +266,47 @@ def test_it_counts_only_once_it_and_its_name_are_synced(spool, monkeypatch):
     seen.clear()
     spool.stage("c1", update_of(LAYOUT, payload_of(LAYOUT)))
     assert seen == [([".partial", ".update"], (file,)), ([".update"], ())]
+
+
+def test_pieces_are_written_while_those_before_go_to_the_disk(spool, monkeypatch):
+    begun, written, sync = threading.Event(), threading.Event(), staging_module._sync_data
+
+    def slow(handle):
+        begun.set()
+        assert written.wait(10), "the next piece waits for the disk"
+        sync(handle)
+
+    monkeypatch.setattr(staging_module, "_sync_data", slow)
+    staging, payload = spool.receive("c1", LAYOUT), payload_of(LAYOUT)
+    staging.write(0, payload[:300])
+    with ThreadPoolExecutor(1) as beside:
+        ahead = beside.submit(staging.sync)
+        assert begun.wait(10)
+        staging.write(300, payload[300:])
+        written.set()
+        ahead.result()
+    assert staging.unsynced_bytes == len(payload) - 300
+    staging.sync()
+    assert staging.unsynced_bytes == 0
+    assert staging.commit().path.read_bytes().endswith(payload)
+    staging.sync()  # late, which does nothing
+
+
+def test_what_the_disk_says_ahead_is_not_forgotten_until_the_end(spool, monkeypatch):
+    """An error is told to the first who waits for the disk, and to nobody after that."""
+
+    def fails(_handle):
+        raise OSError(errno.EIO, "Input/output error")
+
+    staging = spool.receive("c1", LAYOUT)
+    in_pieces(staging, payload_of(LAYOUT))
+    with monkeypatch.context() as patch:
+        patch.setattr(staging_module, "_sync_data", fails)
+        staging.sync()
+    staging.sync()  # it goes well this time
+    with pytest.raises(OSError, match="Input/output"):
+        staging.commit()
+    assert (suffixes(spool), spool.files, spool.used_bytes) == ([], (), 0)
 
 
 def full(*_):

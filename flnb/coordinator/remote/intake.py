@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
 from typing import Any
 
+from flnb.coordinator.remote.hands import Hands
 from flnb.core.errors import IntegrityError, StorageFullError, StoreError, UnreachableError
 from flnb.core.failpoints import reach
 from flnb.tensors import Layout, Spool, SpoolFile, Staging
@@ -19,44 +16,11 @@ from flnb.transport import Manifest, chunks_in, in_a_row
 
 log = logging.getLogger(__name__)
 
-_WRITING = 2
-"""Threads that hash and write. No more messages are handed to them: others wait on the line."""
+_AHEAD_BYTES = 8 * 1024 * 1024
+"""So much of an update goes to the disk while the rest of it is on the line."""
 _PAUSE_S = 0.1
 _FULL_S = 2.0
 """How long to wait before a full disk is tried again."""
-_NICE = 10
-"""How far a thread of an intake stands behind the loop when both want the same core: while 64 clients
-sent, a ping's median was half to a quarter of what it was with equals (two runs in turns, a busy machine)."""
-
-
-class Hands:
-    """The threads of all intakes. Whoever waits for the disk keeps no one from being written."""
-
-    def __init__(self) -> None:
-        self.writing = ThreadPoolExecutor(
-            _WRITING, thread_name_prefix="flnb-intake", initializer=_step_back
-        )
-        """Hash and write."""
-        self.free = asyncio.Semaphore(_WRITING)
-        """Those that have no message."""
-        self.syncing = ThreadPoolExecutor(2, thread_name_prefix="flnb-sync", initializer=_step_back)
-        """Wait until it is on the disk."""
-        self._closed = False
-
-    def check_open(self) -> None:
-        """See that there are threads.
-
-        Raises:
-            UnreachableError: There are none any more.
-        """
-        if self._closed:
-            raise UnreachableError("the coordinator stops", hint="offer the update again")
-
-    def close(self) -> None:
-        """Let go of the threads."""
-        self._closed = True
-        self.writing.shutdown(wait=True)
-        self.syncing.shutdown(wait=True)
 
 
 class Intake:
@@ -77,6 +41,7 @@ class Intake:
         self._staging, self._complete = staging, complete
         self._missing = set(range(manifest.chunk_count))
         self._ended = False
+        self._syncing: asyncio.Future[None] | None = None
         self._committing: asyncio.Task[None] | None = None
         self.broken = False
         """Whether it was whole and could not be synced: everything must be sent again."""
@@ -161,6 +126,7 @@ class Intake:
         loop = asyncio.get_running_loop()
         written = await loop.run_in_executor(self.hands.writing, self._write, places, data)
         self._missing.difference_update(written)
+        self._sync_ahead()
         if len(written) < len(places):
             raise IntegrityError(f"chunk {places[len(written)]} is not the one that was signed")
 
@@ -196,6 +162,15 @@ class Intake:
             await asyncio.get_running_loop().run_in_executor(
                 self.hands.writing, self._staging.abandon
             )
+
+    def _sync_ahead(self) -> None:
+        """See that not all of it has to go to the disk at the end, while somebody waits for that."""
+        if not self._missing or self._staging.unsynced_bytes < _AHEAD_BYTES:
+            return
+        if self._syncing is None or self._syncing.done():
+            self.hands.check_open()
+            loop = asyncio.get_running_loop()
+            self._syncing = loop.run_in_executor(self.hands.syncing, self._staging.sync)
 
     def _write(self, places: Sequence[int], data: bytes) -> list[int]:
         """Write chunks up to the first that is wrong, in the thread: the places of those written."""
@@ -290,10 +265,3 @@ def _given_back(made: asyncio.Future[Staging]) -> None:
     """Give back the room that was made for a client that has gone meanwhile."""
     if not made.cancelled() and made.exception() is None:
         made.result().abandon()
-
-
-def _step_back() -> None:
-    """Let the loop go first; where a thread has no priority of its own, all stay equal."""
-    with contextlib.suppress(OSError):
-        me = os.PRIO_PROCESS, threading.get_native_id()
-        os.setpriority(*me, os.getpriority(*me) + _NICE)

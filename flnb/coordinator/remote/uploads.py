@@ -10,7 +10,8 @@ import asyncio
 import math
 from collections.abc import Callable, Collection
 
-from flnb.coordinator.remote.intake import Hands, Intake
+from flnb.coordinator.remote.hands import Hands
+from flnb.coordinator.remote.intake import Intake
 from flnb.coordinator.remote.work import Facts, Key, OpenWork, Received, payload_bytes, read_update
 from flnb.core.errors import IntegrityError
 from flnb.tensors import Spool, SpoolFile

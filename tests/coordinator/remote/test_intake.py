@@ -8,9 +8,11 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from flnb.coordinator.remote.intake import Hands, Intake
+from flnb.coordinator.remote import intake as intake_module
+from flnb.coordinator.remote.hands import Hands
+from flnb.coordinator.remote.intake import Intake
 from flnb.core.errors import IntegrityError, UnreachableError
-from flnb.tensors import Layout, Spool
+from flnb.tensors import Layout, Spool, Staging
 from flnb.transport import CHUNK_BYTES, Manifest
 
 N_CHUNKS = 11
@@ -61,6 +63,35 @@ def test_a_wrong_chunk_is_found_however_late_it_comes(tmp_path):
         assert (intake.missing, whole) == ([N_CHUNKS - 1], [])
 
     with_intake(tmp_path, scene)
+
+
+def test_most_of_an_update_is_on_the_disk_before_its_end_comes(tmp_path, monkeypatch):
+    ahead, sync, commit = [], Staging.sync, Staging.commit
+    monkeypatch.setattr(intake_module, "_AHEAD_BYTES", 3 * CHUNK_BYTES)
+
+    def watched(staging):
+        ahead.append(staging.unsynced_bytes)
+        sync(staging)
+
+    def last(staging):
+        assert staging.unsynced_bytes <= 3 * CHUNK_BYTES
+        return commit(staging)
+
+    monkeypatch.setattr(Staging, "sync", watched)
+    monkeypatch.setattr(Staging, "commit", last)
+
+    async def scene(intake, whole):
+        transfer = intake.transfer()
+        for place in range(N_CHUNKS):
+            await sent(transfer, [place])
+            if intake._syncing is not None:
+                await asyncio.wait([intake._syncing])  # as on a disk that is quicker than the line
+        await transfer.close(True)
+        assert len(whole) == 1
+
+    with_intake(tmp_path, scene)
+    assert len(ahead) == 3, "and the last two chunks at the end"
+    assert min(ahead) >= 3 * CHUNK_BYTES
 
 
 def test_what_came_before_a_connection_broke_is_not_asked_for_again(tmp_path):
