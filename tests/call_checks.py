@@ -17,9 +17,9 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 # Of each list one element is checked, drawn from Python's own generator: a thread that a test has left
 # running drew between the draws of those tests that seed it. Nothing public gives beartype another one.
-# (The doctests import this file a second time: it may have been given one already.)
-assert callable(codemain.getrandbits)
-codemain.getrandbits = random.Random(0).getrandbits
+# Only once: the doctests import this file again, and what has been checked has the first one.
+if codemain.getrandbits is random.getrandbits:
+    codemain.getrandbits = random.Random(0).getrandbits
 
 _beartyped = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float
 

@@ -25,7 +25,8 @@ from flnb.transport.manifest import Manifest
 from flnb.transport.v1 import federation_pb2 as pb
 
 STUCK_S = 60.0
-"""How long a transfer may go without a single chunk that gets through."""
+"""How long a transfer may go without a single chunk that gets through, what its tries wait for their turns
+not counted."""
 
 _PASSING = (UnreachableError, IntegrityError, TokenExpiredError, RoundStateError, StoreError)
 """What may be over at the next try."""

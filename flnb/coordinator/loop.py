@@ -60,6 +60,7 @@ class LoopThread:
     def stop(self) -> None:
         """Cancel what still runs, wait for what it does in threads, and end the thread."""
         if not self._thread.is_alive():
+            self._loop.close()  # it is open still where the thread could not begin
             return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -6,6 +6,7 @@ at most once for all that happened meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import threading
@@ -93,7 +94,9 @@ class Shell:
         self._picker.visible = False
         self._body = pn.Column(sizing_mode="stretch_width", margin=0)
         self._doc = pn.state.curdoc
-        self._loop = loop_of(self._doc) if self._doc is not None else None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        if self._doc is not None and self._doc.session_context is not None:
+            self._loop = loop_of(self._doc)
 
     def build(self) -> Frame:
         """Make everything, and begin to listen."""

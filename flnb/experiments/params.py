@@ -57,7 +57,7 @@ def _declared(shell: Any, given: Mapping[str, Any]) -> tuple[Parameters, Mapping
     """What the recipe declares, and the values that a cell below gives, by name as they are written."""
     # As they were written, the one that runs is the last: `In` has other text for %magics.
     executed = list(shell.history_manager.input_hist_raw) if shell is not None else []
-    injected = [source for source in executed if _INJECTED.match(source)]
+    injected = [one for one in executed if _INJECTED.match(one) and _only_assigns(one)]
     names = {name: value for source in injected for name, value in _assigned(source).items()}
     if named := os.environ.get(STUDY_RECIPE):
         return Recipe.read(named).parameters, names

@@ -151,7 +151,10 @@ def _code_cells(path: Path, text: str) -> list[dict[str, Any]]:
         raise RecipeError(
             f"{path} is not a notebook of format 4", hint="open and save it in Jupyter"
         )
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    try:
+        return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    except (LookupError, TypeError) as error:
+        raise RecipeError(f"{path} is not a whole notebook: {error!r}") from error
 
 
 def _tags(cell: dict[str, Any]) -> list[str]:
@@ -165,5 +168,5 @@ def _facts(of: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _source(cell: dict[str, Any]) -> str:
-    source = cell["source"]
+    source = cell.get("source") or ""
     return source if isinstance(source, str) else "".join(source)

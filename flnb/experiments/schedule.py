@@ -132,8 +132,10 @@ class Schedule:
             return
         text = service.read_text(encoding="utf-8").replace("%%", "%")
         if any(map(self._is_called, re.findall(r"^ExecStart=(.*)", text, re.MULTILINE))):
-            _call(["systemctl", "--user", "disable", "--now", f"{self.former}.timer"])
-            service.with_suffix(".timer").unlink(missing_ok=True)
+            timer = service.with_suffix(".timer")
+            if timer.is_file():  # else somebody has ended it by hand
+                _call(["systemctl", "--user", "disable", "--now", timer.name])
+                timer.unlink()
             service.unlink()
 
     def _is_called(self, command: str) -> bool:

@@ -65,8 +65,8 @@ def keep_freed_memory(block_bytes: int) -> None:
 
     A block that it got from the kernel for itself alone, and that is freed, it takes for a size that is
     asked for often: from then on it keeps up to twice as much of each heap, and no more (mallopt(3), "dynamic
-    mmap threshold"; no further than 32 MiB). Saying it again takes the time to clear as much. Nothing changes
-    where another allocator is used, or one that was told what to do.
+    mmap threshold"; no further than 32 MiB). That is so in the whole process, and for good. Saying it again takes the time to clear
+    as much. Nothing changes where another allocator is used, or one that was told what to do.
     """
     bytes(block_bytes)
 

@@ -2,7 +2,7 @@
 
 A file counts once it is complete on the disk: it is written under another name, synced, renamed,
 and the directory is synced. Opening a spool removes what a crash left half-written. Reading maps
-the file, so folding takes no memory of its own. `staging.py` says what is in a file.
+the file, so folding takes no memory of its own. `spool_file.py` says what is in a file.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import threading
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from flnb.core.errors import IntegrityError, StorageFullError, StoreError
 from flnb.tensors.spool_file import SpoolFile
+
+log = logging.getLogger(__name__)
 
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
@@ -98,8 +101,8 @@ class Staging:
 
     @property
     def unsynced_bytes(self) -> int:
-        """What was written since `sync` began last."""
-        return self._written - self._sent
+        """What was written since `sync` began last; nothing where the disk has failed."""
+        return 0 if self._lost is not None else self._written - self._sent
 
     def sync(self) -> None:
         """Wait until what was written so far is on the disk, while others go on writing.
@@ -115,6 +118,7 @@ class Staging:
             try:
                 _sync_data(self._out.fileno())
             except OSError as error:
+                log.warning("update %s cannot be synced: %s", self._file.update_id, error)
                 self._lost = error
 
     def commit(self) -> SpoolFile:
@@ -143,10 +147,11 @@ class Staging:
         return self._file
 
     def abandon(self) -> None:
-        """Give the update and its room up; does nothing once it has ended."""
+        """Give the update and its room up, after a `sync` that is going on; does nothing once it has ended."""
         with self._lock:
-            if not self._over:
-                self._end()
+            over, self._over = self._over, True
+        if not over:
+            self._undo_all()
 
     def _check_going_on(self) -> None:
         if self._over:
@@ -163,6 +168,9 @@ class Staging:
 
     def _end(self) -> None:
         self._over = True
+        self._undo_all()
+
+    def _undo_all(self) -> None:
         with self._syncing:
             self._undo.close()
 

@@ -16,7 +16,8 @@ _HELPED = 1.3
 """Others helped if with twice as many so much more is moved."""
 _BELIEVED_LOOKS = 20
 """That they did not is believed so often, ten seconds, while little is moved: each may wait for a line of
-its own, some slower than others, and those that stand behind them have quick ones."""
+its own, some slower than others, and those that stand behind them have quick ones. Then a few more begin, no
+twice as many: who waits for the coordinator's line would all be in memory after a minute."""
 
 
 class Room:
@@ -31,12 +32,12 @@ class Room:
         self._looks: deque[tuple[float, int, int]] = deque(maxlen=_LOOKS)
         self._before: float | None = None
         """What all moved in a second when there was last made room, while it may have helped."""
-        self._believed = 0
+        self._believed, self._doubts = 0, False
 
     def leave(self) -> None:
         """Nobody waits any more: the next crowd begins with few."""
         self.forget()
-        self.chunks, self._before = self._few, None
+        self.chunks, self._before, self._doubts = self._few, None, False
 
     def forget(self) -> None:
         """What was moved until now tells nothing."""
@@ -66,12 +67,15 @@ class Room:
         before, little = self._before, per_s < _LITTLE_BYTES_PER_S
         helped = little if before is None else per_s > _HELPED * before
         if helped or own_per_s < _NOTHING_BYTES_PER_S:
-            self.chunks, self._before, self._believed = max(self._few, 2 * held), per_s, 0
+            more = self._few if self._doubts else held
+            self.chunks, self._before = max(self._few, held + more), per_s
+            self._believed, self._doubts = 0, False
         elif before is None:
             return
         elif not little:
             self.chunks, self._before = max(self._few, self.chunks // 2), None
         else:
             self._believed += 1
-            if per_s * _HELPED < before or self._believed >= _BELIEVED_LOOKS:
+            fewer, self._doubts = per_s * _HELPED < before, self._believed >= _BELIEVED_LOOKS
+            if fewer or self._doubts:
                 self._before = None  # who filled the line may have gone: others may help again

@@ -154,7 +154,7 @@ def test_an_upload_that_stood_in_line_for_long_is_not_given_up_for_that(
     wide, coordinator, home, training, monkeypatch
 ):
     monkeypatch.setattr(transfers, "STUCK_S", 0.5)
-    monkeypatch.setattr("flnb.client.backoff.MOST_S", 0.01)
+    monkeypatch.setattr("flnb.client.backoff.FIRST_S", 0.01)
     coordinator.place_s = 0.6
     client = FakeClient(coordinator, wide, home, train=training)
 
@@ -177,7 +177,7 @@ def test_a_transfer_that_was_cut_while_it_stood_in_line_is_not_given_up_for_that
     wide, coordinator, home, training, monkeypatch, way
 ):
     monkeypatch.setattr(transfers, "STUCK_S", 0.5)
-    monkeypatch.setattr("flnb.client.backoff.MOST_S", 0.01)
+    monkeypatch.setattr("flnb.client.backoff.FIRST_S", 0.01)
     client = FakeClient(coordinator, wide, home, train=training)
 
     async def scene():

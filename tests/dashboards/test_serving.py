@@ -97,7 +97,8 @@ def test_the_loop_of_a_page_is_known_also_in_threads(pages, monkeypatch):
 def test_who_is_told_just_when_his_page_is_closed_breaks_nothing():
     document, told = Document(), []
     document.on_change(told.append)
-    loop = asyncio.new_event_loop()
+    loop, broken = asyncio.new_event_loop(), []
+    loop.set_exception_handler(lambda _loop, context: broken.append(context))
     soon(loop, document, lambda: None)
     loop.run_until_complete(asyncio.sleep(0))
     document.destroy(told.append)
@@ -105,7 +106,7 @@ def test_who_is_told_just_when_his_page_is_closed_breaks_nothing():
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
     soon(loop, document, lambda: None)
-    assert len(told) == 1
+    assert (len(told), broken) == (1, [])
 
 
 def test_nothing_that_a_page_is_told_while_it_changes_is_lost():

@@ -1,5 +1,6 @@
 """`flnb.params()` outside of studies: under plain papermill, and by hand."""
 
+import re
 from types import SimpleNamespace
 
 import nbclient
@@ -53,7 +54,7 @@ class Shell:
         self.kernel = SimpleNamespace(get_parent=lambda: asked)
         self.user_ns = {}
         for cell in cells:
-            exec(cell, self.user_ns)
+            exec(re.sub("(?m)^%.*", "", cell), self.user_ns)
 
 
 def by_hand(monkeypatch, *cells, folder=None):
@@ -129,6 +130,18 @@ def test_by_hand_a_parameters_cell_that_was_edited_and_run_again_counts(monkeypa
         ("alpha = 0.3; rounds = 3", "alpha = 0.5"),
     ):
         assert dict(by_hand(monkeypatch, before, after)) == {"alpha": 0.5}
+
+
+def test_a_heading_of_parameters_above_something_else_gives_no_values(monkeypatch):
+    cells = "alpha: float = 0.3", "# Parameters\n%precision 3\nx = [alpha]"
+    assert dict(by_hand(monkeypatch, *cells)) == {"alpha": 0.3}
+
+
+def test_a_file_beside_it_that_is_no_whole_notebook_is_in_nobodys_way(monkeypatch, tmp_path):
+    (tmp_path / "a.ipynb").write_text('{"nbformat": 4}')
+    (tmp_path / "b.ipynb").write_text('{"nbformat": 4, "cells": [{"source": null}]}')
+    write_recipe(tmp_path / "this.ipynb", "P = flnb.params()")
+    assert by_hand(monkeypatch, ALPHA, folder=tmp_path).alpha == 0.3
 
 
 def test_a_kernel_knows_a_person_who_edits_a_cell_from_a_program(tmp_path):

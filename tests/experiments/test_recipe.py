@@ -36,6 +36,10 @@ def test_something_else_than_a_notebook_is_refused(tmp_path):
     (tmp_path / "r.ipynb").write_text("no notebook")
     with pytest.raises(RecipeError, match="not a notebook"):
         Recipe.read(tmp_path / "r.ipynb")
+    for part in ("", ', "cells": null', ', "cells": [{"source": "x = 1"}]'):
+        (tmp_path / "r.ipynb").write_text('{"nbformat": 4' + part + "}")
+        with pytest.raises(RecipeError, match="not a whole notebook"):
+            Recipe.read(tmp_path / "r.ipynb")
 
 
 def test_a_kernel_that_is_not_installed_is_told_before_anything_starts(tmp_path):

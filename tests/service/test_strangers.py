@@ -105,6 +105,7 @@ def test_a_socket_that_is_refused_is_told_why(guess, url, headers, status, code)
             pass
         if (answer := refusal(url, headers)) is not None:
             break
+    assert answer is not None, "all of them were let in"
     assert (answer.status_code, json.loads(answer.body)["error"]["code"]) == (status, code)
     assert "x-request-id" in answer.headers
 

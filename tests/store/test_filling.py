@@ -9,7 +9,7 @@ import pytest
 from zarr.buffer import default_buffer_prototype
 
 from flnb.core.errors import DamagedError
-from flnb.store import History, chunks
+from flnb.store import History, chunks, filling
 from flnb.store.chunks import CHUNK_BYTES
 from flnb.store.filling import read_arrays
 
@@ -97,9 +97,11 @@ class Slow:
 def test_so_many_bytes_are_on_their_way_however_large_a_chunk_is(chunk_bytes, at_once, monkeypatch):
     values = np.zeros(20 * chunk_bytes // 4, np.float32)
     monkeypatch.setattr(chunks, "_MANY", values.nbytes // chunk_bytes)
-    reads, writes = Slow(chunk_bytes), Slow(chunk_bytes)
+    reads, writes, told = Slow(chunk_bytes), Slow(chunk_bytes), []
+    monkeypatch.setattr(filling, "keep_freed_memory", told.append)
     lies = SimpleNamespace(size=values.size, dtype=values.dtype, chunks=(chunk_bytes // 4,))
     read_arrays(reads, {"parameters": lies}, {})
     chunks.write_chunks(writes, {"parameters": values}, {})
     assert reads.most == at_once
     assert writes.most <= at_once  # they wait for their sums
+    assert told == ([] if chunk_bytes == CHUNK_BYTES else [16 * CHUNK_BYTES])

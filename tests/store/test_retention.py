@@ -65,11 +65,15 @@ def test_what_is_weighed_is_what_is_freed_across_a_change_of_the_size_of_chunks(
     monkeypatch.setattr(chunks, "_MANY", 2)
     history.close()
     versions += list(written(history, 3))
-    weight, (_, bytes_before) = weigh(history.place, versions[:5], versions[5:]), on_disk(history)
+    weight, (files_before, bytes_before) = (
+        weigh(history.place, versions[:5], versions[5:]),
+        on_disk(history),
+    )
     sweep(history.place, lambda: set(versions[5:]), FAR, FAR)
-    _, bytes_after = on_disk(history)
+    files_after, bytes_after = on_disk(history)
     off = abs(weight.size_bytes - (bytes_before - bytes_after))
     assert off < DESCRIPTION_BYTES * len(versions)
+    assert weight.objects == files_before - files_after
 
 
 def test_old_commits_stay_below_young_ones_and_go_by_other_rules_later(history):

@@ -27,11 +27,15 @@ def rooms(speeds, few=8, own=None):
         ([50, 50, 50, 50], [16, 16, 16, 16]),  # its line is
         ([50, 50, 30, 30], [16, 16, 16, 32]),  # those who filled it have gone
         ([0.2, 0.2, 0.2], [16, 32, 64]),  # nearly all stand still
-        ([2, *[2.5] * 22], [*[16] * 21, 32, 32]),  # slow ones, and who knows what is behind them
+        ([2, *[2.5] * 22], [*[16] * 21, 24, 24]),  # slow ones, and who knows what is behind them
     ],
 )
 def test_there_is_more_room_while_others_help(speeds, room_then):
     assert rooms(speeds) == room_then
+
+
+def test_a_full_line_is_not_taken_for_many_slow_ones():
+    assert rooms([50] * 120)[-1] < 16 + 8 * 60 / 10, "a minute, and a few more each ten seconds"
 
 
 def test_there_is_more_room_beside_those_of_one_way_that_stand_still():

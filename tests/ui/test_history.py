@@ -120,6 +120,26 @@ def test_a_dialog_is_whole_on_a_phone(visit, held, branch):
     assert dialog.evaluate("(one) => one.scrollWidth <= one.clientWidth")
 
 
+MISSED = """() => {
+  const parts = [...Bokeh.documents[0]._all_models.values()].map((one) => one.data?.properties)
+  const deed = parts.find((one) => /^Roll back .* to round/.test(one?.label?.get_value() ?? ""))
+  const dialogs = parts.filter((one) => one?.open)
+  const change = () => deed.label.set_value("Said while it was drawn")  // and nobody is told
+  for (const one of dialogs) one.open.change.connect(() => setTimeout(change, 1000))
+  return dialogs.length
+}"""
+
+
+def test_what_a_button_in_a_dialog_did_not_hear_of_it_shows_a_moment_later(visit, held, branch):
+    page = visit(held, f"checkpoints?run={branch.name}&at=6")
+    ask_to_roll_back(page, 6)
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog").wait_for(state="hidden")
+    assert page.evaluate(MISSED) > 0
+    page.get_by_role("button", name="Roll back to it…").click()
+    page.get_by_role("button", name="Said while it was drawn").wait_for(timeout=10_000)
+
+
 def test_a_name_is_given_under_a_condition_and_refused_with_numbers(visit, held, branch):
     page = visit(held, f"checkpoints?run={branch.name}&at=7")
     page.get_by_role("button", name="Alias…").click()

@@ -28,7 +28,9 @@ class Hands:
         self.free = asyncio.Semaphore(_WRITING)
         """Those that have no message."""
         self.syncing = ThreadPoolExecutor(2, thread_name_prefix="flnb-sync", initializer=_step_back)
-        """Wait until it is on the disk."""
+        """Wait until all of it is on the disk."""
+        self.ahead = ThreadPoolExecutor(1, thread_name_prefix="flnb-ahead", initializer=_step_back)
+        """Wait for a part of it, for which nobody waits."""
         self._closed = False
 
     def check_open(self) -> None:
@@ -44,6 +46,7 @@ class Hands:
         """Let go of the threads."""
         self._closed = True
         self.writing.shutdown(wait=True)
+        self.ahead.shutdown(wait=True)
         self.syncing.shutdown(wait=True)
 
 

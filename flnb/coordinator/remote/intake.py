@@ -146,6 +146,8 @@ class Intake:
 
     async def _commit(self) -> None:
         reach("body-whole")
+        if self._syncing is not None:
+            await asyncio.wait([self._syncing])
         loop = asyncio.get_running_loop()
         try:
             file = await loop.run_in_executor(self.hands.syncing, self._staging.commit)
@@ -160,7 +162,7 @@ class Intake:
         if not self._ended:
             self._ended = True
             await asyncio.get_running_loop().run_in_executor(
-                self.hands.writing, self._staging.abandon
+                self.hands.syncing, self._staging.abandon
             )
 
     def _sync_ahead(self) -> None:
@@ -170,7 +172,7 @@ class Intake:
         if self._syncing is None or self._syncing.done():
             self.hands.check_open()
             loop = asyncio.get_running_loop()
-            self._syncing = loop.run_in_executor(self.hands.syncing, self._staging.sync)
+            self._syncing = loop.run_in_executor(self.hands.ahead, self._staging.sync)
 
     def _write(self, places: Sequence[int], data: bytes) -> list[int]:
         """Write chunks up to the first that is wrong, in the thread: the places of those written."""

@@ -90,7 +90,7 @@ def test_most_of_an_update_is_on_the_disk_before_its_end_comes(tmp_path, monkeyp
         assert len(whole) == 1
 
     with_intake(tmp_path, scene)
-    assert len(ahead) == 3, "and the last two chunks at the end"
+    assert 2 <= len(ahead) <= 3, "of three chunks or four"
     assert min(ahead) >= 3 * CHUNK_BYTES
 
 

@@ -1,4 +1,4 @@
-"""Memory of messages that is used again."""
+"""Memory of blocks that glibc uses again, as those of messages."""
 
 import platform
 import subprocess
@@ -9,7 +9,6 @@ import pytest
 FAULTS = """
 import resource
 from flnb.tensors import keep_freed_memory
-from flnb.transport.allocator import MESSAGE_BYTES
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -19,7 +18,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 before = faults()
-keep_freed_memory(MESSAGE_BYTES)
+keep_freed_memory(4 * 2**20)
 print(before, faults())
 """
 
