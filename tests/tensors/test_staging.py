@@ -292,6 +292,33 @@ def test_pieces_are_written_while_those_before_go_to_the_disk(spool, monkeypatch
     staging.sync()  # late, which does nothing
 
 
+def test_whoever_writes_to_what_nobody_wants_any_more_does_not_wait_for_the_disk(
+    spool, monkeypatch
+):
+    begun, told = threading.Event(), threading.Event()
+
+    def slow(_handle):
+        begun.set()
+        assert told.wait(10), "a writer waits for the disk"
+
+    monkeypatch.setattr(staging_module, "_sync_data", slow)
+    staging = spool.receive("c1", LAYOUT)
+    staging.write(0, b"1234")
+    with ThreadPoolExecutor(2) as beside:
+        ahead = beside.submit(staging.sync)
+        assert begun.wait(10)
+        gone = beside.submit(staging.abandon)
+        while not staging._over:
+            pass
+        with pytest.raises(StoreError, match="has ended"):
+            staging.write(0, b"1234")
+        assert not gone.done()
+        told.set()
+        ahead.result()
+        gone.result()
+    assert (suffixes(spool), spool.used_bytes) == ([], 0)
+
+
 def test_what_the_disk_says_ahead_is_not_forgotten_until_the_end(spool, monkeypatch):
     """An error is told to the first who waits for the disk, and to nobody after that."""
 
