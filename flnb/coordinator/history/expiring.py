@@ -147,12 +147,14 @@ class LabExpiry(ExpiryPreview):
         """Sort the old commits of a run; returns those that go."""
         state = self._lab.store.state
         every, best = rules
-        reached = state.reached(trunk).reasons
         records = [one for one in state.runs() if one.trunk_name == trunk]
+        # First: a round that closes between the two is the head then, and not among those that may go.
+        rounds = state.rounds_of([one.id for one in records])
+        reached = state.reached(trunk).reasons
         if best:
             reached = _best_of(self._lab.store, [one.id for one in records]) | reached
         victims = set()
-        for key, snapshot, closed_at in state.rounds_of([one.id for one in records]):
+        for key, snapshot, closed_at in rounds:
             if snapshot is None or closed_at >= self.before:
                 continue
             if (why := reached.get(key)) is not None:

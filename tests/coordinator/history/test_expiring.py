@@ -10,7 +10,7 @@ import flnb
 from flnb.coordinator.history.verifying import verify
 from flnb.core.clock import SystemClock
 from flnb.core.errors import NotFoundError, PlanError, RoundStateError
-from flnb.store import LabStore
+from flnb.store import LabStore, StateStore
 from flnb.store.retention import DESCRIPTION_BYTES
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -190,6 +190,26 @@ with flnb.Coordinator(flnb.Lab(LabStore.open(sys.argv[1], clock=Later()))) as co
     run.wait(120)
     sys.stdin.readline()
 """
+
+
+def test_a_round_that_closes_while_a_preview_looks_is_not_among_those_that_go(lab, monkeypatch):
+    reached = StateStore.reached
+
+    def and_then_goes_on(state, trunk):
+        found = reached(state, trunk)
+        monkeypatch.undo()
+        lab.run("otter/lr").resume().wait(60)
+        return found
+
+    with flnb.Coordinator(lab) as coord:
+        coord.simulate(
+            flnb.tasks.digits(model="softmax", split=flnb.IID(clients=6, seed=0)), workers=0
+        )
+        monkeypatch.setattr(StateStore, "reached", and_then_goes_on)
+        preview = lab.expire("otter", keep="every 10th")
+        preview.apply("old")
+        assert lab.run("otter/lr").history.checkpoint("@head").round == 6
+    assert verify(lab.store).problems == ()
 
 
 def test_a_run_that_commits_meanwhile_in_another_process_loses_nothing(tmp_path, interpreters):
