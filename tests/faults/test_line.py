@@ -50,7 +50,7 @@ def check(nursery, folder, *, count, within_s, rounds):
 
 @pytest.mark.timeout(600)
 def test_the_result_is_right_whatever_happens_to_the_line(nursery, tmp_path):
-    check(nursery, tmp_path, count=16, within_s=1.5, rounds=4)
+    check(nursery, tmp_path, count=30, within_s=1.5, rounds=4)
 
 
 @pytest.mark.long
