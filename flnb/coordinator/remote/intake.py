@@ -147,7 +147,7 @@ class Intake:
     async def _commit(self) -> None:
         reach("body-whole")
         if self._syncing is not None:
-            await asyncio.wait([self._syncing])
+            self._syncing.cancel()  # one that waits behind those of others: all of it follows now
         loop = asyncio.get_running_loop()
         try:
             file = await loop.run_in_executor(self.hands.syncing, self._staging.commit)

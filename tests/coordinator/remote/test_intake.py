@@ -94,6 +94,23 @@ def test_most_of_an_update_is_on_the_disk_before_its_end_comes(tmp_path, monkeyp
     assert min(ahead) >= 3 * CHUNK_BYTES
 
 
+def test_the_end_of_an_update_waits_for_no_part_of_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(intake_module, "_AHEAD_BYTES", CHUNK_BYTES)
+    others = threading.Event()
+
+    async def scene(intake, whole):
+        busy = intake.hands.ahead.submit(others.wait, 20)
+        try:
+            transfer = intake.transfer()
+            await sent(transfer, range(N_CHUNKS))
+            await transfer.close(True)
+            assert (len(whole), busy.done()) == (1, False)
+        finally:
+            others.set()
+
+    with_intake(tmp_path, scene)
+
+
 def test_what_came_before_a_connection_broke_is_not_asked_for_again(tmp_path):
     async def scene(intake, whole):
         first, second = intake.transfer(), intake.transfer()
