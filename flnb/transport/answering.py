@@ -111,11 +111,12 @@ class Answering:
         self._open.add(task)
         try:
             await answer(call)
+            await call.begun()
         except asyncio.CancelledError:
             if task.cancelling():
                 raise
             # Something within was cancelled, not this call; gRPC would leave the client waiting.
-            await call.context.abort(*refusal(UnreachableError("the call was ended"), known=True))
+            await call.refuse(refusal(UnreachableError("the call was ended"), known=True))
         except aio.BaseError:
             raise  # the connection broke
         except Exception as error:
@@ -124,9 +125,9 @@ class Answering:
                 traceback.clear_frames(error.__traceback__)
                 who = {"client": call.claims.name} if call.claims is not None else {}
                 log.info("refused %s: %s", call.peer, error.message, extra=who)
-                await call.context.abort(*refusal(error, known=call.claims is not None))
+                await call.refuse(refusal(error, known=call.claims is not None))
             log.exception("a call of %s failed", call.peer)
-            await call.context.abort(*broken())
+            await call.refuse(broken())
         finally:
             self._open.discard(task)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import urllib.parse
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from google.protobuf.message import Message
 from grpc import aio
 
 from flnb.core.errors import AccessRefusedError, IntegrityError, UnreachableError
-from flnb.transport.convert import decoded
+from flnb.transport.convert import Refusal, decoded
 from flnb.transport.limits import Allowance, Limits
 from flnb.transport.tokens import Claims
 from flnb.transport.v1 import federation_pb2 as pb
@@ -41,6 +41,8 @@ class Call:
         self.claims: Claims | None = None
         """Who calls, once that is known."""
         self._writing = asyncio.Lock()
+        self._first: asyncio.Future[None] | None = None
+        """What was said first: the headers go with it."""
 
     @property
     def peer(self) -> str:
@@ -79,7 +81,8 @@ class Call:
 
     async def begin(self) -> None:
         """Tell the caller to go on, before there is an answer; headers that are empty say it."""
-        await self.context.send_initial_metadata(())
+        async with self._writing:
+            await self._say(self.context.send_initial_metadata, ())
 
     async def write(self, message: Sendable) -> None:
         """Say something; several tasks may.
@@ -87,12 +90,37 @@ class Call:
         Raises:
             UnreachableError: The caller is gone.
         """
-        raw = message.SerializeToString()
         try:
-            async with self._writing:  # gRPC takes one message at a time
-                await self.context.write(raw)
+            await self.write_raw(message.SerializeToString())
         except aio.BaseError as error:
             raise UnreachableError(f"{self.peer} is gone") from error
+
+    async def write_raw(self, raw: bytes) -> None:
+        """Say something that is raw; several tasks may, gRPC takes one message at a time."""
+        async with self._writing:
+            await self._say(self.context.write, raw)
+
+    async def refuse(self, why: Refusal) -> None:
+        """End the call; raises what gRPC wants to see raised."""
+        await self.begun()
+        await self.context.abort(*why)
+
+    async def begun(self) -> None:
+        """Wait until gRPC has passed on what was said first, if anything was.
+
+        Before that it cannot end a call: it would send the headers again, fail at it, and leave the
+        caller waiting for ever.
+        """
+        if self._first is not None and not self._first.done():
+            await asyncio.wait([self._first])
+
+    async def _say(self, how: Callable[[Any], Coroutine[Any, Any, None]], what: Any) -> None:
+        if self._first is None:  # goes on when whoever says it is cancelled, as it does within gRPC
+            self._first = asyncio.ensure_future(how(what))
+            await asyncio.shield(self._first)
+        else:
+            await self.begun()
+            await how(what)
 
 
 class Notes:

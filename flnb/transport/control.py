@@ -146,7 +146,7 @@ class Control:
             async for part in self._controls.answer(claims, name, request):
                 watch.moved()
                 if isinstance(part, bytes):
-                    await call.context.write(part)
+                    await call.write_raw(part)
                 else:
                     await call.write(part)
                 watch.moved()

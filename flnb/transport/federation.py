@@ -130,12 +130,12 @@ class Federation:
             request = await call.first(pb.FetchRequest)
             package = await self._hub.package(claims, request.digest)
             places = check_places(request.chunks, package.manifest.chunk_count)
-            turn = self._downloads.place(len(places), lambda: call.context.write(b""))
+            turn = self._downloads.place(len(places), partial(call.write_raw, b""))
             async with turn as place, Watchdog(self._hub.claims, call) as watch:
                 sent = 0
                 while sent < len(places):
                     some = places[sent : sent + place.chunks]
-                    await place.give(partial(call.context.write, package.chunks(some)), len(some))
+                    await place.give(partial(call.write_raw, package.chunks(some)), len(some))
                     sent += len(some)
                     watch.moved()
 
