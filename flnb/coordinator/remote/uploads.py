@@ -7,6 +7,7 @@ complete update says whether it is news: that one place decides what counts.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable, Collection
 
@@ -17,6 +18,10 @@ from flnb.core.errors import IntegrityError
 from flnb.tensors import Spool, SpoolFile
 from flnb.transport import CHUNK_BYTES, Manifest
 from flnb.transport.v1 import federation_pb2 as pb
+
+_SPARES_S = 600.0
+"""For how long the files of a run that is over are kept to be written over by the next one: an update of
+64 MB into a new file costs twice the processor time, and a third more of the disk's."""
 
 
 class Uploads:
@@ -142,7 +147,11 @@ class Uploads:
         for file in self._spool.files:  # of earlier attempts; some of them are being deleted
             if _run_of(file) == run and _envelope_of(file).assignment.generation < before:
                 self._hands.writing.submit(self._spool.delete, file.update_id)
-        self._hands.writing.submit(self._spool.tidy)
+        asyncio.get_running_loop().call_later(_SPARES_S, self._tidy)
+
+    def _tidy(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the threads are gone, and so is what they kept
+            self._hands.writing.submit(self._spool.tidy)
 
     def _make_room(self, work: OpenWork) -> None:
         """Give up what was received for later rounds: it can be asked for again."""

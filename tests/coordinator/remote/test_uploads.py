@@ -99,6 +99,26 @@ def test_an_update_that_could_not_be_synced_is_sent_again(tmp_path, monkeypatch)
     play(scene, tmp_path)
 
 
+def test_the_files_of_a_run_that_is_over_are_kept_for_a_while_to_be_written_over(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("flnb.tensors.spare._LARGE_BYTES", 1)
+
+    async def scene(uploads, spool, counted):
+        await send(uploads, 0, await uploads.open(WORK, 0, envelope(0)))
+        (used,) = (path.stat().st_ino for path in tmp_path.glob("*.update"))
+        uploads.end("r")
+        await until(lambda: list(tmp_path.glob("*.spare")))
+        await send(uploads, 1, await uploads.open(WORK, 1, envelope(1)))
+        assert [path.stat().st_ino for path in tmp_path.glob("*.update")] == [used]
+        monkeypatch.setattr("flnb.coordinator.remote.uploads._SPARES_S", 0.1)
+        uploads.end("r")
+        await until(lambda: list(tmp_path.glob("*.spare")))
+        await until(lambda: not list(tmp_path.iterdir()))
+
+    play(scene, tmp_path)
+
+
 def test_whoever_goes_while_its_update_is_synced_has_sent_it(tmp_path, monkeypatch):
     syncing, real = threading.Event(), staging.Staging.commit
     monkeypatch.setattr(staging.Staging, "commit", lambda self: syncing.set() or real(self))
