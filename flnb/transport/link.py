@@ -223,7 +223,7 @@ class Link:
         if self._closed:
             raise UnreachableError(f"the link to {self.address} was closed")
         request = pb.SendRequest(assignment=assignment, chunks=chunks)
-        pace, sent = Pace(), 0
+        pace, sent = Pace(doubted=True), 0
         async with self._connection_for(len(chunks)) as channel:
             call: Upload = channel.stream_unary(_method("Send"))(metadata=bearer(token))
             try:

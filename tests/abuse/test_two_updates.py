@@ -38,6 +38,12 @@ async def hear(client, kind):
 
 async def offer(client, assignment, value, **changes):
     """Offer an update of one value everywhere; its verdict and its digest."""
+    digest = await only_offer(client, assignment, value, **changes)
+    return await hear(client, "verdict"), digest
+
+
+async def only_offer(client, assignment, value, **changes):
+    """Offer an update of one value everywhere, and hear nothing; its digest."""
     data = np.full(assignment.base.n_bytes // 4, value, np.float32).tobytes()
     manifest = Manifest.of(data)
     base = Manifest.from_message(assignment.base).digest
@@ -48,7 +54,7 @@ async def offer(client, assignment, value, **changes):
     signature = client.identity.sign("flnb-update", signed)
     note = pb.Offer(envelope=signed, signature=signature, inline=data)
     await client.call.write(pb.ClientNote(offer=note))
-    return await hear(client, "verdict"), manifest.digest.hex()
+    return manifest.digest.hex()
 
 
 async def test_of_two_signed_updates_the_first_counts_and_both_are_named(coordinator):

@@ -245,14 +245,28 @@ class Front:
         except DecodeError as error:
             raise AccessRefusedError(f"an envelope cannot be read: {error}") from error
         # A full spool makes an offer wait; the session must hear other notes meanwhile.
-        session.spawn(remote.offer(session.client, envelope, offer.inline))
+        session.spawn(self._answer(session, remote, envelope, offer.inline))
+
+    async def _answer(
+        self, session: ClientSession, remote: RemoteClients, envelope: pb.Envelope, inline: bytes
+    ) -> None:
+        if await remote.offer(session.client, envelope, inline):
+            return
+        # Its run may only not go on yet, after a restart: the client keeps what took it long to make.
+        key = Key.of(envelope.assignment)
+        verdict, _ = await self._in_io(fate, self._store, key)
+        if verdict is not None:
+            session.post(pb.CoordinatorNote(verdict=verdict))
 
     def _remote(self, layout_hash: str) -> RemoteClients:
         if layout_hash not in self._remotes:
             self._remotes[layout_hash] = RemoteClients(
-                self._loop, self._post, self._spool, self._limits, self._clock
+                self._loop, self._post, self._spool, self._limits, self._clock, self._unread
             )
         return self._remotes[layout_hash]
+
+    def _unread(self) -> set[str]:
+        return {name for remote in self._remotes.values() for name in remote.unread()}
 
     def _gone(self, client: ClientId, *, politely: bool) -> None:
         if (layout := self._here.pop(client, None)) is None:

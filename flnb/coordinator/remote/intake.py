@@ -34,7 +34,7 @@ class Intake:
         staging: Staging,
         manifest: Manifest,
         hands: Hands,
-        complete: Callable[[SpoolFile], None],
+        complete: Callable[[Intake, SpoolFile], None],
     ) -> None:
         self.manifest = manifest
         self.hands = hands
@@ -55,7 +55,8 @@ class Intake:
         note: Mapping[str, Any],
         manifest: Manifest,
         hands: Hands,
-        complete: Callable[[SpoolFile], None],
+        complete: Callable[[Intake, SpoolFile], None],
+        make_room: Callable[[], None] = lambda: None,
     ) -> Intake:
         """Make room for an update; a full spool delays it, and so does a full disk.
 
@@ -66,7 +67,8 @@ class Intake:
             note: Kept with it.
             manifest: Its chunks.
             hands: Threads that hash and write.
-            complete: Called on the loop once it is whole and on the disk.
+            complete: Called on the loop with itself once it is whole and on the disk.
+            make_room: Called on the loop while there is none.
 
         Raises:
             StoreError: It is larger than the whole spool.
@@ -74,10 +76,14 @@ class Intake:
         told = False
         while True:
             full, pause_s = f"the spool is full, with {spool.used_bytes:,} bytes", _PAUSE_S
+            if not spool.fits(layout, update_id=update_id, note=note):
+                make_room()
             try:
                 staging = await _room(spool, update_id, layout, note, hands)
             except StorageFullError as error:
                 staging, full, pause_s = None, error.message, _FULL_S
+            except OSError as error:  # too many open files, a disk that can only be read
+                staging, full, pause_s = None, f"no file can be made: {error}", _FULL_S
             if staging is not None:
                 break
             if not told:
@@ -131,18 +137,22 @@ class Intake:
             raise IntegrityError(f"chunk {places[len(written)]} is not the one that was signed")
 
     async def finish(self) -> None:
-        """A transfer ended; the update is done if nothing is missing now.
+        """A transfer ended; the update is done if nothing is missing now, whoever sent it.
 
         Raises:
             UnreachableError: It is, and the coordinator stops.
+            StorageFullError: The disk is full; everything must be sent again.
+            OSError: The disk has failed; everything must be sent again.
         """
-        if self._missing or self._ended:
+        if self._missing:
             return
-        self.hands.check_open()
-        self._ended = True
-        # A client that goes this moment cancels its transfer, not what it has sent.
-        self._committing = asyncio.create_task(self._commit(), name="flnb-commit")
-        await asyncio.shield(self._committing)
+        if not self._ended:
+            self.hands.check_open()
+            self._ended = True
+            # A client that goes this moment cancels its transfer, not what it has sent.
+            self._committing = asyncio.create_task(self._commit(), name="flnb-commit")
+        if self._committing is not None:
+            await asyncio.shield(self._committing)
 
     async def _commit(self) -> None:
         reach("body-whole")
@@ -155,7 +165,7 @@ class Intake:
             self.broken = True
             raise
         reach("body-synced")
-        self._complete(file)
+        self._complete(self, file)
 
     async def abandon(self) -> None:
         """Nobody wants it any more."""

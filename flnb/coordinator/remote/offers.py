@@ -63,19 +63,40 @@ class Offers:
     def __init__(self, round_: Round, uploads: Uploads, notable: Notable, post: Post) -> None:
         self._round, self._uploads, self._notable, self._post = round_, uploads, notable, post
 
-    async def hear(self, client: ClientId, envelope: pb.Envelope, inline: bytes) -> None:
-        """A client has a signed update: take it, ask for what is missing, or say what is wrong."""
+    async def hear(self, client: ClientId, envelope: pb.Envelope, inline: bytes) -> bool:
+        """A client has a signed update: take it, ask for what is missing, or say what is wrong.
+
+        Returns:
+            False if nobody has said anything: nothing of its run is open, or only rounds before its own.
+        """
         reach("offer-heard")
         key, work = Key.of(envelope.assignment), self._round.work
         if stale := self._notable.stale(client, key):
             self.refuse(key._replace(client=client), stale)
-            return
+            return True
         if work is None or work.place(key) is None:
-            if key in self._uploads and key.client == client:
-                self._post(client, notes.received(key))
-            else:
-                self.refuse(key._replace(client=client), f"{key} is not open")
-            return
+            return self._not_open(client, key, work)
+        await self._open(client, key, work, envelope, inline)
+        return True
+
+    def _not_open(self, client: ClientId, key: Key, work: OpenWork | None) -> bool:
+        if key.client == client and key in self._uploads:
+            self._post(client, notes.received(key))
+            return True
+        elsewhere = work is None or work.work.run != key.run or work.precedes(key)
+        if key.client == client and elsewhere:
+            return False
+        self.refuse(key._replace(client=client), f"{key} is not open")
+        return True
+
+    async def _open(
+        self,
+        client: ClientId,
+        key: Key,
+        work: OpenWork,
+        envelope: pb.Envelope,
+        inline: bytes,
+    ) -> None:
         if objection := work.objection(envelope, client):
             if key.client == client:  # its own signed word: nothing better will come
                 self._round.settle(work, [work.place(key)], Outcome.REFUSED, objection)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from flnb.coordinator.remote import notes
 from flnb.coordinator.remote.intake import Inflow
@@ -41,6 +41,7 @@ class RemoteClients:
         spool: Where large updates are staged.
         limits: Bounds, and how long a client may be silent.
         clock: Tells the time that counts.
+        unread: Names of updates in the spool that are still to be read, also by others who share it.
     """
 
     def __init__(
@@ -50,9 +51,10 @@ class RemoteClients:
         spool: Spool,
         limits: Limits,
         clock: LoopClock,
+        unread: Callable[[], set[str]] | None = None,
     ) -> None:
         self._loop, self._post, self._limits, self._clock = loop, post, limits, clock
-        self._uploads = Uploads(spool, self._complete)
+        self._uploads = Uploads(spool, self._complete, unread or self.unread)
         self.presence = Presence()
         self.work: OpenWork | None = None
         """What is open."""
@@ -159,9 +161,9 @@ class RemoteClients:
         if work is not None and key.client == client:
             self.settle(work, [work.place(key)], Outcome.FAILED, traceback)
 
-    async def offer(self, client: ClientId, envelope: pb.Envelope, inline: bytes) -> None:
+    async def offer(self, client: ClientId, envelope: pb.Envelope, inline: bytes) -> bool:
         """A client has a signed update; see `Offers.hear`."""
-        await self._offers.hear(client, envelope, inline)
+        return await self._offers.hear(client, envelope, inline)
 
     def intake(self, client: ClientId, key: Key) -> Inflow:
         """Where the chunks of an offered update go.
@@ -173,6 +175,10 @@ class RemoteClients:
         if intake is None or key.client != client:
             raise IntegrityError(f"no update of {client} for {key} is expected")
         return intake.transfer()
+
+    def unread(self) -> set[str]:
+        """Names of updates in the spool that are still to be read."""
+        return self._uploads.unread(self.work)
 
     def package(self, digest: bytes) -> Package | None:
         """The version of the open work, if it is that one."""

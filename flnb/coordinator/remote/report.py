@@ -60,6 +60,9 @@ def report(
         norms += [_fold(work, work.rows[place], sums, refuse) for place in some]
     rows = [work.rows[place] for place in places]
     facts = [row.received.facts if row.received else None for row in rows]
+    updates = _updates(rows) if work.work.keep_updates else ()
+    for row in rows:
+        row.folded = True
     return CohortReport(
         rows=np.array(places, np.int64),
         outcome=np.array([row.outcome for row in rows], np.uint8),
@@ -71,7 +74,7 @@ def report(
         reasons={place: work.rows[place].reason for place in places if work.rows[place].reason},
         metrics=_columns(facts),
         sums=sums if sums.count else None,
-        updates=_updates(rows) if work.work.keep_updates else (),
+        updates=updates,
     )
 
 

@@ -157,3 +157,4 @@ class ClientSession:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a note of client %s could not be dealt with", self.client, exc_info=error)
+            self._over.set()  # it waits for an answer: let it come again and offer anew

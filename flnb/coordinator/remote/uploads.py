@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 from flnb.coordinator.remote.hands import Hands
 from flnb.coordinator.remote.intake import Intake
 from flnb.coordinator.remote.work import Facts, Key, OpenWork, Received, payload_bytes, read_update
-from flnb.core.errors import IntegrityError
+from flnb.core.errors import IntegrityError, StorageFullError
 from flnb.tensors import Spool, SpoolFile
 from flnb.transport import CHUNK_BYTES, Manifest
 from flnb.transport.v1 import federation_pb2 as pb
@@ -30,13 +30,19 @@ class Uploads:
     Args:
         spool: Where large ones are staged.
         complete: Told of each whole update with the digest of its base; says whether it counts.
+        unread: Names of updates in the spool that are still to be read, whoever has asked for them.
     """
 
-    def __init__(self, spool: Spool, complete: Callable[[Key, bytes, Received], bool]) -> None:
-        self._spool, self._complete = spool, complete
+    def __init__(
+        self,
+        spool: Spool,
+        complete: Callable[[Key, bytes, Received], bool],
+        unread: Callable[[], set[str]],
+    ) -> None:
+        self._spool, self._complete, self._unread = spool, complete, unread
         self._intakes: dict[Key, Intake] = {}
         self._kept: dict[Key, SpoolFile | None] = {}
-        """Updates that counted, until their round is in a commit."""
+        """Updates that counted, until their round is in a commit; None where no file is kept."""
         self._abandoning: set[asyncio.Task[None]] = set()
         self._hands = Hands()
 
@@ -70,7 +76,7 @@ class Uploads:
             if _run_of(file) != run:
                 continue
             known, envelope = keys.get(file.update_id), _envelope_of(file)
-            if file.update_id in kept or _comes_again(envelope.assignment, work):
+            if file.update_id in kept or work.precedes(Key.of(envelope.assignment)):
                 continue
             if known is None or work.objection(envelope, known.client):
                 self._hands.writing.submit(self._spool.delete, file.update_id)
@@ -102,28 +108,32 @@ class Uploads:
         intake = self._coming(key)
         if intake is None:
 
-            def complete(file: SpoolFile) -> None:
-                self._intakes.pop(key, None)
-                self._counts(work, key, _from_spool(work, envelope, file), file)
+            def complete(done: Intake, file: SpoolFile) -> None:
+                if self._intakes.get(key) is done:
+                    del self._intakes[key]
+                if key not in self._kept:  # else the work began anew just now, and found the file
+                    self._counts(work, key, _from_spool(work, envelope, file), file)
 
-            if not self._spool.fits(work.layout):
-                self._make_room(work)
             note = {"envelope": envelope.SerializeToString().hex()}
             made = await Intake.open(
-                self._spool, _update_id(key), work.layout, note, manifest, self._hands, complete
-            )
+                self._spool, _update_id(key), work.layout, note, manifest, self._hands, complete,
+                lambda: self._make_room(work),
+            )  # fmt: skip
             if (counted := self._kept.get(key)) is not None:  # while this one waited for room
-                await made.abandon()
+                self._give_up(made)
                 _check_same(_manifest_of(counted), manifest, "was received")
                 return []
             if (intake := self._coming(key)) is None:
                 intake = self._intakes[key] = made
             else:
-                await made.abandon()  # offered twice at once
+                self._give_up(made)  # offered twice at once
         _check_same(intake.manifest, manifest, "was offered")
         missing = intake.missing
         if not missing:  # the transfer broke after the last chunk
-            await intake.finish()
+            try:
+                await intake.finish()
+            except (StorageFullError, OSError):  # what had come is lost with its file
+                return await self.open(work, place, envelope)
         return missing
 
     def intake(self, key: Key) -> Intake | None:
@@ -133,9 +143,7 @@ class Uploads:
     def drop(self, key: Key) -> None:
         """Nobody wants this update any more, or it is in a commit."""
         if (intake := self._intakes.pop(key, None)) is not None:
-            abandoning = asyncio.create_task(intake.abandon(), name="flnb-abandon")
-            self._abandoning.add(abandoning)
-            abandoning.add_done_callback(self._abandoning.discard)
+            self._give_up(intake)
         if (file := self._kept.pop(key, None)) is not None:
             self._hands.writing.submit(self._spool.delete, file.update_id)
 
@@ -153,13 +161,38 @@ class Uploads:
         with contextlib.suppress(RuntimeError):  # the threads are gone, and so is what they kept
             self._hands.writing.submit(self._spool.tidy)
 
+    def unread(self, work: OpenWork | None) -> set[str]:
+        """Names of updates in the spool that are still to be read: come, or coming, and not added up."""
+        rows = work.rows if work is not None else ()
+        return {_update_id(row.key) for row in rows if not row.folded} | set(
+            map(_update_id, self._intakes)
+        )
+
     def _make_room(self, work: OpenWork) -> None:
-        """Give up what was received for later rounds: it can be asked for again."""
+        """Give up what nobody reads any more: it is kept for a crash, and can be asked for again.
+
+        That is what was received for later rounds of a run that went back, by runs that rest, and what
+        was added up and waits for a commit, which the round that lacks room may keep from coming.
+        """
+        kept, unread = {_update_id(key): key for key in self._kept}, self._unread()
+        later, others = list[str](), list[str]()
         for file in self._spool.files:
-            if _run_of(file) != work.work.run:
-                continue
-            if _comes_again(_envelope_of(file).assignment, work):
-                self._spool.delete(file.update_id)
+            own = _run_of(file) == work.work.run
+            again = own and work.precedes(Key.of(_envelope_of(file).assignment))
+            (later if again else others).append(file.update_id)
+        for update_id in later + others:
+            if self._spool.fits(work.layout):
+                return
+            if update_id not in unread:
+                self._spool.delete(update_id)
+                if update_id in kept:
+                    self._kept[kept[update_id]] = None
+
+    def _give_up(self, intake: Intake) -> None:
+        """Abandon an intake, whatever becomes of whoever asked for it."""
+        abandoning = asyncio.create_task(intake.abandon(), name="flnb-abandon")
+        self._abandoning.add(abandoning)
+        abandoning.add_done_callback(self._abandoning.discard)
 
     def _coming(self, key: Key) -> Intake | None:
         """Where an update comes in that could still be whole."""
@@ -189,12 +222,6 @@ def _run_of(file: SpoolFile) -> str:
 
 def _envelope_of(file: SpoolFile) -> pb.Envelope:
     return pb.Envelope.FromString(bytes.fromhex(file.note["envelope"]))
-
-
-def _comes_again(assignment: pb.AssignmentId, work: OpenWork) -> bool:
-    """Whether an update is for a round that will be done once more after this one."""
-    later = assignment.round > work.work.round
-    return later and assignment.generation == work.work.generation
 
 
 def _manifest_of(file: SpoolFile) -> Manifest:

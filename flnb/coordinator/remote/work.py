@@ -91,6 +91,8 @@ class Row:
     reason: str = ""
     received: Received | None = None
     reported: bool = False
+    folded: bool = False
+    """Whether nobody reads its update any more."""
 
 
 class OpenWork:
@@ -159,6 +161,11 @@ class OpenWork:
         if not 1 <= envelope.n_examples <= MAX_EXAMPLES:
             return f"it says that {envelope.n_examples:,} examples were trained on"
         return _objection_to_numbers(envelope)
+
+    def precedes(self, key: Key) -> bool:
+        """Whether an assignment is of a later round of this run: it will be handed out after this work."""
+        now = self.work
+        return (key.run, key.generation) == (now.run, now.generation) and key.round > now.round
 
     def wants(self, key: Key) -> bool:
         """Whether an update is waited for, or has counted."""

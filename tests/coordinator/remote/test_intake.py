@@ -31,7 +31,8 @@ def with_intake(folder, scene):
     async def play():
         with closing(Hands()) as hands:
             whole, spool = [], Spool(folder, 2**30)
-            intake = await Intake.open(spool, "u", LAYOUT, {}, MANIFEST, hands, whole.append)
+            done = lambda _intake, file: whole.append(file)  # noqa: E731
+            intake = await Intake.open(spool, "u", LAYOUT, {}, MANIFEST, hands, done)
             await scene(intake, whole)
             await intake.abandon()
 

@@ -42,7 +42,11 @@ def play(scene, folder, max_bytes=2**30):
 
     async def with_uploads():
         counted, spool = [], Spool(folder, max_bytes)
-        uploads = Uploads(spool, lambda key, base, update: not counted.append(key.client))
+        uploads = Uploads(
+            spool,
+            lambda key, base, update: not counted.append(key.client),
+            lambda: uploads.unread(WORK),
+        )
         try:
             await asyncio.wait_for(scene(uploads, spool, counted), 20)
         finally:
@@ -181,7 +185,7 @@ def test_what_was_staged_for_runs_that_do_not_go_on_is_removed(tmp_path):
 def test_work_that_is_over_is_gone_at_once_with_its_base(tmp_path):
     async def received(work):
         uploads = Uploads(
-            Spool(tmp_path, 2**30), lambda key, base, update: work.receive(key, update, 0.0)
+            Spool(tmp_path, 2**30), lambda key, base, update: work.receive(key, update, 0.0), set
         )
         await uploads.open(work, 0, envelope(0))
         await send(uploads, 0, range(MANIFEST.chunk_count))
