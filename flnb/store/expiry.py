@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from flnb.core import Clock, RunId, glance
 from flnb.core.errors import NotFoundError, RoundStateError
@@ -177,7 +177,7 @@ def _reached(connection: Connection, trunk: str) -> Reached:
         if (head := closing_rows.head(connection, present).closing) is not None:
             found[head.round_key] = f"the last commit of {record.name}"
     names = dict[str, list[RoundKey]]()
-    for one in names_of(connection, records[0]):
+    for one in names_of(connection, trunk):
         names.setdefault(one.name, []).append(one.key)
     for name, keys in names.items():
         for key in keys[-_MEANINGS:]:
@@ -192,7 +192,8 @@ def _reached(connection: Connection, trunk: str) -> Reached:
 
 
 def _branches(connection: Connection, trunk: str) -> list[RunRecord]:
-    below = _runs.c.name.startswith(f"{trunk}/", autoescape=True)
+    # Not LIKE: to SQLite's, Otter/x begins with otter/.
+    below = func.substr(_runs.c.name, 1, len(trunk) + 1) == f"{trunk}/"
     query = select(_runs.c.id).where(or_(_runs.c.name == trunk, below)).order_by(_runs.c.name)
     found = [record_of(connection, run) for run in connection.scalars(query)]
     if not found:

@@ -182,7 +182,7 @@ def blocking(connection: Connection, record: RunRecord, base: RoundKey | None) -
     """Aliases of rounds that a move of the head would take off the line, in somebody's transaction."""
     present = walk(connection, record.id, record.generation)
     target = walk(connection, base.run, base.generation) if base else None
-    newest = {one.name: one for one in name_rows.names_of(connection, record)}
+    newest = {one.name: one for one in name_rows.names_of(connection, record.trunk_name)}
     return [
         one
         for one in newest.values()

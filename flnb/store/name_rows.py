@@ -22,9 +22,9 @@ def write(connection: Connection, record: RunRecord, named: Named) -> None:
     connection.execute(insert(_table), values)
 
 
-def names_of(connection: Connection, record: RunRecord) -> list[Named]:
+def names_of(connection: Connection, trunk: str) -> list[Named]:
     """Every giving of a name on any branch of a run, oldest first."""
-    query = select(_table).where(_table.c.trunk == record.trunk_name).order_by(_table.c.position)
+    query = select(_table).where(_table.c.trunk == trunk).order_by(_table.c.position)
     return [
         Named(
             row.name,

@@ -32,7 +32,7 @@ class Names:
             NotFoundError: There is no such run.
         """
         with self._database.reading() as connection:
-            found = names_of(connection, record_of(connection, run))
+            found = names_of(connection, record_of(connection, run).trunk_name)
         return [one for one in found if name in (None, one.name)]
 
     def give_name(self, name: str, key: RoundKey, request: Request) -> Named:
@@ -46,7 +46,7 @@ class Names:
         with self._database.writing(of=key.run) as connection:
             record = record_of(connection, key.run)
             check_there(connection, record, key)
-            for one in names_of(connection, record):
+            for one in names_of(connection, record.trunk_name):
                 if one.name == name and one.kind == KEPT:
                     raise NameTakenError(
                         f"{name!r} names a head that was left behind, and stays",

@@ -258,3 +258,14 @@ def test_a_branch_of_before_that_is_called_as_the_first_one_gets_another_name(st
     last = state.operations("run009")[-1]
     assert (last.verb, last.details["name"]) == ("rename", "quiet-otter/main-3")
     assert state.log_damage({}) == ""
+
+
+@pytest.mark.parametrize("other", ["Quiet-otter", "quiet_otter", "quiet%otter", "quiet-otter2"])
+def test_expiry_of_one_run_looks_at_no_other_whose_name_is_nearly_its_own(state, other):
+    state.give_name("serving", RoundKey("run001", 1, 3), asked())
+    before = state.reached("quiet-otter").reasons
+    assert before[RoundKey("run001", 1, 3)] == "named serving"
+    state.create_run(replace(sample_run(f"{other}/x", number=7), branch="x"))
+    close(state, 1, 2, run="run007")
+    assert state.reached("quiet-otter").reasons == before
+    assert [key.run for key in state.reached(other).reasons] == ["run007"]
