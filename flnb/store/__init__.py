@@ -20,6 +20,7 @@ from flnb.store.lease import Holder, Lease
 from flnb.store.lineage import Generation, Line, RoundKey, Segment
 from flnb.store.lines import Stretch
 from flnb.store.metrics import Metrics
+from flnb.store.name_rows import KEPT
 from flnb.store.pages import Page
 from flnb.store.records import (
     ClientRecord,
@@ -55,6 +56,7 @@ __all__ = [
     "FOR_VIEWERS",
     "FREED",
     "HIDDEN",
+    "KEPT",
     "OF_THE_LAB",
     "TABLES",
     "YOUNGEST",

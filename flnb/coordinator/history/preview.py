@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flnb.coordinator.acting import request
 from flnb.coordinator.history.moving import roll_back
-from flnb.coordinator.history.timeline import Timeline
+from flnb.coordinator.history.timeline import Timeline, named_commit
 from flnb.coordinator.picture import Drawing, row_of
 from flnb.core import cards, glance
 from flnb.core.errors import FLBaseError, HeadMovedError, PlanError
@@ -154,8 +154,10 @@ class RollbackPreview(Preview):
         state = self._lab.store.state
         if isinstance(to, str):
             named = state.names(self._record.id).get(to.removeprefix("@"))
-            known = state.commit_at(named.key) if named is not None else None
-            key = known or Timeline(self._lab.store, self._record).key(to)
+            if named is not None:
+                key = named_commit(self._lab.store, named)
+            else:
+                key = Timeline(self._lab.store, self._record).key(to)
             return key, key.round
         if not 0 <= to < head:
             raise PlanError(

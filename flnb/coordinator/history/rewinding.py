@@ -36,6 +36,7 @@ class Rewinding:
 
         Raises:
             NotFoundError: There is none; the nearest are said.
+            RoundStateError: The commit that an alias was given to has gone since.
         """
         return self.source.history().checkpoint(which)
 

@@ -10,8 +10,19 @@ from flnb.coordinator.history.graph import Lane
 from flnb.coordinator.history.starting import as_closing, in_words
 from flnb.coordinator.history.walk import KnownRound, Walk
 from flnb.core import RunId
-from flnb.core.errors import NotFoundError
-from flnb.store import HIDDEN, Closing, LabStore, Named, RoundKey, RunRecord, Segment
+from flnb.core.errors import NotFoundError, RoundStateError
+from flnb.store import (
+    DAMAGED,
+    EXPIRED,
+    HIDDEN,
+    KEPT,
+    Closing,
+    LabStore,
+    Named,
+    RoundKey,
+    RunRecord,
+    Segment,
+)
 from flnb.tensors import Layout
 
 HEAD, BEST = "head", "best"
@@ -92,7 +103,7 @@ class Timeline(Walk):
         if name == BEST:
             return self._best()
         if (named := self._known.names.get(name)) is not None:
-            return self._newest_commit(named.key)
+            return named_commit(self._store, named)
         sign = which[: which.startswith("@")]
         known = [sign + one for one in (HEAD, BEST, *self._known.names)]
         raise NotFoundError("name of a round", which, known)
@@ -136,14 +147,6 @@ class Timeline(Walk):
             "a plan with commit_every=1 commits every round"
         )
         return error
-
-    def _newest_commit(self, key: RoundKey) -> RoundKey:
-        """A head that was left behind may have closed rounds after its last commit."""
-        line = self._store.state.line_of(key)
-        found = [one for one, snapshot in self._known.rounds if snapshot and one in line]
-        if not found:
-            raise NotFoundError("commit of round", key.round)
-        return max((one for one in found if one.round <= key.round), key=lambda one: one.round)
 
     def _best(self) -> RoundKey:
         scored = [
@@ -213,6 +216,37 @@ class Timeline(Walk):
             labels=labels,
             current=segment.generation == record.generation,
         )
+
+
+def named_commit(store: LabStore, named: Named) -> RoundKey:
+    """The commit that a name means.
+
+    A head that was left behind may have closed rounds after its last commit. An alias was given to a
+    commit, which met its condition: no earlier one stands in for it.
+
+    Raises:
+        NotFoundError: No commit is left of what led to such a head.
+        RoundStateError: The commit that the alias was given to is gone.
+    """
+    key = named.key
+    commit = store.state.commit_at(key)
+    if named.kind == KEPT and commit is None:
+        error = NotFoundError(
+            f"commit up to round {key.round} of the head that goes by", named.name
+        )
+        error.hint = "run.history.df() shows the others, and what became of those"
+        raise error
+    if commit is None or (named.kind != KEPT and commit != key):
+        closing = store.state.closing_of(key)
+        # Without a note where the round is run again, or was and got no commit.
+        note = closing.expired if closing is not None and closing.expired else {"why": ""}
+        words = {DAMAGED: "was damaged and given up", EXPIRED: "has expired"}
+        became = words.get(note["why"], "is gone")
+        raise RoundStateError(
+            f"the commit of round {key.round}, which @{named.name} names, {became}",
+            hint=f"run.alias({named.name!r}, …) moves it; run.history.df() shows the others",
+        )
+    return commit
 
 
 def score(closing: Closing) -> float:

@@ -61,6 +61,7 @@ class Walk:
         Raises:
             NotFoundError: No such name or round, or a round without a commit; the nearest with
                 one are said.
+            RoundStateError: The commit that an alias was given to has gone since.
         """
         raise NotImplementedError
 

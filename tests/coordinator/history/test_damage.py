@@ -8,7 +8,13 @@ import pytest
 
 import flnb
 from flnb.coordinator.history.verifying import verify
-from flnb.core.errors import DamagedError, LabVersionError, StoreError
+from flnb.core.errors import (
+    DamagedError,
+    LabVersionError,
+    NotFoundError,
+    RoundStateError,
+    StoreError,
+)
 from flnb.core.view import Status
 
 TASK = flnb.tasks.digits(model="softmax", split=flnb.IID(clients=6, seed=0))
@@ -73,6 +79,36 @@ def test_until_a_commit_is_made_again_its_round_says_what_became_of_it(lab):
     assert "was damaged; given up" in rows.loc[6, "expired"]
 
 
+def give_up(lab, *keys):
+    for key in keys:
+        lab.store.state.drop_damaged(key, flnb.coordinator.acting.request("damaged"))
+
+
+def test_an_alias_whose_commit_was_given_up_means_no_earlier_one(lab):
+    run = lab.run("otter")
+    whole = run.alias("serving", 6).sha256
+    give_up(lab, run.checkpoint("@serving").key, run.alias("first", 2).key)
+    with pytest.raises(RoundStateError, match="commit of round 2, which @first names"):
+        run.checkpoint("first")
+    says = "commit of round 6, which @serving names, was damaged and given up\n→ run.alias"
+    for asks in (run.checkpoint, run.rollback, lambda name: run.branch("b", at=name)):
+        with pytest.raises(RoundStateError, match=says):
+            asks("@serving")
+    assert go_on(lab).checkpoint("@serving").sha256 == whole  # made again
+
+
+def test_a_head_that_was_left_behind_means_its_last_commit_while_there_is_one(lab):
+    run = lab.run("otter")
+    run.rollback(to=2).apply("x")
+    kept = run.checkpoint("before-rollback-1").key
+    assert kept.round == 6
+    give_up(lab, kept)
+    assert run.checkpoint("before-rollback-1").round == 4
+    give_up(lab, kept._replace(round=4), kept._replace(round=2))
+    with pytest.raises(NotFoundError, match="no commit up to round 6 of the head that goes by"):
+        run.checkpoint("before-rollback-1")
+
+
 def test_two_damaged_commits_are_passed_over(lab):
     flip(lab, 6, "parameters")
     snapshot = lab.run("otter").checkpoint(4).snapshot
@@ -118,8 +154,7 @@ def test_what_a_branch_stands_on_is_not_given_up_for_it(lab):
 
 
 def test_what_stands_on_a_commit_that_was_given_up_waits_until_it_is_made_again(lab):
-    key = lab.run("otter").checkpoint(4).key
-    lab.store.state.drop_damaged(key, flnb.coordinator.acting.request("damaged"))
+    give_up(lab, lab.run("otter").checkpoint(4).key)
     with flnb.Coordinator(lab) as coord:
         coord.simulate(TASK, workers=0)
         with pytest.raises(DamagedError, match=r"otter/lr stands on round 4 of otter"):
