@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flnb.coordinator.acting import request
 from flnb.coordinator.history.marking import name_round
-from flnb.coordinator.history.measured import series_until
+from flnb.coordinator.history.measured import measurements, series_until
 from flnb.coordinator.history.timeline import BEST, HEAD
 from flnb.core.errors import NotFoundError, PlanError, RoundStateError, did_you_mean
 from flnb.core.expressions import Expression
@@ -62,21 +62,21 @@ def check(store: LabStore, condition: str, checkpoint: Checkpoint) -> None:
     """Refuse a checkpoint that does not meet a condition; an empty one is met.
 
     Raises:
-        PlanError: The condition cannot be read.
+        PlanError: The condition cannot be read, or names what was not measured in that round.
         RoundStateError: It is not met; says by how much.
     """
     if not condition:
         return
     rule = Expression.parse(condition)
-    measured = series_until(store, checkpoint.key, rule.names, rule.window)
-    for name, values in measured.items():
-        # What was measured in an earlier round says nothing for this one.
-        if not values or ("." not in name and name not in checkpoint.metrics):
+    here = [name for name, _ in measurements(checkpoint.closing)]
+    for name in rule.names:
+        # What was measured in an earlier round says nothing for this one, whoever measured it.
+        if name not in here:
+            kind = "metric" if "." in name else "central metric"
             raise PlanError(
-                f"round {checkpoint.round} has no central metric {name!r}",
-                hint=did_you_mean(name, checkpoint.metrics),
+                f"round {checkpoint.round} has no {kind} {name!r}", hint=did_you_mean(name, here)
             )
-    finding = rule.look(measured)
+    finding = rule.look(series_until(store, checkpoint.key, rule.names, rule.window))
     if not finding.holds:
         raise RoundStateError(
             f"{condition} does not hold in round {checkpoint.round}: {finding.missing or finding}",

@@ -161,6 +161,20 @@ def test_a_condition_is_about_what_was_measured_in_that_round(coord, plan, task)
         run.alias("serving", 3, if_="accuracy > last(accuracy, 1)")
 
 
+def test_a_condition_is_met_by_no_measurement_of_another_scope_in_an_earlier_round(
+    coord, plan, task
+):
+    asked = flnb.Evaluation(federated=True, central_every=3)
+    run = coord.run(plan.replace(rounds=4, commit_every=2, evaluation=asked), task).wait(60)
+    run.alias("gate", 4, if_="federated.accuracy > 0 and last(federated.loss, 2) > 0")
+    unmeasured = flnb.Evaluation(federated=False)
+    branch = run.branch("unmeasured", rounds=6, evaluation=unmeasured).resume().wait(60)
+    for condition in ("federated.accuracy > 0", "accuracy > 0 and federated.loss < 9"):
+        with pytest.raises(PlanError, match=r"round 6 has no metric 'federated\."):
+            branch.alias("gate", 6, if_=condition)
+    assert branch.checkpoint("@gate").round == 4
+
+
 @pytest.mark.parametrize("name", ["head", "best", "", "a b", "7", "@"])
 def test_what_cannot_be_a_name_is_refused(whole, name):
     with pytest.raises(PlanError, match="alias begins"):
