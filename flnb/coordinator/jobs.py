@@ -43,7 +43,13 @@ def check_name(store: LabStore, name: str) -> None:
     Raises:
         PlanError: The name is taken or cannot be one.
     """
-    taken = {record.name: record.status for record in store.state.runs()}
+    records = store.state.runs()
+    for record in records:
+        if record.id == name != record.name:
+            raise PlanError(
+                f"{name!r} is the identity of the run {record.name!r}", hint="choose another name"
+            )
+    taken = {record.name: record.status for record in records}
     if (status := taken.get(name)) is not None:
         hint = f"lab.resume({name!r}) goes on"
         if status in {Status.FINISHED, Status.STOPPED}:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, insert, or_, select, update
 
 from flnb.core import Clock, RunId, Status
-from flnb.core.errors import NotFoundError, StoreError
+from flnb.core.errors import NameTakenError, NotFoundError, StoreError
 from flnb.store import closing_rows, log, schema
 from flnb.store.database import Database
 from flnb.store.guest_rows import check_not_driven, taken_by
@@ -29,11 +29,18 @@ class Runs:
 
         Raises:
             StoreError: The lab has a run of that name or identity already.
+            NameTakenError: Its name is the identity of another run: one finds runs by either.
         """
         runs = schema.runs.c
-        same = or_(runs.id == record.id, runs.name == record.name)
+        same = or_(runs.id.in_((record.id, record.name)), runs.name == record.name)
         with self._database.writing(of=record.id) as connection:
-            if connection.execute(select(runs.id).where(same)).first():
+            row = connection.execute(select(runs.id, runs.name).where(same)).first()
+            if row is not None and row.id == record.name != row.name:
+                raise NameTakenError(
+                    f"{row.id!r} is the identity of the run {row.name!r}",
+                    hint="choose another name",
+                )
+            if row is not None:
                 raise StoreError(
                     f"the lab has a run {record.name!r} already",
                     hint=f"choose another name, or lab.resume({record.name!r})",
@@ -41,15 +48,16 @@ class Runs:
             connection.execute(insert(schema.runs), asdict(taken_by(self._database, record)))
 
     def run(self, name: str) -> RunRecord:
-        """Find a run by its name or identity.
+        """Find a run by its identity or name.
 
         Raises:
             NotFoundError: There is none; the nearest name is offered.
         """
         runs = schema.runs.c
-        match = or_(runs.name == name, runs.id == name)
+        # Labs of before may have a run that is named as another one's identity, which is for ever.
+        query = select(schema.runs).where(or_(runs.id == name, runs.name == name))
         with self._database.reading() as connection:
-            row = connection.execute(select(schema.runs).where(match)).first()
+            row = connection.execute(query.order_by(runs.id != name)).first()
             if row is None:
                 raise NotFoundError("run", name, connection.scalars(select(runs.name)).all())
         return _run_record(row)

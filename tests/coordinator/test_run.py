@@ -225,7 +225,9 @@ def test_more_invited_than_there_are_is_refused_before_anything_is_written(coord
 
 
 def test_a_name_is_taken_once(coord, plan, task):
-    coord.run(plan, task, name="twin").wait(60)
+    run = coord.run(plan, task, name="twin").wait(60)
+    with pytest.raises(PlanError, match=f"'{run.id}' is the identity of the run 'twin'"):
+        coord.run(plan, task, name=run.id)
     with pytest.raises(PlanError, match="has a run 'twin' already"):
         coord.run(plan, task, name="twin")
     with pytest.raises(PlanError, match="a run's name has"):

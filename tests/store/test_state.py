@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import text
 
 from flnb.core import Status
-from flnb.core.errors import LabVersionError, NotFoundError, StoreError
+from flnb.core.errors import LabVersionError, NameTakenError, NotFoundError, StoreError
 from flnb.store import JournalRecord, LabStore, Operation, StateStore
 from flnb.testing.stores import sample_closing, sample_run
 
@@ -54,6 +55,16 @@ def test_an_older_lab_gets_the_columns_it_lacks(state, tmp_path):
     assert [operation.verb for operation in older.operations()] == ["start"]
     assert older.run("run001").protected is False
     older.close()
+
+
+def test_a_run_that_is_named_as_the_identity_of_another_one_does_not_stand_in_for_it(state):
+    other = sample_run("run001", number=2)
+    with pytest.raises(NameTakenError, match="'run001' is the identity of the run 'quiet-otter'"):
+        state.create_run(other)
+    state.create_run(sample_run("calm-fox", number=0))
+    with state._database.writing() as connection:  # as in a lab of before
+        connection.execute(text("UPDATE runs SET name = 'run001' WHERE id = 'run000'"))
+    assert [state.run(one).id for one in ("run001", "run000")] == ["run001", "run000"]
 
 
 def test_an_unknown_run_cannot_change_its_status(state):
