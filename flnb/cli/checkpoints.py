@@ -152,4 +152,4 @@ def _check_target(to: Path, *, force: bool) -> None:
 
 def which(text: str) -> int | str:
     """A round's number, or a name."""
-    return int(text) if text.lstrip("-").isdigit() else text
+    return int(text) if text.removeprefix("-").isdecimal() else text

@@ -90,7 +90,7 @@ def which_of(text: str) -> int | str:
         >>> which_of("30"), which_of("@best")
         (30, '@best')
     """
-    return int(text) if text.isdigit() else text
+    return int(text) if text.isdecimal() else text
 
 
 def _which(one: KnownRound) -> str:

@@ -138,7 +138,7 @@ class Entrance:
             headers={"Connection": "close"},
         )
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > most:
+        if length.isdecimal() and int(length) > most:
             return too_long
         body, more = bytearray(), scope["method"] not in _READS
         with contextlib.suppress(TimeoutError):

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from flnb.core import RunId, Status, failpoints
-from flnb.core.errors import HeadMovedError, NameTakenError, RoundStateError
+from flnb.core.errors import HeadMovedError, NameTakenError, PlanError, RoundStateError
 from flnb.store import attempt_rows, log, name_rows, schema
 from flnb.store.guest_rows import check_not_driven, taken_by
 from flnb.store.lineage import Generation, RoundKey
@@ -30,6 +30,10 @@ class Request:
     id: str
     actor: str
     reason: str
+
+    def __post_init__(self) -> None:
+        """Refuse a reason that no database holds, before anything is done for it."""
+        check_reason(self.reason)
 
 
 class Generations(Lines):
@@ -210,6 +214,22 @@ class Generations(Lines):
             raise protected(record.name)
         if leaving := blocking(connection, record, base):
             raise blocked(record.name, [f"@{one.name} (round {one.key.round})" for one in leaving])
+
+
+def check_reason(reason: str) -> None:
+    """See that a reason can be written down.
+
+    Raises:
+        PlanError: It has half a character, such as what was read from bytes that are not UTF-8.
+    """
+    try:
+        reason.encode()
+    except UnicodeEncodeError as error:
+        raise PlanError(
+            f"the reason has half a character at place {error.start + 1}, which cannot be written: "
+            f"{reason[max(0, error.start - 20) : error.start + 20]!r}",
+            hint="write the reason in UTF-8",
+        ) from None
 
 
 def protected(name: str) -> RoundStateError:

@@ -10,6 +10,7 @@ from flnb.core import Clock
 from flnb.core.errors import RoundStateError
 from flnb.store import log, schema
 from flnb.store.database import Database
+from flnb.store.generations import check_reason
 from flnb.store.records import Operation, QuarantineRecord
 
 _table = schema.quarantines
@@ -22,7 +23,12 @@ class Quarantines:
         self._database, self._clock = database, clock
 
     def quarantine(self, client: str, actor: str, reason: str) -> QuarantineRecord:
-        """Write that a client is not to be drawn; one that rests already keeps its first reason."""
+        """Write that a client is not to be drawn; one that rests already keeps its first reason.
+
+        Raises:
+            PlanError: The reason cannot be written down.
+        """
+        check_reason(reason)
         now = self._clock.now()
         made = QuarantineRecord(client, now, actor, reason)
         with self._database.writing(beside=True) as connection:
@@ -39,7 +45,9 @@ class Quarantines:
 
         Raises:
             RoundStateError: It is not in quarantine.
+            PlanError: The reason cannot be written down.
         """
+        check_reason(reason)
         with self._database.writing(beside=True) as connection:
             gone = connection.execute(delete(_table).where(_table.c.client == client))
             if not gone.rowcount:

@@ -231,7 +231,7 @@ def host_of(address: str) -> str:
         ('::1', 'lab.example')
     """
     host, colon, port = address.rpartition(":")
-    if not (host and colon and port.isdigit()):
+    if not (host and colon and port.isdecimal()):
         raise PlanError(f"not an address: {address!r}", hint="write host:port")
     return host.removeprefix("[").removesuffix("]")
 

@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from flnb.core import Status
-from flnb.core.errors import HeadMovedError, NotFoundError, RoundStateError, StoreError
+from flnb.core.errors import (
+    HeadMovedError,
+    NotFoundError,
+    PlanError,
+    RoundStateError,
+    StoreError,
+)
 from flnb.store import FailedAttempt, Request, RoundKey, StateStore
 from flnb.testing.stores import sample_closing, sample_run
 
@@ -175,6 +181,19 @@ def test_branches_of_a_run_share_its_names(state):
     state.fork(branch_of(), RoundKey("run001", 1, 4), asked())
     state.give_name("best-so-far", RoundKey("run001", 1, 2), asked())
     assert state.names("run009") == state.names("run001")
+
+
+def test_a_reason_that_cannot_be_written_is_refused_before_anything_is_done(state):
+    for asks in (
+        lambda reason: asked(reason=reason),
+        lambda reason: state.quarantine("c001", "ada", reason),
+        lambda reason: state.release("c001", "ada", reason),
+    ):
+        with pytest.raises(PlanError, match="half a character at place 2, which cannot be written"):
+            asks("a\udc80b")
+    state.give_name("serving", RoundKey("run001", 1, 3), asked(reason="a – 💥"))
+    assert state.quarantines() == {}
+    assert state.log_damage({}) == ""
 
 
 def test_a_base_is_a_commit_of_the_same_run(state):

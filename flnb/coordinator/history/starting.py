@@ -123,7 +123,7 @@ def located(lab: Lab, start: str | Path | Checkpoint) -> Path | Checkpoint:
         return start
     if isinstance(start, str) and not Path(start).exists() and "@" in start:
         name, _, which = start.rpartition("@")
-        return lab.run(name).checkpoint(int(which) if which.isdigit() else which)
+        return lab.run(name).checkpoint(int(which) if which.isdecimal() else which)
     if not Path(start).is_file():
         raise NotFoundError("file of tensors, or RUN@CKPT,", start)
     return Path(start)

@@ -94,7 +94,7 @@ class Timeline(Walk):
         branch, at, rest = which.rpartition("@")
         if branch and at:
             there = Timeline(self._store, self._branch(branch))
-            return there.key(int(rest) if rest.isdigit() else rest)
+            return there.key(int(rest) if rest.isdecimal() else rest)
         name = which.removeprefix("@")
         if name == HEAD:
             if (found := self._store.state.head(self._record.id).closing) is None:

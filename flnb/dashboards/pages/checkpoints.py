@@ -264,7 +264,7 @@ class Checkpoints(OfRun):
 
 def _called(which: str) -> str:
     """A choice in a sentence."""
-    return escape(f"round {which}" if which.isdigit() else which)
+    return escape(f"round {which}" if which.isdecimal() else which)
 
 
 def _facts(checkpoint: Checkpoint) -> Html:

@@ -70,6 +70,8 @@ def test_checkpoints_of_other_branches_go_by_the_name_of_the_branch(run):
     assert branch.checkpoint("otter@best").key == run.checkpoint("@best").key
     with pytest.raises(NotFoundError, match="no name of a round '@bset'\n→ did you mean '@best'"):
         run.checkpoint("@bset")
+    with pytest.raises(NotFoundError, match="no name of a round '²'"):
+        run.checkpoint("main@²")  # a digit, and no number
     with pytest.raises(NotFoundError, match="no branch of otter 'lr4'\n→ did you mean 'lr3'"):
         run.checkpoint("lr4@head")
     with pytest.raises(NotFoundError, match="commit of closed round '3'"):
