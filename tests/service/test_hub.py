@@ -59,10 +59,10 @@ def happened(kind, closing, **data):
     return Event.of(kind, "first", json.dumps({"generation": 1} | data), Cursor(closing, 0, "1f3a"))
 
 
-async def joined(hub):
-    """What somebody hears who comes back now."""
+async def joined(hub, after="1.0.1f3a"):
+    """What somebody hears who comes back now, or comes for the first time."""
     listener = Listener(100)
-    await hub.join(listener, "1.0.1f3a")
+    await hub.join(listener, after)
     return [(await listener.next()).kind for _ in range(listener.n_waiting)]
 
 
@@ -86,6 +86,21 @@ def test_a_round_that_is_open_no_more_is_not_told_to_who_joins_later(then, hears
         return await joined(hub)
 
     assert asyncio.run(come()) == hears
+
+
+@pytest.mark.parametrize("after", ["", "1.0.ffff"])
+def test_who_gets_the_snapshot_of_another_hears_what_has_changed_since(after):
+    async def come():
+        hub = Hub(Slow(takes_s=0.0), "viewer")
+        hub.ring.begin(Cursor(0, 0, "1f3a"))
+        hub.ready.set()
+        hub.take(happened("run_changed", 0, status="running"))
+        hub.take(happened("round_update", 0, round=5))
+        first = await joined(hub, after)
+        hub.take(happened("run_changed", 0, status="paused"))
+        return first, await joined(hub, after)
+
+    assert asyncio.run(come()) == (["snapshot"], ["snapshot", "run_changed"])
 
 
 class Renewed(Slow):

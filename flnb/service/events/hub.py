@@ -50,7 +50,8 @@ class Hub:
         """Called with what happens from now on, once for all listeners."""
         self.dropped = 0
         """Listeners that were too slow, so far."""
-        self._newest: dict[tuple[str, str], Event] = {}
+        self._newest: dict[tuple[str, str], tuple[float, Event]] = {}
+        """How each thing stands, and when that was heard."""
         self._snapshot: tuple[float, Event] | None = None
         self._looking, self._asking = asyncio.Lock(), asyncio.Semaphore(_CATCHING_UP)
 
@@ -88,7 +89,7 @@ class Hub:
         elif event.kind == "heartbeat":
             return  # listeners have one of the service's own
         elif (subject := event.subject) is not None:
-            self._newest[subject] = event
+            self._newest[subject] = SYSTEM_CLOCK.monotonic_s(), event
             self._forget_round(event)
         if self.on_event is not None and self.ready.is_set():
             self.on_event(event)
@@ -97,7 +98,7 @@ class Hub:
     def _forget_round(self, event: Event) -> None:
         """Who joins later must not hear of a round as open that is closed, or was given up."""
         open_round = self._newest.get(("round", event.run))
-        if open_round is not None and event.ends(open_round):
+        if open_round is not None and event.ends(open_round[1]):
             del self._newest[("round", event.run)]
 
     def tell(self, event: Event) -> None:
@@ -120,8 +121,10 @@ class Hub:
         """
         await self._all_there()
         cursor, why = await self._standing(after)
+        since_s = 0.0
         if cursor is None:
-            snapshot = await self.snapshot()
+            # It was made for another, perhaps, and shows what was heard before it, closed rounds as closed.
+            since_s, snapshot = await self._looked()
             if why:
                 snapshot = snapshot.changed(reset=True, why=why)
             listener.begin([snapshot], snapshot.cursor)
@@ -130,7 +133,7 @@ class Hub:
             listener.begin([], cursor)
         if not self.ring.reaches(cursor):
             cursor = await self._catch_up(listener, cursor)
-        stands = self._newest.values() if after and not why else ()
+        stands = [event for heard_s, event in self._newest.values() if heard_s >= since_s]
         listener.begin([*self.ring.after(cursor), *stands], cursor)
         self.listeners.add(listener)
 
@@ -144,6 +147,10 @@ class Hub:
         Raises:
             FLBaseError: The coordinator refuses, or is gone.
         """
+        return (await self._looked())[1]
+
+    async def _looked(self) -> tuple[float, Event]:
+        """A snapshot, and since when there may be things that it does not show."""
         asked_s = SYSTEM_CLOCK.monotonic_s()
         async with self._looking:
             # Who waited while one was made takes it, however long that took: else each makes its own.
@@ -151,7 +158,7 @@ class Hub:
                 began_s = SYSTEM_CLOCK.monotonic_s()
                 async with contextlib.aclosing(self.hear(None)) as events:
                     self._snapshot = began_s, await anext(events)
-            return self._snapshot[1]
+            return self._snapshot
 
     async def _all_there(self) -> None:
         with contextlib.suppress(TimeoutError):
