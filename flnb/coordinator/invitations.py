@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from flnb.store import LabStore
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST, _DIGITS = timedelta(days=3650), 9
+"""Beyond this nobody means it, and moments end with the year 9999; as seconds it has so many digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +113,14 @@ def duration(text: str) -> timedelta:
     """Read for how long something is good, such as `2h`.
 
     Raises:
-        PlanError: Not a time.
+        PlanError: Not a time, or longer than ten years.
     """
-    found = re.fullmatch(r"(\d+)\s*([smhd])", text.strip())
-    if found is None or int(found[1]) == 0:
-        raise PlanError(f"not a time: {text!r}", hint="write 30m, 2h or 7d")
-    try:
-        return timedelta(seconds=int(found[1]) * _UNITS_S[found[2]])
-    except OverflowError as error:
-        raise PlanError(f"{text!r} is too long", hint="write 30m, 2h or 7d") from error
+    found = re.fullmatch(r"0*(\d*)\s*([smhd])", text.strip(), re.ASCII)
+    if found is None or not found[1]:
+        raise PlanError(f"not a time: {text[:40]!r}", hint="write 30m, 2h or 7d")
+    digits, unit_s = found[1], _UNITS_S[found[2]]
+    if len(digits) > _DIGITS or int(digits) * unit_s > _LONGEST.total_seconds():
+        raise PlanError(
+            f"{text[:40]!r} is too long: {_LONGEST.days}d at most", hint="write 30m, 2h or 7d"
+        )
+    return timedelta(seconds=int(digits) * unit_s)

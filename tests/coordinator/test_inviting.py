@@ -8,7 +8,7 @@ import pytest
 import flnb
 from flnb.coordinator import clients_of
 from flnb.coordinator.remote.front import Front
-from flnb.core.errors import AccessRefusedError, NameTakenError, NotFoundError
+from flnb.core.errors import AccessRefusedError, NameTakenError, NotFoundError, PlanError
 from flnb.transport import Identity, Link
 from flnb.transport.invite import Invite
 
@@ -75,6 +75,23 @@ def test_what_clients_do_is_read_on_their_own_loop_from_wherever_one_asks(coordi
     loop = coordinator._thread()
     assert len(coordinator.clients) == loop.call(within(), 5) == 0
     assert readers == [loop._thread.name] * 2
+
+
+@pytest.mark.parametrize("expires", ["3651d", "3000000d", "315360001s", "9" * 5000 + "h"])
+def test_nothing_that_is_given_is_good_for_more_than_ten_years(coordinator, expires):
+    coordinator.listen()
+    asks = (
+        lambda: coordinator.invite("hospital-a", expires=expires),
+        lambda: coordinator.token("dr-lee", expires=expires),
+        lambda: coordinator.lab.expire(older_than=expires),
+    )
+    for ask in asks:
+        with pytest.raises(PlanError, match="is too long: 3650d at most"):
+            ask()
+    assert coordinator.invite("hospital-a", expires="03650d").expires_at.year > 2030
+    for none in ("0h", "h", "2 weeks", "-1h"):
+        with pytest.raises(PlanError, match="not a time"):
+            coordinator.invite("hospital-b", expires=none)
 
 
 def test_nobody_is_invited_under_the_name_of_a_simulated_client(coordinator):
