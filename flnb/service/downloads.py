@@ -34,7 +34,8 @@ async def send_file(way: Gateway, token: str, key: pb.RoundKey, headers: Headers
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(way.download())
         asked = headers.get("range", "")
-        head, parts = await _begun(way, token, key, _first(asked), stack)
+        call = await stack.enter_async_context(AsyncExitStack())
+        head, parts = await _begun(way, token, key, _first(asked), call)
         tag = f'"{head.sha256}"'
         told = {
             "ETag": tag,
@@ -49,7 +50,8 @@ async def send_file(way: Gateway, token: str, key: pb.RoundKey, headers: Headers
         part = _part(asked, head.n_bytes)
         first, last = part or (0, head.n_bytes - 1)
         if first != _first(headers.get("range", "")):
-            head, parts = await _begun(way, token, key, first, stack)
+            await call.aclose()  # a download is one call at a time: others wait for those
+            head, parts = await _begun(way, token, key, first, call)
         told["Content-Length"] = str(last - first + 1)
         if part is not None:
             told["Content-Range"] = f"bytes {first}-{last}/{head.n_bytes}"
