@@ -13,6 +13,7 @@ from flnb.coordinator.history.falling_back import check_base, fall_back
 from flnb.coordinator.history.reading import whole_model, whole_optimiser
 from flnb.coordinator.history.starting import started_version
 from flnb.coordinator.job import Job, Outset
+from flnb.coordinator.naming import check_part
 from flnb.coordinator.picture import Picture
 from flnb.coordinator.population import Population, Simulation
 from flnb.coordinator.replaying import Replay
@@ -55,8 +56,7 @@ def check_name(store: LabStore, name: str) -> None:
         if status in {Status.FINISHED, Status.STOPPED}:
             hint = f"choose another name; lab.run({name!r}) is {status}"
         raise PlanError(f"the lab has a run {name!r} already", hint=hint)
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        raise PlanError(f"a run's name has letters, digits, '-', '_' and '.', got {name!r}")
+    check_part(name, "run")
 
 
 def new_record(

@@ -73,6 +73,7 @@ class Digest(NamedTuple):
     """Exactly what a preview would do; it travels as one word, and back."""
 
     run: str
+    """Its identity, which is short: a name with its branch has up to 201 characters."""
     seen_generation: int
     seen_round: int
     target: int
@@ -131,23 +132,31 @@ async def preview(way: Gateway, token: str, run: str, to: str) -> Preview:
     )
     base = ".".join(map(str, found["base"])) if found["base"] else ""
     generation, number = found["seen"]
-    digest = Digest(found["name"], generation, number, found["target"], base)
+    identity = (await run_in_full(way, token, run)).id
+    digest = Digest(identity, generation, number, found["target"], base)
     names = ("target", "seen", "leaves", "blocked_by", "facts")
     told_on = {name: found[name] for name in names}
     return Preview(run=found["name"], digest=digest.text, **told_on)
 
 
-async def apply(way: Gateway, token: str, run: str, asked: Apply) -> None:
+async def apply(way: Gateway, token: str, run: RunDetail, asked: Apply) -> None:
     """Roll back exactly as a preview said.
+
+    Args:
+        way: To the coordinator.
+        token: Of whoever asks.
+        run: The branch.
+        asked: The digest of the preview, and why.
 
     Raises:
         HeadMovedError: The head is elsewhere now; its `preview` is a fresh one.
         PlanError: The digest is not of a preview of this run.
     """
     digest = Digest.parse(asked.digest)
-    if run != digest.run:
+    if run.id != digest.run:
         raise PlanError(
-            f"the preview is of {digest.run}, not of {run}", hint="call the run as it did"
+            f"the preview is of another run or branch than {run.name}",
+            hint="ask for one of this: GET …/rollback?to=ROUND",
         )
     request = digest.request
     request.reason = asked.reason

@@ -4,6 +4,8 @@ import itertools
 
 import pytest
 
+from flnb.core.errors import PlanError
+
 REASON = {"reason": "it got worse"}
 
 
@@ -77,6 +79,19 @@ def test_a_roll_back_is_done_as_its_preview_said_and_once(asks, coord, finished)
         assert (told.status_code, told.json()["view"]["generation"]) == (200, 2)
     done = [row["actor"] for row in finished.operations if row["verb"] == "rollback"]
     assert done == ["a-operator"]
+
+
+def test_the_longest_names_can_be_rolled_back_and_longer_ones_are_refused(asks, coord, plan, task):
+    operator, long = asks("operator"), "ä" * 100
+    coord.run(plan, task, name=long).wait(60).branch(long, at=3)
+    path = f"/api/runs/{long}:{long}"
+    seen = operator.get(f"{path}/rollback", params={"to": "2"}).json()
+    told = operator.post(f"{path}/rollback", json=REASON | {"digest": seen["digest"]})
+    assert (told.status_code, told.json()["name"]) == (200, f"{long}/{long}")
+    made = operator.post(f"/api/runs/{long}/branches", json={"name": "b" * 101})
+    assert (made.status_code, "at most 100" in made.json()["error"]["message"]) == (422, True)
+    with pytest.raises(PlanError, match="at most 100 characters"):
+        coord.run(plan, task, name="r" * 101)
 
 
 def test_the_second_of_two_roll_backs_is_refused_with_a_fresh_preview(asks, finished):

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from flnb.coordinator.history.holding import LONG_S, MOVED, alone, ask, carry_out
 from flnb.coordinator.jobs import check_guards
+from flnb.coordinator.naming import check_part
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import HeadMovedError, NameTakenError, PlanError
+from flnb.core.errors import HeadMovedError, NameTakenError
 from flnb.core.failpoints import reach
 from flnb.core.ids import RunId, new_run_id
 from flnb.core.plan import Plan
@@ -182,8 +183,7 @@ def _check_task(coordinator: Coordinator, record: RunRecord, wanted: Branching) 
 
 
 def _check_name(lab: Lab, record: RunRecord, name: str) -> None:
-    if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-        raise PlanError(f"a branch's name has letters, digits, '-', '_' and '.', got {name!r}")
+    check_part(name, "branch")
     # The first branch has its name in no run's: rows of another one could not be told from its own.
     trunk_name = record.trunk_name
     trunk = record if record.name == trunk_name else lab.store.state.run(trunk_name)

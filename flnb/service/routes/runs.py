@@ -123,7 +123,7 @@ async def roll_back(way: Way, token: Token, run: RunName, asked: Apply) -> RunDe
     409 with a fresh preview if the head has moved since. Applying the same preview twice does it once.
     """
     found = await run_in_full(way, token, run_of(run))
-    await apply(way, token, found.name, asked)
+    await apply(way, token, found, asked)
     return await run_in_full(way, token, found.id)
 
 

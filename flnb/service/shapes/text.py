@@ -16,8 +16,8 @@ def _whole(text: str) -> str:
     return text
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_whole)]
-"""Of a run, a client, an alias."""
+Name = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_whole)]
+"""Of a run, a client, an alias; of a branch of a run with the name of a round, which is the longest."""
 Words = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_whole)]
 """Such as a reason."""
 Reason = Annotated[
