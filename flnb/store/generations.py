@@ -55,12 +55,14 @@ class Generations(Lines):
             replays: Rounds up to this one are to be done again from kept updates.
 
         Raises:
-            NameTakenError: There is a branch of that name.
+            NameTakenError: There is a branch of that name, or the request made another one.
             RoundStateError: The commit has gone since somebody looked.
             NotFoundError: The base has no commit of this run.
         """
         with self._database.writing(of=record.id) as connection:
             if (known := _asked_before(connection, request)) is not None:
+                if (there := record_of(connection, known.run).name) != record.name:
+                    raise _used(request, there)
                 return known
             if connection.scalar(select(_runs.c.id).where(_runs.c.name == record.name)):
                 raise NameTakenError(
@@ -85,7 +87,9 @@ class Generations(Lines):
             False if the same request was done before.
         """
         with self._database.reading() as connection:
-            if _asked_before(connection, request) is not None:
+            if (known := _asked_before(connection, request)) is not None:
+                if known.run != run:
+                    raise _used(request, record_of(connection, known.run).name)
                 return False
             self._check_move(connection, record_of(connection, run), seen, base)
             return True
@@ -111,12 +115,15 @@ class Generations(Lines):
 
         Raises:
             HeadMovedError: The head is elsewhere; nothing was done.
+            NameTakenError: The request was done before, to another branch.
             RoundStateError: The branch is protected, an alias names a round that would leave, or the
                 commit has gone since somebody looked.
             NotFoundError: There is no such run, or the base has no commit of it.
         """
         with self._database.writing(of=run) as connection:
             if (known := _asked_before(connection, request)) is not None:
+                if known.run != run:
+                    raise _used(request, record_of(connection, known.run).name)
                 return known
             record = record_of(connection, run)
             check_not_driven(self._database, connection, record)
@@ -256,6 +263,13 @@ def _asked_before(connection: Connection, request: Request) -> Generation | None
     query = select(_generations).where(_generations.c.request == request.id)
     row = connection.execute(query).first()
     return None if row is None else Generation.of(row)
+
+
+def _used(request: Request, there: str) -> NameTakenError:
+    return NameTakenError(
+        f"the id {request.id!r} is that of something done before, to {there!r}",
+        hint="an id is for one deed: choose another one",
+    )
 
 
 def _who(request: Request) -> tuple[str, str]:

@@ -135,6 +135,19 @@ def test_a_branch_is_made_once_and_goes_by_a_colon(asks, finished):
     assert (again.status_code, again.json()["error"]["code"]) == (409, "name_taken")
 
 
+def test_an_id_that_was_used_for_one_deed_does_no_other(asks, finished):
+    operator, path = asks("operator"), f"/api/runs/{finished.name}"
+    asked = {"id": f"once-{finished.id}", "at": 2}
+    assert operator.post(f"{path}/branches", json=asked | {"name": "one"}).status_code == 201
+    other = operator.post(f"{path}/branches", json=asked | {"name": "two"})
+    seen = preview(operator, finished, "2")
+    back = REASON | {"digest": seen["digest"], "id": asked["id"]}
+    for told in (other, operator.post(f"{path}/rollback", json=back)):
+        assert (told.status_code, told.json()["error"]["code"]) == (409, "name_taken")
+        assert f"'{finished.name}/one'" in told.json()["error"]["message"]
+    assert finished.view.generation == 1
+
+
 def test_a_name_is_given_under_a_condition_and_taken_back(asks, finished):
     operator, path = asks("operator"), f"/api/runs/{finished.name}/aliases"
     asked = REASON | {"name": "production", "at": 2}
