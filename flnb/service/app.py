@@ -11,6 +11,7 @@ from flnb.service.entrance import Entrance
 from flnb.service.events.fanout import Fanout
 from flnb.service.events.socket import EventSocket
 from flnb.service.gateway import Gateway
+from flnb.service.heads import Heads
 from flnb.service.measuring import Measuring
 from flnb.service.problems import speak_in_one_shape
 from flnb.service.prometheus import Figures
@@ -54,6 +55,7 @@ def make_app(gateway: Gateway, settings: ServiceSettings) -> FastAPI:
     app.router.routes.append(WebSocketRoute("/ws/events", socket))
     speak_in_one_shape(app)
     app.add_middleware(Tags)
+    app.add_middleware(Heads)
     app.add_middleware(Entrance, settings=settings, strangers=strangers)
     app.add_middleware(Measuring, figures=figures)
     return app

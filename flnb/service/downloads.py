@@ -15,10 +15,14 @@ from flnb.service.tags import matches
 from flnb.transport.v1 import control_pb2 as pb
 
 TENSORS = "application/vnd.safetensors"
+_BEYOND = 10**18
+"""Where no file has anything left to be sent."""
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
-async def send_file(way: Gateway, token: str, key: pb.RoundKey, headers: Headers) -> Response:
+async def send_file(
+    way: Gateway, token: str, key: pb.RoundKey, headers: Headers, *, head_only: bool = False
+) -> Response:
     """Answer with a model's file, or with the part of it that was asked for.
 
     Args:
@@ -26,6 +30,7 @@ async def send_file(way: Gateway, token: str, key: pb.RoundKey, headers: Headers
         token: Of whoever asks.
         key: The committed round.
         headers: Of the request.
+        head_only: Whether only the headers of the whole file are waited for.
 
     Raises:
         NotFoundError: The round has no commit.
@@ -35,7 +40,8 @@ async def send_file(way: Gateway, token: str, key: pb.RoundKey, headers: Headers
         await stack.enter_async_context(way.download())
         asked = headers.get("range", "")
         call = await stack.enter_async_context(AsyncExitStack())
-        head, parts = await _begun(way, token, key, _first(asked), call)
+        begins = _BEYOND if head_only else _first(asked)
+        head, parts = await _begun(way, token, key, begins, call)
         tag = f'"{head.sha256}"'
         told = {
             "ETag": tag,
@@ -45,11 +51,15 @@ async def send_file(way: Gateway, token: str, key: pb.RoundKey, headers: Headers
         }
         if matches(headers.get("if-none-match", ""), tag):
             return Response(status_code=304, headers=told)
+        if head_only:
+            return Response(
+                headers=told | {"Content-Length": str(head.n_bytes)}, media_type=TENSORS
+            )
         if headers.get("if-range", tag) != tag:
             asked = ""  # it is another file by now: from the beginning
         part = _part(asked, head.n_bytes)
         first, last = part or (0, head.n_bytes - 1)
-        if first != _first(headers.get("range", "")):
+        if first != begins:
             await call.aclose()  # a download is one call at a time: others wait for those
             head, parts = await _begun(way, token, key, first, call)
         told["Content-Length"] = str(last - first + 1)

@@ -14,14 +14,16 @@ FILE = bytes(range(200))
 class Sends(Gateway):
     """The way to a coordinator that sends a file, and counts the calls for it."""
 
-    open = most = n_calls = 0
+    open = most = n_calls = sent = 0
 
     async def listen(self, token, method, request):
         self.open, self.n_calls = self.open + 1, self.n_calls + 1
         self.most = max(self.most, self.open)
         try:
             yield pb.FileHead(n_bytes=len(FILE), sha256="ab").SerializeToString()
-            yield FILE[request.after :]
+            rest = FILE[request.after :]
+            self.sent += len(rest)
+            yield rest
         finally:
             self.open -= 1
 
@@ -57,3 +59,14 @@ def asked(method="GET", **headers):
 def test_one_download_holds_one_call_at_a_time(headers, sent):
     answer, way = asked(**headers)
     assert (answer.content, way.most, way.open) == (sent, 1, 0)
+
+
+def test_who_looks_at_the_head_of_a_file_is_sent_nothing_of_it():
+    whole, _ = asked()
+    head, way = asked("HEAD", range="bytes=10-")
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", "200")
+    names = ("etag", "accept-ranges", "content-disposition", "content-type")
+    assert [head.headers[name] for name in names] == [whole.headers[name] for name in names]
+    assert (way.n_calls, way.sent) == (1, 0)
+    known, _ = asked("HEAD", if_none_match=whole.headers["etag"])
+    assert known.status_code == 304

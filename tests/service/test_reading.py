@@ -124,6 +124,20 @@ def test_what_has_not_changed_is_not_sent_again(calls):
         assert again.headers["etag"] == first.headers["etag"]
 
 
+@pytest.mark.parametrize("path", ["/api/rounds", "/api/runs/first", "/docs", "/openapi.json"])
+def test_head_tells_what_get_would_without_the_body(calls, path):
+    viewer = calls("viewer")
+    whole, head = viewer.get(path), viewer.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    told = ("etag", "cache-control", "content-type", "content-length")
+    assert [head.headers.get(name) for name in told if name in whole.headers] == [
+        whole.headers[name] for name in told if name in whole.headers
+    ]
+    assert viewer.head("/api/rounds/first.1.99").status_code == 404
+    assert viewer.head("/api/sql").status_code == 405
+    assert calls(None).head("/api/rounds").status_code == 401
+
+
 def test_branches_tell_what_leads_where(calls):
     (lane,) = calls("viewer").get("/api/runs/second/branches").json()["lanes"]
     assert (lane["branch"], lane["commits"], lane["current"]) == ("main", [1, 2, 3, 4], True)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from flnb.service.callers import Token, Way
 from flnb.service.downloads import TENSORS, send_file
+from flnb.service.heads import head_only
 from flnb.service.naming import Version, run_of, version_of
 from flnb.service.paging import Page, Part, part
 from flnb.service.reading import told
@@ -54,7 +55,7 @@ async def download(way: Way, token: Token, version: Version, request: Request) -
     `Range` goes on where a download broke, `ETag` is the digest of the file.
     """
     key = await version_of(way, token, version)
-    return await send_file(way, token, key, request.headers)
+    return await send_file(way, token, key, request.headers, head_only=head_only(request))
 
 
 def _model(told_of: dict[str, Any]) -> Model:
