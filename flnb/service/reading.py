@@ -15,7 +15,14 @@ from flnb.service.gateway import Gateway
 
 JSON = "application/json"
 _PIECE = 1000
-_WORDLESS = (pa.types.is_nested, pa.types.is_interval, pa.types.is_binary)
+
+
+def _is_opaque(kind: pa.DataType) -> bool:
+    """Whether it is a type that Arrow has not, such as BIGNUM, in bytes of the database's own."""
+    return isinstance(kind, pa.BaseExtensionType)
+
+
+_WORDLESS = (pa.types.is_nested, pa.types.is_interval, pa.types.is_binary, _is_opaque)
 
 
 async def passed_on(way: Gateway, token: str, method: str, request: Message) -> Response:

@@ -12,6 +12,7 @@ from flnb.service import problems
 from flnb.service.steering import Digest
 from tests.service.conftest import caller, token_in
 
+ARROW = "application/vnd.apache.arrow.stream"
 HISTORY = "/api/clients/c000/history"
 
 
@@ -140,6 +141,15 @@ def test_values_that_json_or_csv_have_no_word_for_are_answered(calls, kind):
         assert answer.text.endswith(",7\n")
     else:
         assert answer.json()["rows"] == [[[0, 1, 0], None, None, "b'\\x05\\xfd'", None, 7]]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/csv", ARROW])
+def test_no_type_of_a_database_is_an_error_of_the_service(calls, kind):
+    plain = """1::BIGNUM, 1::UHUGEINT, uuid(), TIMETZ '12:00:00+05', 'infinity'::DATE, 'a'::ENUM('a'),
+        MAP{[1]: 2}, union_value(a := [1::BIGNUM]), {'u': union_value(b := 'x'::BLOB)}, NULL::BIGNUM"""
+    for query in (f"SELECT {plain}", f"SELECT {plain} WHERE false"):
+        told = calls("viewer").post("/api/sql", json={"query": query}, headers={"Accept": kind})
+        assert (told.status_code, told.headers["content-type"].split(";")[0]) == (200, kind)
 
 
 def test_bad_input_is_not_sent_back(calls):
