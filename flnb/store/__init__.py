@@ -47,7 +47,7 @@ from flnb.store.study_records import Claim, Outcome, StudyCell, StudyRecord
 from flnb.store.table import Table
 from flnb.store.tables import TABLES, Column, TableSpec
 from flnb.store.tail import Glimpse, Happened
-from flnb.store.viewed import HIDDEN, viewed
+from flnb.store.viewed import HIDDEN, plan_viewed, settings_viewed, viewed
 from flnb.store.writer import HistoryWriter, Ticket
 
 __all__ = [
@@ -114,6 +114,8 @@ __all__ = [
     "in_words",
     "is_signed",
     "labelled",
+    "plan_viewed",
+    "settings_viewed",
     "sweep",
     "varying",
     "viewed",

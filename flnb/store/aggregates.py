@@ -14,7 +14,7 @@ from flnb.core.errors import QueryRefusedError
 from flnb.store.metrics import Metrics
 from flnb.store.select_only import locked_down, select
 from flnb.store.table import Table
-from flnb.store.viewed import HIDDEN, row_without_places
+from flnb.store.viewed import HIDDEN, plan_viewed, row_without_places
 
 """In the place of words that may quote a client."""
 _COPIES = {
@@ -48,6 +48,7 @@ def aggregates(metrics: Metrics, sql: str, *, rows: int = 10_000, timeout_s: flo
         for name, query in _COPIES.items()
     }
     copies["study_cells"] = _without_places(copies["study_cells"])
+    copies["runs"] = _without_names(copies["runs"])
     with closing_after(locked_down(":memory:")) as connection:
         with closing_after(connection.cursor()) as cursor:
             for name, copy in copies.items():
@@ -61,6 +62,20 @@ def aggregates(metrics: Metrics, sql: str, *, rows: int = 10_000, timeout_s: flo
                 if not error.hint or error.message.startswith("no table"):
                     error.hint = f"a viewer asks {', '.join(_COPIES)}; operators see more"
                 raise
+
+
+def _without_names(runs: pa.Table) -> pa.Table:
+    """Runs whose plans do not say which clients they leave out, and have no digest to guess them by."""
+    plans, digests = runs["plan"].to_pylist(), runs["plan_hash"].to_pylist()
+    shown = [plan_viewed(plan) for plan in plans]
+    kept = [
+        digest if plan == told else ""
+        for digest, plan, told in zip(digests, plans, shown, strict=True)
+    ]
+    for name, column in {"plan": shown, "plan_hash": kept}.items():
+        place = runs.schema.get_field_index(name)
+        runs = runs.set_column(place, name, pa.array(column, pa.string()))
+    return runs
 
 
 def _without_places(cells: pa.Table) -> pa.Table:

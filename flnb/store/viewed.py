@@ -1,4 +1,4 @@
-"""Cells of studies as viewers see them: where files lie on a disk is no aggregate, and a reason may quote a client."""
+"""Cells of studies and plans as viewers see them: where files lie is no aggregate, reasons and plans may name clients."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
+
+import yaml
 
 from flnb.store.study_records import StudyCell
 
@@ -19,6 +21,30 @@ def viewed(cell: StudyCell) -> StudyCell:
     """A cell as viewers see it."""
     why, parameters = HIDDEN if cell.why else "", without_places(dict(cell.parameters))
     return replace(cell, why=why, parameters=parameters, notebook="", page="", log="")
+
+
+def plan_viewed(plan_yaml: str) -> str:
+    r"""A plan as viewers see it: how many clients it leaves out, and not which.
+
+    Examples:
+        >>> plan_viewed("rounds: 4\nexclude: [clinic-a, clinic-b]\n")
+        'rounds: 4\nexclude:\n- hidden-1\n- hidden-2\n'
+    """
+    if "\nexclude: []\n" in plan_yaml:  # as a rule; to read all of a long list takes its time
+        return plan_yaml
+    plan = yaml.safe_load(plan_yaml)
+    told = settings_viewed(plan)
+    if told == plan:
+        return plan_yaml
+    return yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+
+
+def settings_viewed(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a plan's settings."""
+    if not plan.get("exclude"):
+        return dict(plan)
+    n_excluded = len(plan["exclude"])
+    return {**plan, "exclude": [f"hidden-{number + 1}" for number in range(n_excluded)]}
 
 
 def without_places(value: Any) -> Any:

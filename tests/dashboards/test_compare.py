@@ -1,9 +1,11 @@
 """The page Compare when what it asks for cannot be had."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
+from flnb.coordinator.history import comparing
 from flnb.coordinator.history.comparing import Comparison
 from flnb.core.errors import UnreachableError
 from flnb.dashboards.access import Person
@@ -76,6 +78,20 @@ def test_the_same_runs_in_another_order_are_compared_again(page, lab):
     assert len(page.asked) == 1
     page.runs = "finished-too,finished"
     assert (len(page.asked), page._comparison is not None) == (2, True)
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_plans_name_who_is_left_out_for_operators_alone(page, lab, monkeypatch, role):
+    first = lab.run("finished")
+    others = [first.plan.replace(exclude=names) for names in ([], ["c002", "c004"])]
+    runs = iter([SimpleNamespace(name=str(n), plan=plan) for n, plan in enumerate(others)])
+    page.person = Person("ole", role, "x")
+    monkeypatch.setattr(Compare, "chosen", ["finished", "finished"])
+    monkeypatch.setattr(comparing, "_frame", lambda _: None)
+    monkeypatch.setattr(page.sight.source, "run", lambda _: next(runs))
+    (row,) = page._look("now").plans
+    named = "['c002', 'c004']" if role == "operator" else "['hidden-1', 'hidden-2']"
+    assert (row["setting"], row["1"]) == ("exclude", named)
 
 
 def test_why_nothing_was_compared_leaves_when_something_is(page, lab, monkeypatch):

@@ -17,7 +17,7 @@ from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import QueryRefusedError
 from flnb.core.ids import RunId
 from flnb.core.view import RunView
-from flnb.store import HIDDEN, aggregates
+from flnb.store import HIDDEN, aggregates, plan_viewed
 from flnb.transport import Claims
 from flnb.transport.tokens import Role, allows
 from flnb.transport.v1 import control_pb2 as pb
@@ -67,7 +67,9 @@ class Looks:
         return pb.RunReply(
             id=run.id,
             name=run.name,
-            plan=run.source.plan_yaml,
+            plan=run.source.plan_yaml
+            if sees_clients(claims)
+            else plan_viewed(run.source.plan_yaml),
             view=view_to_json(shown_to(claims, run.view)),
             parameters_sha256=run.parameters_sha256,
             error=self.error(claims, run.id),

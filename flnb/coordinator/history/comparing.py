@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flnb.core import cards
 from flnb.core.errors import NotFoundError, PlanError
-from flnb.store import Table
+from flnb.store import Table, settings_viewed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,12 +35,15 @@ class Comparison:
 
     Args:
         runs: Two or more.
+        clients: Whether the plans may name the clients that they leave out.
     """
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[Run], *, clients: bool = True) -> None:
         self._runs = tuple(runs)
         self._frame = _frame(runs)
-        self.plans = differing({run.name: run.plan.model_dump(mode="json") for run in runs})
+        plans = {run.name: run.plan.model_dump(mode="json") for run in runs}
+        shown = plans if clients else {name: settings_viewed(plan) for name, plan in plans.items()}
+        self.plans = differing(shown)
         """Settings that are not the same in all plans, a column a run."""
 
     def df(self) -> pd.DataFrame:

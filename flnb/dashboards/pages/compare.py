@@ -16,6 +16,7 @@ from flnb.core.clock import SYSTEM_CLOCK
 from flnb.core.errors import FLBaseError
 from flnb.core.view import RunView
 from flnb.dashboards import plots, words
+from flnb.dashboards.access import sees_clients
 from flnb.dashboards.components import states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, table
@@ -152,9 +153,10 @@ class Compare(Page):
     def _look(self, stamp: object) -> Comparison:
         source, now = self.sight.source, self.now
         ids = [run for name in self.chosen if (run := now.run_named(name)) is not None]
-        key = ("compare", tuple(ids))
+        clients = sees_clients(self.person.role)
+        key = ("compare", tuple(ids), clients)
         return self.sight.shared.get(
-            key, stamp, lambda: Comparison([source.run(one) for one in ids])
+            key, stamp, lambda: Comparison([source.run(one) for one in ids], clients=clients)
         )
 
     def _told(self, stamp: object, found: Comparison | FLBaseError) -> None:

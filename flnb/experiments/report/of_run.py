@@ -16,7 +16,7 @@ from flnb.core.errors import AccessRefusedError, QueryRefusedError
 from flnb.experiments.report import run_parts
 from flnb.experiments.report.elements import Section
 from flnb.experiments.report.page import Framed, page, save
-from flnb.store import HIDDEN
+from flnb.store import HIDDEN, settings_viewed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,12 +75,15 @@ def facts_of(run: Run, *, clients: bool = True) -> RunFacts:
             operations = run.operations.df()
         except (AccessRefusedError, QueryRefusedError):  # a viewer is told of aggregates
             operations = band = of_clients = None
-    view = run.view
-    if not clients and view.error:  # it may quote one
-        view = replace(view, error=HIDDEN)
+    view, plan = run.view, run.plan.model_dump(mode="json")
+    if not clients:
+        view = replace(view, error=HIDDEN if view.error else "")  # it may quote one
+        shown = settings_viewed(plan)
+        record["plan_hash"] = record["plan_hash"] if shown == plan else ""
+        plan = shown
     return RunFacts(
         view=view,
-        plan=run.plan.model_dump(mode="json"),
+        plan=plan,
         record={str(name): told for name, told in record.items()},
         rounds=run.rounds.df(),
         metrics=run.metrics.df(),

@@ -184,7 +184,7 @@ def _client_table(clients: pd.DataFrame) -> Html:
 def configuration(facts: RunFacts) -> Html:
     """Every setting of the plan."""
     settings = {name: _shown(told) for name, told in leaves(facts.plan)}
-    task = elements.facts({"task": facts.record["task"], "digest of the plan": facts.record["plan_hash"]})  # fmt: skip
+    task = elements.facts({"task": facts.record["task"], "digest of the plan": facts.record["plan_hash"] or "–"})  # fmt: skip
     half = math.ceil(len(settings) / 2)
     named = list(settings.items())
     both = "".join(elements.facts(dict(part)) for part in (named[:half], named[half:]))

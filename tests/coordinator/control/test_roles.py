@@ -148,6 +148,19 @@ def test_words_that_quote_a_client_are_not_for_viewers(coord, person, plan, task
     assert "needs 4" in person("operator").attach("first").view.error
 
 
+def test_which_clients_a_plan_leaves_out_is_not_for_viewers(coord, person, plan, task):
+    run = coord.run(plan.replace(commit_every=1), task, name="first").wait(60)
+    run.branch("without", at=2, exclude=["c004", "c002"])
+    there = person("viewer")
+    seen = there.attach("first/without").plan
+    told = there.sql("SELECT plan, plan_hash FROM runs WHERE branch = 'without'").df()
+    assert seen.exclude == ("hidden-1", "hidden-2")
+    assert (flnb.Plan.from_yaml(told["plan"][0]), told["plan_hash"][0]) == (seen, "")
+    assert there.attach("first").plan == run.plan
+    assert there.sql("SELECT plan_hash FROM runs WHERE branch = 'main'").df().iat[0, 0]
+    assert person("operator").attach("first/without").plan.exclude == ("c002", "c004")
+
+
 def test_why_a_commit_is_named_or_gone_is_not_for_viewers(coord, person, plan, task):
     weights = coord.run(plan.replace(commit_every=1), task).wait(60).checkpoint(1)
     file = weights.export(coord.lab.path / "start.safetensors")

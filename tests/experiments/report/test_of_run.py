@@ -79,6 +79,20 @@ def test_a_report_without_clients_names_none_and_quotes_nobody(run, tmp_path):
     assert "poisoned" not in said
 
 
+def test_a_report_without_clients_counts_those_that_the_plan_leaves_out(lab, run, tmp_path):
+    run.branch("fewer", at=2, exclude=["c-plain"])
+    fewer = lab.run("told/fewer")
+    digest = fewer.plan.hash
+    for clients in (True, False):
+        told = Report(fewer.report(tmp_path / "told.html", clients=clients))
+        said = " ".join(told.text)
+        assert [word in said for word in ("c-plain", digest, "hidden-1")] == [
+            clients,
+            clients,
+            not clients,
+        ]
+
+
 def test_a_viewer_elsewhere_is_told_what_the_role_may_see(lab, tmp_path):
     lab.coordinator.listen()
     token, _ = written_token(lab.store, "vera", "viewer", timedelta(hours=1))
