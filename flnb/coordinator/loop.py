@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor, Future
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from flnb.core.errors import RoundStateError
+from flnb.core.errors import FLBaseError, RoundStateError
 from flnb.processes import share_heaps
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class LoopThread:
@@ -24,7 +25,7 @@ class LoopThread:
     def __init__(self, name: str) -> None:
         share_heaps()  # before the threads that work for the loop
         self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
+        self._loop = _Loop()
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
 
     def start(self) -> None:
@@ -79,3 +80,32 @@ class LoopThread:
             # Commands of others are at work there, which must not outlast the lease.
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that goes on whatever is raised in the threads beside it."""
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+    ) -> asyncio.Future[T]:
+        return super().run_in_executor(executor, _contained, func, *args)
+
+
+def _contained(work: Callable[[Unpack[Ts]], T], *arguments: Unpack[Ts]) -> T:
+    """Do work of a thread that may not end more than itself.
+
+    asyncio raises SystemExit and KeyboardInterrupt out of the loop, also where a task has waited for
+    a thread that raised them: one `exit()` in a module of somebody's would end the coordinator.
+
+    Raises:
+        FLBaseError: It wanted to end the process.
+    """
+    try:
+        return work(*arguments)
+    except Exception:
+        raise
+    except BaseException as error:
+        raise FLBaseError(
+            f"what was to be done in a thread ended with {type(error).__name__}: {error}",
+            hint="code of a task or a plug-in must not end the process: no exit(), also not on import",
+        ) from error

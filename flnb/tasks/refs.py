@@ -22,6 +22,7 @@ from typing import Any, ParamSpec, overload
 
 from flnb.core.errors import TaskError, did_you_mean
 from flnb.datasets import Partitioner, write_partitioner
+from flnb.tasks.marks import check_marks, not_marked
 from flnb.tasks.task import Task
 
 P = ParamSpec("P")
@@ -100,24 +101,29 @@ def load(ref: TaskRef, *, marked_only: bool = False) -> Task:
 
     Args:
         ref: How it is made.
-        marked_only: Call nothing but what `importable` marks; for names that come from elsewhere,
-            which could otherwise call any function that there is.
+        marked_only: Call nothing but what `importable` marks, and import no module that marks
+            nothing; for names that come from elsewhere, which could otherwise run any module and
+            call any function that there is.
 
     Raises:
         TaskError: It cannot be imported, is not marked, or is no longer made with these arguments.
     """
-    if marked_only and not getattr(_find(ref.use), _MARK, False):
-        raise TaskError(
-            f"{ref.use} is not marked as a task that may be made for others",
-            hint="decorate the function with @flnb.tasks.importable, also where the service runs",
-        )
+    if marked_only:
+        check_marks(*_parts(ref.use))
+        if not getattr(_find(ref.use), _MARK, False):
+            raise not_marked(ref.use)
     return resolve(ref.use, **ref.arguments)
 
 
-def _find(use: str) -> Callable[..., Any]:
+def _parts(use: str) -> tuple[str, str]:
     name, _, function = use.partition(":")
     if not (name and function):
         raise TaskError(f"{use!r} is not of the form package.module:function")
+    return name, function
+
+
+def _find(use: str) -> Callable[..., Any]:
+    name, function = _parts(use)
     try:
         module = importlib.import_module(name)
     except ImportError as error:

@@ -3,7 +3,10 @@
 import asyncio
 import threading
 
+import pytest
+
 from flnb.coordinator.loop import LoopThread
+from flnb.core.errors import FLBaseError
 from tests.e2e.victims import await_
 
 
@@ -24,3 +27,18 @@ def test_stopping_waits_for_what_was_begun_in_threads():
     may_end.set()
     stopping.join(10)
     assert ended == [1, 2]
+
+
+@pytest.mark.parametrize("end", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
+def test_what_ends_a_process_ends_no_loop_when_a_thread_raises_it(end):
+    def work():
+        raise end
+
+    thread = LoopThread("t")
+    thread.start()
+    try:
+        with pytest.raises(FLBaseError, match=type(end).__name__):
+            thread.call(asyncio.to_thread(work), 10)
+        assert thread.call(asyncio.sleep(0, "it goes on"), 10) == "it goes on"
+    finally:
+        thread.stop()

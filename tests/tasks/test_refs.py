@@ -1,4 +1,5 @@
 import json
+import sys
 from dataclasses import asdict
 
 import pytest
@@ -54,3 +55,67 @@ def test_a_factory_that_cannot_be_imported_gives_tasks_without_a_name(task):
 def test_arguments_that_cannot_be_written_give_tasks_without_a_name(task):
     split = Split.of({"all": range(1442)})
     assert digits(split=split).ref is None
+
+
+@pytest.fixture
+def modules(tmp_path, monkeypatch):
+    """Lays modules out where they can be imported, and says which of them were."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def lay_out(**sources):
+        for name, source in sources.items():
+            path = tmp_path / "lab_of_ada" / f"{name}.py"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(source)
+
+    yield lay_out
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lab_of_ada"]:
+        del sys.modules[name]
+
+
+MARKED = """
+from flnb.tasks import digits, importable
+
+@importable(module="lab_of_ada")
+def make():
+    return digits()
+"""
+
+
+@pytest.mark.parametrize(
+    ("use", "package"),
+    [
+        ("lab_of_ada.inner:make", None),  # a folder without __init__
+        ("lab_of_ada.inner:make", ""),
+        ("lab_of_ada:make", "from .inner import *"),
+        ("lab_of_ada:built", "from lab_of_ada.inner import make as built"),
+    ],
+)
+def test_a_module_whose_source_marks_tasks_is_imported_for_others(modules, use, package):
+    modules(inner=MARKED)
+    if package is not None:
+        modules(__init__=package)
+    assert load(TaskRef(use), marked_only=True).ref.use == "lab_of_ada:make"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "1 / 0",
+        "from flnb.tasks import digits as make; 1 / 0",
+        "# importable\nmake = print('importable'); 1 / 0",
+        "def make(:",
+    ],
+)
+def test_a_module_whose_source_marks_nothing_is_not_run_for_others(modules, source):
+    modules(inner=source, __init__="1 / 0", __main__=source)
+    for name in ("lab_of_ada.inner", "lab_of_ada.__main__", "lab_of_ada"):
+        with pytest.raises(TaskError, match="not marked"):
+            load(TaskRef(f"{name}:make"), marked_only=True)
+
+
+@pytest.mark.parametrize("name", ["no_such_module", "lab_of_ada.no_such", "sys.path", ".", "a..b"])
+def test_a_module_that_is_not_there_is_missed_before_anything_runs(modules, name):
+    modules(__init__="1 / 0")
+    with pytest.raises(TaskError, match="cannot be imported"):
+        load(TaskRef(f"{name}:make"), marked_only=True)

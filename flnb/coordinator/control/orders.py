@@ -84,7 +84,10 @@ class Orders:
                 task = load(TaskRef(name.use, arguments), marked_only=True)
             except FLBaseError:
                 raise
-            except Exception as error:  # whatever somebody's function raises is theirs to see
+            except (
+                Exception,
+                SystemExit,
+            ) as error:  # whatever their function raises is theirs to see
                 raise TaskError(
                     f"{name.use} failed here: {type(error).__name__}: {error}"
                 ) from error

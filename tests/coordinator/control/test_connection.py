@@ -151,6 +151,19 @@ def test_nothing_is_called_there_that_is_not_marked_as_a_task(person, plan, task
     assert not trace.exists()
 
 
+@pytest.mark.parametrize("source", ["exit(3)", "def make(): exit(3)"])
+def test_a_task_that_ends_the_process_is_refused_and_the_coordinator_goes_on(
+    person, task, source, tmp_path, monkeypatch
+):
+    marked = f"from flnb.tasks import importable\n{source}\nmake = importable(make)"
+    (tmp_path / "that_exits.py").write_text(marked)
+    monkeypatch.syspath_prepend(tmp_path)
+    there, forged = person(), task.referred(flnb.tasks.TaskRef("that_exits:make"))
+    with pytest.raises(TaskError, match="failed here: SystemExit: 3"):
+        there.simulate(forged)
+    assert len(there.runs()) == 0
+
+
 def test_another_task_of_the_same_name_is_refused_with_what_differs(person, task):
     other = flnb.tasks.digits(model="mlp", split=flnb.IID(clients=6, seed=0))
     forged = other.referred(task.ref)
