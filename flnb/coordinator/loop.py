@@ -86,12 +86,12 @@ class _Loop(asyncio.SelectorEventLoop):
     """A loop that goes on whatever is raised in the threads beside it."""
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
         return super().run_in_executor(executor, _contained, func, *args)
 
 
-def _contained(work: Callable[[Unpack[Ts]], T], *arguments: Unpack[Ts]) -> T:
+def _contained(work: Callable[[Unpack[Ts]], T], *arguments: *Ts) -> T:
     """Do work of a thread that may not end more than itself.
 
     asyncio raises SystemExit and KeyboardInterrupt out of the loop, also where a task has waited for

@@ -26,6 +26,7 @@ from flnb.core.errors import (
     NameTakenError,
     QueryRefusedError,
     StorageFullError,
+    StorageUnreachableError,
     StoreError,
     TooManyCallsError,
     UnreachableError,
@@ -120,6 +121,10 @@ class Answering:
         except aio.BaseError:
             raise  # the connection broke
         except Exception as error:
+            if isinstance(error, StorageUnreachableError):  # it comes back, and so should they
+                log.warning("a call of %s was not answered: %s", call.peer, error.message)
+                passing = UnreachableError("the coordinator's database does not answer")
+                await call.refuse(refusal(passing, known=call.claims is not None))
             if isinstance(error, FLBaseError) and not _is_ours(error):
                 # What was raised and what was sent would hold each other until Python looks.
                 traceback.clear_frames(error.__traceback__)

@@ -132,6 +132,8 @@ class Federation:
             places = check_places(request.chunks, package.manifest.chunk_count)
             turn = self._downloads.place(len(places), partial(call.write_raw, b""))
             async with turn as place, Watchdog(self._hub.claims, call) as watch:
+                claims = await self._hub.claims(call.token)  # it may have waited for long
+                package = await self._hub.package(claims, request.digest)
                 sent = 0
                 while sent < len(places):
                     some = places[sent : sent + place.chunks]

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from flnb.core.errors import UnreachableError
+from flnb.core.errors import AccessRefusedError, UnreachableError
 from flnb.transport import CHUNK_BYTES, Limits, room
 from flnb.transport import places as places_module
 from flnb.transport.manifest import BUNDLE_CHUNKS
@@ -254,3 +254,22 @@ async def test_a_client_that_waits_for_a_version_hears_that_the_line_is_alive(wi
         await others.aclose()
         assert (await first)[:CHUNK_BYTES] == data[:CHUNK_BYTES]
         await link.close()
+
+
+async def test_whoever_was_revoked_while_it_waited_gets_nothing_of_the_version(wire, monkeypatch):
+    monkeypatch.setattr(room, "_LITTLE_BYTES_PER_S", 0)
+    monkeypatch.setattr(room, "_NOTHING_BYTES_PER_S", 0)
+    async with wire() as it, AsyncExitStack() as others, asyncio.timeout(20):
+        digest = it.hub.offer(bytes(100 * CHUNK_BYTES)).digest
+        for number in range(places_module.FEW):
+            other, token = it.other_link(), it.hub.token(f"unread-{number}")
+            others.push_async_callback(other.close)
+            unread = other.fetch(token, digest, range(100))
+            others.push_async_callback(unread.aclose)
+            await anext(unread)
+        first = asyncio.create_task(anext(it.link.fetch(it.hub.token(), digest, range(100))))
+        await asyncio.wait([first], timeout=0.3)
+        it.hub.revoked.add("anna")
+        await others.aclose()
+        with pytest.raises(AccessRefusedError, match="anna was revoked"):
+            await first

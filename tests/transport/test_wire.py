@@ -22,6 +22,7 @@ from flnb.core.errors import (
     NotFoundError,
     PlanError,
     StorageFullError,
+    StorageUnreachableError,
     TokenExpiredError,
     UnreachableError,
 )
@@ -908,3 +909,11 @@ def test_connections_leave_files_for_the_lab(monkeypatch):
         monkeypatch.setattr("resource.getrlimit", lambda _what, hard=hard: (64, hard))
         assert connections_at_most(Limits()) == most
         assert asked.pop() == (hard, hard)
+
+
+async def test_a_database_that_does_not_answer_is_something_that_passes(wire, identity):
+    async with wire() as it:
+        it.hub.fault = StorageUnreachableError("postgresql://secret@db", "connection refused")
+        with pytest.raises(UnreachableError, match="database does not answer") as told:
+            await it.link.join("welcome", identity)
+        assert "secret" not in str(told.value)

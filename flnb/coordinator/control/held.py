@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from flnb.coordinator.control.plain import error_from_json, view_from_json
 from flnb.coordinator.picture import Picture
-from flnb.core.errors import FLBaseError
+from flnb.core.errors import FLBaseError, RoundStateError
 from flnb.core.ids import RunId
 from flnb.core.view import Status
 from flnb.transport.v1 import control_pb2 as pb
@@ -47,16 +47,18 @@ class Held:
         if told.at < self._at:
             return
         self._at = told.at
-        view, before = view_from_json(told.view), self.picture.view.status
-        if self._doubt is not None:
+        view = view_from_json(told.view)
+        interrupted = view.status is Status.INTERRUPTED
+        if self._doubt is not None and not interrupted:
             self._doubt.cancel()
             self._doubt = None
         if not view.status.over and self.done.done():
             self.done = Future()
         self.picture.show(view)
-        if view.status is Status.INTERRUPTED and not before.over:
-            self._doubt = self._loop.call_later(BELIEVED_AFTER_S, self._rest, None)
-        elif view.status.over and self._doubt is None:
+        if interrupted and not self.done.done():
+            if self._doubt is None:
+                self._doubt = self._loop.call_later(BELIEVED_AFTER_S, self._believe)
+        elif view.status.over:
             self._rest(error_from_json(told.error))
 
     def lose(self, error: FLBaseError) -> None:
@@ -64,6 +66,13 @@ class Held:
         if not self.done.done():
             self.picture.show(replace(self.picture.view, error=str(error)))
             self.done.set_result(error)
+
+    def _believe(self) -> None:
+        """Nobody has carried the run on: whoever waits must not take it for one that is done."""
+        self._doubt = None
+        lasts = f"run {self.name} was interrupted, and nobody has carried it on for {BELIEVED_AFTER_S:g} s"
+        hint = "its rounds are safe: run.resume() goes on with it, then run.wait() waits again"
+        self._rest(RoundStateError(lasts, hint=hint))
 
     def _rest(self, error: FLBaseError | None) -> None:
         if not self.done.done():

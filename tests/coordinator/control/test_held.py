@@ -62,7 +62,12 @@ def test_interrupted_is_shown_at_once_and_believed_only_if_it_stays(monkeypatch)
             assert (held.picture.view.status, done.done()) == (Status.INTERRUPTED, False)
             if at == 2:
                 held.take(note(VIEW, 3))
-        await asyncio.wait_for(asyncio.wrap_future(done), 5)
+        held.renewed()
+        held.take(note(replace(VIEW, status=Status.INTERRUPTED), 1))
+        held.take(reply(replace(VIEW, status=Status.INTERRUPTED), 5))
+        assert not done.done(), "told again it is as new as before"
+        error = await asyncio.wait_for(asyncio.wrap_future(done), 5)
+        assert "nobody has carried it on" in str(error)
 
     monkeypatch.setattr("flnb.coordinator.control.held.BELIEVED_AFTER_S", 0.05)
     in_loop(story)
