@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -75,7 +75,19 @@ class Closer:
         self._error: Exception | None = None
         self._newest: Closing | None = None
         """As it is durable."""
+        self._again_until = 0
+        self._on_taken_back: Callable[[], Awaitable[None]] | None = None
         self._task = asyncio.create_task(self._work(), name="flnb-closer")
+
+    def expect_again(self, until: int, on_taken_back: Callable[[], Awaitable[None]]) -> None:
+        """Expect rounds that were closed before: their rows stay if they come out as they did.
+
+        Args:
+            until: The last of them.
+            on_taken_back: Called on the loop when one came out otherwise, after its row and those of all
+                later rounds are gone, and before it is closed.
+        """
+        self._again_until, self._on_taken_back = until, on_taken_back
 
     async def put(self, closing: Closing, version: Version, *, must_commit: bool) -> None:
         """Hand a closed round over; waits only if a snapshot that must be written is held up.
@@ -144,6 +156,7 @@ class Closer:
                     closing = await loop.run_in_executor(
                         self._history, self._commit, closing, version
                     )
+                await self._compare(closing)
                 await loop.run_in_executor(self._io, self._store.close_round, closing)
                 self._newest = closing
                 _say_closed(closing)
@@ -158,6 +171,18 @@ class Closer:
             if version is not None:
                 self._in_flight.release()
             self._queue.task_done()
+
+    async def _compare(self, closing: Closing) -> None:
+        """Let no row stay that tells of another model than the one that is made now."""
+        if closing.round > self._again_until:
+            return
+        other = self._store.state.take_back_if_other
+        if await asyncio.get_running_loop().run_in_executor(self._io, other, closing):
+            numbers = closing.round, self._again_until
+            log.warning("rounds %d to %d, done again, came out otherwise than before", *numbers)
+            self._again_until = 0  # nothing is left of the first time
+            if self._on_taken_back is not None:
+                await self._on_taken_back()
 
     def _commit(self, closing: Closing, version: Version) -> Closing:
         """Write a snapshot; runs in the history thread."""

@@ -56,14 +56,24 @@ class Drive:
         self._resting = False
 
     def _made(self, job: Job) -> Runner:
-        shown = self.picture.on_closed
-        return Runner(job, self._store, self._io, on_state=self._show, on_closed=shown)
+        return Runner(
+            job,
+            self._store,
+            self._io,
+            on_state=self._show,
+            on_closed=self.picture.on_closed,
+            on_taken_back=self._show_taken_back,
+        )
 
     def _show(
         self, state: RoundsState, open_round: OpenRound | None, awaited: int, here: int
     ) -> None:
         self.picture.on_state(state, open_round, awaited, here)
         self._waiting.look(self.picture.view)
+
+    async def _show_taken_back(self) -> None:
+        """Show the rounds that there are, while others go on that were taken back."""
+        self.picture.have_rounds_of(await asyncio.to_thread(self._look))
 
     @property
     def over(self) -> bool:

@@ -43,7 +43,7 @@ class Following:
         self.done: Future[FLBaseError | None] = Future()
         """Resolves when the run rests, with what a person should know about it."""
         self._lab, self._record = lab, record
-        self._course: tuple[str, int] | None = before._course if before else None
+        self._course: tuple[str, int, int] | None = before._course if before else None
         self._position: int = before._position if before else 0
         self._over = threading.Event()
         if before is not None:
@@ -82,9 +82,10 @@ class Following:
         state = self._lab.store.state
         # The row before the rounds: of a run that rests, no round is missed.
         record = state.run(self._record.id)
-        if (course := (record.plan_hash, record.generation)) != self._course:
-            # With another plan, rounds that were never saved are done again; a head that was moved
-            # has other rounds before it.
+        taken_back = state.last_taken_back(record.id)
+        if (course := (record.plan_hash, record.generation, taken_back)) != self._course:
+            # Rounds that were never saved are done again, by another plan or with other clients; a head
+            # that was moved has other rounds before it.
             fresh = self._lab.picture(record)
             self._course, self._position = course, fresh.position
             self.picture.become(fresh)

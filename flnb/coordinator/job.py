@@ -47,6 +47,8 @@ class Job:
     """Round to attempts that failed."""
     line: tuple[Segment, ...] = ()
     """What leads to that version and on from there."""
+    closed: int = 0
+    """The last round that was closed when it goes on; those after its version are done again."""
     replay: Replay | None = None
     """Does rounds again from kept updates, in the place of clients."""
 

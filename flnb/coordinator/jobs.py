@@ -135,7 +135,7 @@ def resumed_job(
     failed = store.state.failed_attempts(record.id)
     line = store.state.line(record.id).segments
     job = Job(record, plan, plan.strategy.compose(), population, Outset(start, shelf), failed, line)
-    return replace(job, replay=_replay(store, job))
+    return replace(job, closed=head.round, replay=_replay(store, job))
 
 
 def _replay(store: LabStore, job: Job) -> Replay | None:

@@ -136,6 +136,12 @@ class Picture:
         self._seen = other._seen
         self.show(other.view)
 
+    def have_rounds_of(self, other: Picture) -> None:
+        """Show the closed rounds of another picture of the same run; what it does stays as it is shown."""
+        self._seen = other._seen
+        rounds = ("round", "rows", "curve", "headline", "seconds_a_round", "bytes_up", "noted")
+        self.show(replace(self.view, **{name: getattr(other.view, name) for name in rounds}))
+
     def show(self, view: RunView) -> None:
         """Replace the picture, and tell whoever watches if it looks different."""
         if view != self.view:

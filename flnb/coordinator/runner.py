@@ -9,7 +9,7 @@ durable, so that going on after a pause and going on after a crash are the same 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -44,6 +44,8 @@ class Runner:
         on_state: Called on the loop after each step with the state, the open round, how many
             clients the next one waits for, and how many of them are here.
         on_closed: Called on the loop with each round that is durable.
+        on_taken_back: Called on the loop where rounds that are done again come out otherwise, once those
+            of the first time are gone.
     """
 
     def __init__(
@@ -54,11 +56,12 @@ class Runner:
         *,
         on_state: Callable[[rounds.RoundsState, OpenRound | None, int, int], None],
         on_closed: Callable[[Closing], None],
+        on_taken_back: Callable[[], Awaitable[None]],
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._job, self._store, self._io, self._clock = job, store, io, clock
         self._on_state = on_state
-        self._on_closed = on_closed
+        self._on_closed, self._on_taken_back = on_closed, on_taken_back
         self._closer: Closer
         self._news = News(job)
         self._version = job.start.take()
@@ -104,6 +107,7 @@ class Runner:
         self._closer = Closer(
             self._store, self._io, plan.commit_every, self._durable, commit_facts(self._job.record)
         )
+        self._closer.expect_again(self._job.closed, self._on_taken_back)
         try:
             first = self._version
             model = await self._in_io(self._shelf.put, first.model)

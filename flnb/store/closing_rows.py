@@ -184,29 +184,42 @@ def of_segment(segment: Segment) -> ColumnElement[bool]:
 
 
 def forget(connection: Connection, run: Row[Any], after: int) -> None:
-    """Take back the closings of later rounds, and note it for those who follow the closings.
+    """Take back the closings of later rounds, and what the journal has of them.
 
     Raises:
         ValueError: One of them names a commit.
     """
+    journal = schema.journal.c
+    connection.execute(delete(schema.journal).where(journal.run == run.id, journal.round > after))
+    take_back(connection, (run.id, run.branch, run.generation), after)
+
+
+def take_back(connection: Connection, of_run: tuple[str, str, int], after: int) -> None:
+    """Take back the closings of later rounds, and note it for those who follow the closings.
+
+    Args:
+        connection: The transaction.
+        of_run: Run, branch and generation of the rounds.
+        after: The last round that stays.
+
+    Raises:
+        ValueError: One of them names a commit.
+    """
+    run, branch, generation = of_run
     heads, columns = schema.heads, _table.c
     position = _next_position(connection)  # before the last one may be gone
-    of_branch = and_(heads.c.run == run.id, heads.c.branch == run.branch)
-    of_run = and_(
-        columns.run == run.id, columns.branch == run.branch, columns.generation == run.generation
-    )
-    later = and_(of_run, columns.round > after)
+    mine = and_(columns.run == run, columns.branch == branch, columns.generation == generation)
+    later = and_(mine, columns.round > after)
     if connection.execute(
         select(columns.round).where(later, columns.snapshot.is_not(None))
     ).first():
-        raise ValueError(f"a round after {after} of run {run.id} is committed: it stays")
-    journal = schema.journal.c
-    connection.execute(delete(schema.journal).where(journal.run == run.id, journal.round > after))
+        raise ValueError(f"a round after {after} of run {run} is committed: it stays")
     if not connection.execute(delete(_table).where(later)).rowcount:
         return
-    row = {"run": run.id, "branch": run.branch, "generation": run.generation, "after": after}
+    row = {"run": run, "branch": branch, "generation": generation, "after": after}
     connection.execute(insert(schema.forgotten), row | {"position": position})
     # Its last commit is older, so it stays what it was.
+    of_branch = and_(heads.c.run == run, heads.c.branch == branch)
     connection.execute(update(heads).where(of_branch).values(round=after))
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import insert, select
 from flnb.core import SYSTEM_CLOCK, Clock, RunId, failpoints
 from flnb.core.errors import LabLostError
 from flnb.store import closing_rows, course, lines, schema
+from flnb.store.again import Again
 from flnb.store.attempts import Attempts
 from flnb.store.changes import WhenChanged
 from flnb.store.course import Course
@@ -61,6 +62,7 @@ class StateStore(
     GuestRows,
     Stays,
     Attempts,
+    Again,
 ):
     """The state database of a lab.
 
@@ -161,7 +163,7 @@ class StateStore(
 
         It writes the closing, moves the head and forgets the journal of the round. A round that
         is closed already stays as it is, but for a snapshot that it did not have: after a crash
-        the rounds since the last commit are done again, with the same result.
+        the rounds since the last commit are done again, with the same result; see `Again`.
 
         Returns:
             The closing with its position.

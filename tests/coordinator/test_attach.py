@@ -8,6 +8,8 @@ import flnb
 from flnb.coordinator.following import Following
 from flnb.core.errors import NotFoundError, StorageUnreachableError
 from flnb.core.view import Status
+from flnb.store import LabStore
+from flnb.testing.stores import sample_closing, sample_run
 
 DRIVES = """
 import flnb
@@ -62,6 +64,20 @@ def test_a_lab_that_does_not_answer_for_a_while_is_followed_on(coord, plan, task
     until(lambda: len(failed) == 3)
     run.pause().wait(30)
     assert following.done.result(timeout=20) is None
+
+
+def test_rounds_that_come_out_otherwise_when_they_are_done_again_are_followed(tmp_path):
+    store = LabStore.open(tmp_path / "lab")
+    store.state.create_run(sample_run())
+    for number in (1, 2, 3):
+        store.state.close_round(sample_closing(number))
+    picture = Following(flnb.open(tmp_path / "lab"), store.state.run("run001")).picture
+    assert picture.view.round == 3
+    other = sample_closing(2, clients=5)
+    assert store.state.take_back_if_other(other)
+    store.state.close_round(other)
+    until(lambda: [(row.round, row.accepted) for row in picture.view.rows] == [(2, 5), (1, 3)])
+    store.close()
 
 
 def test_an_attached_run_moves_is_told_things_and_is_waited_for(drive):

@@ -1,11 +1,14 @@
 """A client in quarantine is drawn for no round until it is released, whoever says so, and whoever asks."""
 
 import json
+from itertools import groupby
 
 import pytest
 
 import flnb
 from flnb.core.errors import AccessRefusedError, NotFoundError, PlanError, RoundStateError
+from flnb.core.view import Status
+from flnb.store import Request, RoundKey
 
 RESTS, REASON = "c002", "its losses are odd"
 
@@ -116,3 +119,22 @@ def test_a_row_that_another_process_wrote_is_seen(coord, until):
     until(lambda: RESTS in coord._resting)
     coord.lab.store.state.release(RESTS, "somebody", "")
     until(lambda: RESTS not in coord._resting)
+
+
+def test_rounds_that_are_done_again_without_who_rests_by_then_are_told_and_shown_anew(
+    coord, plan, task
+):
+    run, state = coord.run(plan.replace(commit_every=100), task).wait(60), coord.lab.store.state
+    state.set_status(run.id, Status.PAUSED)
+    key, before = RoundKey(run.id, 1, 4), run.view
+    state.drop_damaged(key, Request(id="r", actor="ada", reason="a chunk is missing"))
+    coord.quarantine(str(run.round(1).closing.assignments["client"][0]), REASON)
+    seen = []
+    run.on_change(lambda view: seen.append(view.round))
+    assert run.resume().wait(60).status is Status.FINISHED
+    assert [number for number, _ in groupby(seen)] == [4, 0, 1, 2, 3, 4]
+    fresh = coord.lab.picture(state.run(run.id)).view
+    assert (fresh.rows, fresh.curve) == (run.view.rows, run.view.curve)
+    assert (fresh.rows != before.rows, fresh.bytes_up) == (True, run.view.bytes_up)
+    assert coord.quarantines.keys().isdisjoint(clients_of(coord, run))
+    assert coord.verify().problems == ()

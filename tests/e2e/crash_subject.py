@@ -4,8 +4,8 @@ FedAdam at the server, momentum at the clients, batch norm with its integer buff
 evaluation, clients that drop out and clients that are too slow for the quorum, and one attempt that
 finds too few updates. It is started and resumed from a command line:
 
-    python -m tests.e2e.crash_subject start LAB [every=1] [workers=2] [seed=…]
-    python -m tests.e2e.crash_subject resume LAB…
+    python -m tests.e2e.crash_subject start LAB [every=1] [workers=2] [seed=…] [rests=CLIENT]
+    python -m tests.e2e.crash_subject resume LAB… [rests=CLIENT]
     python -m tests.e2e.crash_subject script FILE ARGUMENT…
 
 At the end `start` and `resume` write what the lab holds, in words that can be compared, to
@@ -72,22 +72,33 @@ def plan(every: int | str = 1, seed: int = SEED) -> flnb.Plan:
     )
 
 
-def start(lab: Path, *, every: int | str = 1, workers: int = 2, seed: int = SEED) -> None:
+def start(
+    lab: Path, *, every: int | str = 1, workers: int = 2, seed: int = SEED, rests: str = ""
+) -> None:
     """Run from the first round to the last, going on after an attempt with too few updates."""
     with flnb.Coordinator(lab) as coordinator:
         the_task = task()
         coordinator.simulate(the_task, slow="lognormal:0.8", drop=0.25, workers=workers)
+        let_rest(coordinator, rests)
         to_the_end(coordinator.run(plan(every, seed), the_task, name=NAME))
         note(coordinator.lab)
 
 
-def resume(lab: Path) -> None:
+def resume(lab: Path, *, rests: str = "") -> None:
     """Go on with what a killed process left, to the last round."""
     with flnb.Coordinator(lab) as coordinator:
+        let_rest(coordinator, rests)
         run = coordinator.lab.run(NAME)
         if run.status is not Status.FINISHED:
             to_the_end(coordinator.lab.resume(run))
         note(coordinator.lab)
+
+
+def let_rest(coordinator: flnb.Coordinator, client: str) -> None:
+    """Put a client in quarantine, if one is named."""
+    if client:
+        coordinator.lab.store.state.quarantine(client, "somebody", "odd losses")
+        coordinator.rest(coordinator.quarantines)
 
 
 def to_the_end(run: flnb.Run) -> None:
@@ -137,7 +148,7 @@ def main(command: str, *arguments: str) -> None:
             start(lab, **settings)
             continue
         try:
-            resume(lab)
+            resume(lab, rests=options.get("rests", ""))
         except NotFoundError:  # killed before there was a run
             start(lab, **settings)
 

@@ -58,8 +58,15 @@ def resumed(nursery, killed):
     return killed
 
 
+def taken_back(lab):
+    """What whoever follows the rounds was told to forget."""
+    return [str(one) for one in flnb.open(lab).store.state.forgotten()]
+
+
 def what_differs(undisturbed, labs):
-    found = {lab.name: differences(lab, undisturbed, every) for lab, every in labs}
+    found = {
+        lab.name: differences(lab, undisturbed, every) + taken_back(lab) for lab, every in labs
+    }
     return {name: differs for name, differs in found.items() if differs}
 
 
@@ -190,6 +197,17 @@ def test_the_command_line_resumes_what_another_process_began(
     )
     assert "round 5 needs 5 updates" in resumed_there.stderr
     assert what_differs(undisturbed, resumed(nursery, [(lab, 1)])) == {}
+
+
+def test_rounds_that_other_clients_do_again_have_the_rows_of_those(nursery, tmp_path):
+    """They closed and were in no commit; while the coordinator was dead, a client went into quarantine."""
+    killed, other = tmp_path / "killed", tmp_path / "other"
+    kill_at(nursery, killed, "after-closing:3", "start", "every=4")
+    nursery.run("resume", killed, "rests=c005")
+    nursery.run("start", other, "rests=c005")
+    assert differences(killed, outcome(other), "auto") == []
+    assert len(taken_back(killed)) == 1, "once, from where they differ"
+    assert flnb.open(killed).verify().problems == ()
 
 
 SCRIPT = """

@@ -6,14 +6,14 @@ import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
 from flnb.core import Status
 from flnb.core.errors import LabVersionError, NameTakenError, NotFoundError, StoreError
-from flnb.store import JournalRecord, LabStore, Operation, StateStore
+from flnb.store import JournalRecord, LabStore, Operation, Request, RoundKey, StateStore
 from flnb.testing.stores import sample_closing, sample_run
 
 
@@ -251,6 +251,48 @@ def test_a_committed_round_is_never_taken_back(state):
         state.set_plan("run001", "new", "new", forget_after=1)
     assert state.head("run001").round == 2
     assert state.run("run001").plan_hash != "new"
+
+
+def test_a_round_that_comes_out_as_it_did_is_not_taken_back(state):
+    for number in (1, 2, 3):
+        state.close_round(sample_closing(number))
+    later = sample_closing(2).closed_at + timedelta(hours=1)
+    events = {"position": [0], "kind": ["stalled"], "client": [""], "detail": ["for 9 s"]}
+    again = replace(sample_closing(2, snapshot="s2"), closed_at=later, seconds_s=9, events=events)
+    assert not state.take_back_if_other(again)
+    assert not state.take_back_if_other(sample_closing(4)), "it is done for the first time"
+    assert (state.forgotten(), state.last_taken_back("run001")) == ([], 0)
+
+
+@pytest.mark.parametrize("differs", ["clients", "measured", "attempt"])
+def test_a_round_that_comes_out_otherwise_takes_all_back_that_followed(state, differs):
+    gone = [state.close_round(sample_closing(number)).position for number in (1, 2, 3)]
+    state.journal("run001", 4, 0, "assigned", {})
+    again = {
+        "clients": sample_closing(2, clients=4),
+        "measured": replace(sample_closing(2), metrics=sample_closing(3).metrics),
+        "attempt": replace(sample_closing(2), attempt=1),
+    }[differs]
+    assert state.take_back_if_other(again)
+    assert (state.head("run001").round, state.closing("run001", 2)) == (1, None)
+    assert state.last_taken_back("run001") > max(gone)
+    assert state.journal_of_open_round("run001"), "the round that is open now"
+    assert state.close_round(again).position > state.last_taken_back("run001")
+
+
+def test_a_commit_that_was_damaged_and_comes_out_otherwise_is_another_round(state):
+    state.close_round(sample_closing(1, snapshot="s1"))
+    gone = Request(id="r", actor="ada", reason="a chunk is missing")
+    state.drop_damaged(RoundKey("run001", 1, 1), gone)
+    same = sample_closing(1, snapshot="s1")
+    assert not state.take_back_if_other(same)
+    assert state.take_back_if_other(replace(same, parameters_sha256="another"))
+
+
+def test_a_committed_round_stays_whatever_comes_out(state):
+    state.close_round(sample_closing(1, snapshot="s1"))
+    assert not state.take_back_if_other(sample_closing(1, clients=5))
+    assert state.closing("run001", 1).invited == 3
 
 
 def test_a_lab_from_before_rounds_could_be_taken_back_gets_what_it_lacks(state, tmp_path):

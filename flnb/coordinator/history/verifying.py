@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from flnb.coordinator.history.reading import check_digest, whole_model, whole_optimiser
 from flnb.coordinator.history.starting import started_model
 from flnb.core.errors import FLBaseError
 from flnb.store import Closing, LabStore, RunRecord, is_signed
 from flnb.tensors import Layout
+
+_PERSON = ("client", "weight")
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,8 @@ class Verdict:
 def verify(store: LabStore, key: str = "") -> Verdict:
     """Read every commit of a lab and compare it with its rows; takes as long as reading the disk.
 
-    Found are commits that are missing or changed, commits that say another round of themselves, and
-    operations that were changed, taken out, or cut off after a commit was made; and a log that was
+    Found are commits that are missing or changed, commits that say another round of themselves or other
+    participants than their rows, and operations that were changed, taken out, or cut off after a commit was made; and a log that was
     signed with another key than the lab's.
 
     Args:
@@ -65,12 +71,33 @@ def _wrong(
     meta = store.history.meta(closing.snapshot)
     if (round_ := meta.get("round")) != closing.round:
         yield f"{_name(record, closing)} says that it is round {round_}"
+    if differs := _other_people(closing, meta):
+        yield f"{_name(record, closing)} {differs}"
     position, digest, *signature = meta.get("log") or (0, "")
     if digest:
         known[int(position)] = digest
     public = store.state.log_key() or b""
     if any(signature) and not is_signed(public, digest, bytes.fromhex(signature[0])):
         yield f"{_name(record, closing)} carries a log of another key"
+
+
+def _other_people(closing: Closing, meta: Mapping[str, Any]) -> str:
+    """How those of whom a commit was made differ from those that its row names; empty if they do not."""
+    if (said := meta.get("participants")) is None:
+        return ""  # of before commits named them
+    updates = closing.updates
+    used = np.asarray(updates["accepted"], bool)
+    row = set(zip(*(np.asarray(updates[one])[used].tolist() for one in _PERSON), strict=True))
+    commit = set(zip(*(said[one] for one in _PERSON), strict=True))
+    if row == commit:
+        return ""
+    return f"was made of {_people(commit - row)}, where its row names {_people(row - commit)}"
+
+
+def _people(some: Iterable[tuple[str, float]]) -> str:
+    told = [f"{client} (weight {weight:g})" for client, weight in sorted(some)]
+    more = [f"{len(told) - _MOST_NAMED} more"] if len(told) > _MOST_NAMED else []
+    return ", ".join([*told[:_MOST_NAMED], *more]) or "nobody else"
 
 
 def _wrong_start(store: LabStore, record: RunRecord) -> list[str]:

@@ -1,7 +1,9 @@
 """A lab is checked offline: what was changed on the disk, or in the log, is found."""
 
+import re
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +11,7 @@ import flnb
 from flnb.coordinator.history.verifying import verify
 from flnb.core import SecretRoot
 from flnb.store import LogKey, StateStore
+from flnb.store.closing_rows import to_row
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,21 @@ def test_a_changed_row_is_found(lab, tmp_path):
     problems = verify(lab.store).problems
     assert sum("is damaged" in problem for problem in problems) == 2
     assert "was changed" in problems[-1]
+
+
+def test_a_row_that_names_others_than_took_part_is_found_and_says_who(lab):
+    key = lab.run("otter").checkpoint(2).key
+    row = lab.store.state.closing_of(key)
+    clients = [str(client) for client in row.updates["client"]]
+    updates = {name: list(values) for name, values in row.updates.items()}
+    updates |= {"client": [*clients[:-1], "c099"]}
+    blob = to_row(replace(row, updates=updates))["updates"]
+    with sqlite3.connect(lab.path / "state.db") as connection:
+        connection.execute(
+            "UPDATE closings SET updates = ? WHERE snapshot = ?", (blob, row.snapshot)
+        )
+    (problem,) = verify(lab.store).problems
+    assert re.search(rf"was made of {clients[-1]} \(weight \d+\), .* names c099 \(weight", problem)
 
 
 def test_a_log_that_was_cut_off_is_missed_by_the_commits(lab, tmp_path):
