@@ -179,12 +179,13 @@ def _mark(job: Job, fired: Fired) -> str:
 
 
 def _pause(store: LabStore, job: Job, fired: Fired, why: str) -> GuardError:
-    """Write down that a guard pauses a run."""
+    """Write down that a guard pauses a run; whatever happens then, nobody but a person lets it go on."""
     details = _details(job, fired)
     now = SYSTEM_CLOCK.now()
     paused = Operation(now, ACTOR, "pause", job.record.id, f"{fired.words}; {why}", details)
-    store.state.append_operation(paused)
-    return GuardError(fired.round, fired.words, why)
+    error = GuardError(fired.round, fired.words, why)
+    store.state.append_operation(paused, pauses=str(error))
+    return error
 
 
 def _details(job: Job, fired: Fired) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class Launching(Hosting, Steering):
                         f"run {run.name!r} is {run.status}: its plan changes only while it rests",
                         hint="run.pause() and run.wait() first",
                     )
-                drive.done.exception()  # it is coming to its rest, and goes on from there
+                self._wait_out(drive)  # it is coming to its rest, and goes on from there
             before = self.lab.store.claim_run(run.id)
             try:
                 record = self.lab.store.state.run(run.id)

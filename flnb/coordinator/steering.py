@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flnb.coordinator.acting import actor
 from flnb.coordinator.jobs import end_resting
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import FLBaseError
+from flnb.core.errors import FLBaseError, RoundStateError
 from flnb.core.ids import RunId
 from flnb.rounds import Fact, StopAsked
 from flnb.store import Operation, Table
@@ -121,13 +121,27 @@ class Steering:
 
         Returns:
             Whether it was going on.
+
+        Raises:
+            RoundStateError: Called in a callback of the coordinator, which would wait for itself.
         """
         drive = self._drives.get(run_id)
         if drive is None or drive.over:
             return False
-        self._thread().loop.call_soon_threadsafe(drive.rest)
-        drive.done.exception()  # waits; an error is on the run
+        self._wait_out(drive, first=drive.rest)
         return True
+
+    def _wait_out(self, drive: Drive, first: Callable[[], None] | None = None) -> None:
+        """Wait until a drive is over; why it is stands on its run."""
+        thread = self._thread()
+        if thread.here:
+            raise RoundStateError(
+                "a callback of the coordinator must not wait until a run rests",
+                hint="do it in a thread of its own: threading.Thread(target=run.resume).start()",
+            )
+        if first is not None:
+            thread.loop.call_soon_threadsafe(first)
+        drive.done.exception()
 
     def redraw(self, run_id: RunId) -> None:
         """Show a run anew whose head was moved; those who watch it see on, and clients hear of it."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from flnb.core import Clock, RunId
 from flnb.core.errors import NotFoundError
+from flnb.core.view import Status
 from flnb.store import log, schema
 from flnb.store.database import Database
 from flnb.store.records import Command, Operation
@@ -26,10 +27,19 @@ class Requests:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
 
-    def append_operation(self, operation: Operation) -> None:
-        """Note for ever what somebody did."""
+    def append_operation(self, operation: Operation, *, pauses: str = "") -> None:
+        """Note for ever what somebody did.
+
+        Args:
+            operation: What was done.
+            pauses: Why its run is paused by it, in the same transaction; empty if it is not.
+        """
         with self._database.writing(of=operation.run) as connection:
             log.append(connection, operation)
+            if pauses:
+                rests = {"status": Status.PAUSED, "error": pauses, "updated_at": self._clock.now()}
+                of_run = schema.runs.c.id == operation.run
+                connection.execute(update(schema.runs).where(of_run).values(rests))
 
     def log_head(self) -> tuple[int, str]:
         """Place and digest of the newest operation; (0, "") before the first."""

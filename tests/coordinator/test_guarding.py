@@ -3,8 +3,9 @@
 import pytest
 
 import flnb
+from flnb.coordinator.drive import Drive
 from flnb.coordinator.guarding import Fired, Monitor, go_back
-from flnb.core.errors import GuardError, PlanError
+from flnb.core.errors import GuardError, PlanError, StoreError
 from flnb.core.view import Status
 from flnb.rounds import PauseAsked
 
@@ -56,6 +57,22 @@ def test_a_guard_that_pauses_rests_at_the_round_with_a_commit(guarded, coord):
     assert paused.details == {"guard": "accuracy > 0.5", "round": at, "generation": 1}
     assert "accuracy = 0." in paused.reason
     assert run.resume(guards=[]).wait(60).status is Status.FINISHED
+
+
+def test_what_a_guard_paused_is_paused_though_the_process_dies_before_it_rests(
+    guarded, coord, monkeypatch
+):
+    async def killed(_self, status, _error=None):
+        if status is Status.PAUSED:
+            raise StoreError("nothing more is written")
+
+    monkeypatch.setattr(Drive, "_write", killed)
+    run = guarded(flnb.Guard("accuracy > 0.5"))
+    with pytest.raises(GuardError):
+        run.wait(60)
+    record = coord.lab.store.state.run(run.id)
+    assert record.status is Status.PAUSED, "interrupted, it would be carried on past the guard"
+    assert "accuracy > 0.5" in record.error
 
 
 def test_a_guard_goes_back_draws_another_cohort_and_then_rests(guarded, coord):

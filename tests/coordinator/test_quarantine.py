@@ -137,4 +137,4 @@ def test_rounds_that_are_done_again_without_who_rests_by_then_are_told_and_shown
     assert (fresh.rows, fresh.curve) == (run.view.rows, run.view.curve)
     assert (fresh.rows != before.rows, fresh.bytes_up) == (True, run.view.bytes_up)
     assert coord.quarantines.keys().isdisjoint(clients_of(coord, run))
-    assert coord.verify().problems == ()
+    assert coord.lab.verify().problems == ()
