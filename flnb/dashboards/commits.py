@@ -13,6 +13,8 @@ import pandas as pd
 from flnb.coordinator.history.walk import KnownRound, Walk
 
 _MOST = 200
+_DIGITS = 10
+"""No round has so many."""
 _COLUMNS = ["round", "branch", "generation", "on_line", "commit", "names", "which"]
 
 
@@ -90,7 +92,7 @@ def which_of(text: str) -> int | str:
         >>> which_of("30"), which_of("@best")
         (30, '@best')
     """
-    return int(text) if text.isdecimal() else text
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < _DIGITS else text
 
 
 def _which(one: KnownRound) -> str:

@@ -88,3 +88,22 @@ def test_nobody_is_barred_without_a_reason():
     barring = Barring(OnePage())
     assert barring._resting.deed.disabled
     assert barring._revoking.deed.disabled
+
+
+def test_a_double_click_does_a_deed_once():
+    done, go = [], asyncio.Event()
+
+    async def do(_):
+        done.append("once")
+        await go.wait()
+
+    async def clicks():
+        dialog = Dialog("A pass", [], "Make it", do)
+        both = [asyncio.create_task(dialog._pressed(None)) for _ in range(2)]
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(*both)
+        await dialog._pressed(None)
+
+    asyncio.run(clicks())
+    assert done == ["once", "once"]

@@ -14,7 +14,7 @@ from panel.io.document import MockSessionContext
 from panel.io.state import set_curdoc
 
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import UnreachableError
+from flnb.core.errors import RoundStateError, UnreachableError
 from flnb.core.view import Status
 from flnb.dashboards import plots, queries
 from flnb.dashboards.access import Person
@@ -50,7 +50,7 @@ class Asking(Checkpoints):
         self.times = 0
 
     def ask_again(self):
-        self._asked, self.times = self.stamp, self.times + 1
+        self._asked, self._asked_of, self.times = self.stamp, self.run, self.times + 1
 
 
 @pytest.fixture
@@ -104,14 +104,14 @@ def test_a_file_is_made_in_a_thread_and_nothing_of_it_stays(page, lab, tmp_path,
         return order(lab)
 
     page.orders.give = give
-    page._exporting._checkpoint = lab.run("finished").checkpoint(2)
+    page._exporting.fill(lab.run("finished").checkpoint(2), 2, "")
     file = asyncio.run(page._exporting._write())
     assert (isinstance(file, BytesIO), len(file.getvalue()) > 1000) == (True, True)
     assert (list(Path(tmp_path).iterdir()), loops) == ([], [])
 
 
 def test_a_file_that_cannot_be_had_is_said_in_words(page, lab):
-    page._exporting._checkpoint = lab.run("finished").checkpoint(2)
+    page._exporting.fill(lab.run("finished").checkpoint(2), 2, "")
     with pytest.raises(UnreachableError):
         asyncio.run(page._exporting._write())
     assert "no coordinator holds this lab" in page.said[0]
@@ -146,3 +146,37 @@ def test_a_branch_that_was_rolled_back_is_said_to_rest_only_while_it_does(page):
     page.now.views[page.run_id] = replace(page.view, status=Status.RUNNING)
     page._rolling.offer(undo)
     assert "rests" not in page._rolling._after.object
+
+
+def test_the_answer_to_a_choice_of_before_is_not_shown_under_the_present_one(target, monkeypatch):
+    asked, told = [], []
+    monkeypatch.setattr(of_run.pn.state, "execute", asked.append)
+    page = Checkpoints(Still(target), OLE, Orders(target), run="finished")
+    page.__panel__()
+    page.told = lambda found: told.append(found.chosen.round)
+    page.at = "1"
+    page.at = "3"
+    for one in reversed(asked):
+        asyncio.run(one())
+    assert set(told) == {3}
+
+
+def test_a_file_is_of_the_model_that_is_shown_or_there_is_none(page, lab):
+    page.orders.give = lambda person, order: order(lab)
+    shown = lab.run("finished").checkpoint(2)
+    page._exporting.fill(shown, 3, "")  # the name means another one by now
+    with pytest.raises(RoundStateError, match="is round 3 of finished by now, round 2"):
+        asyncio.run(page._exporting._write())
+
+
+def test_a_comparison_of_before_the_head_moved_is_made_anew(page, monkeypatch):
+    asked = []
+    monkeypatch.setattr(of_run.pn.state, "execute", asked.append)
+    page.told(page.ask())
+    page.against = "1"
+    asyncio.run(asked.pop()())
+    page._fill_detail()
+    assert not asked
+    page.now.views[page.run_id] = replace(page.view, generation=2)
+    page._fill_detail()
+    assert len(asked) == 1

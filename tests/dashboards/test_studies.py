@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import flnb
-from flnb.core.errors import NotFoundError, UnreachableError
+from flnb.core.errors import AccessRefusedError, NotFoundError, UnreachableError
 from flnb.dashboards.access import Person
 from flnb.dashboards.orders import Orders
 from flnb.dashboards.pages import studies
@@ -83,6 +83,20 @@ def test_a_report_and_a_notebook_are_given_to_operators(studied):
     with pytest.raises(NotFoundError, match="on this machine"):
         files._read_notebook()
     files._path().write_text("{}")
+
+
+@pytest.mark.parametrize("button", ["_report", "_notebook"])
+def test_a_viewer_who_presses_a_disabled_button_is_given_nothing(studied, button):
+    page, said = shown(studied, "viewer"), []
+    page.toast = lambda text, kind: said.append((kind, text))
+    file = getattr(page.files, button)
+    with pytest.raises(AccessRefusedError, match="for operators"):
+        file.param.trigger("_clicks")  # as a message does that need not come from a browser
+    assert not file.data
+    assert [kind for kind, _ in said] == ["error"]
+    given = getattr(shown(studied).files, button)
+    given.param.trigger("_clicks")
+    assert given.data
 
 
 def test_the_page_is_offered_by_labs_that_have_a_study(studied, tmp_path):

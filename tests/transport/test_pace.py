@@ -22,6 +22,14 @@ def test_a_slow_line_moves_in_small_messages_until_it_is_quick_for_a_while():
     assert (pace.slow, pace.chunks) == (False, BUNDLE_CHUNKS)
 
 
+def test_a_doubted_line_is_slow_until_more_went_over_it_than_buffers_take_in():
+    pace, sent = Pace(doubted=True), 0
+    while pace.chunks == 1:
+        pace.took(1, 0.0)
+        sent += CHUNK_BYTES
+    assert 1_200_000 < sent < 3_000_000
+
+
 async def test_who_does_not_read_a_version_keeps_nobody_from_fetching_it(wire):
     async with wire() as it, AsyncExitStack() as others, asyncio.timeout(20):
         data = bytes(100 * CHUNK_BYTES)

@@ -42,7 +42,7 @@ class Dialog:
     ) -> None:
         self.said = html()
         """What came of it, when that is worth a sentence in the dialog."""
-        self._do = do
+        self._do, self._doing = do, False
         colour = "error" if danger else "primary"
         self.deed = pmui.Button(
             label=deed, color=colour, on_click=self._pressed, margin=0, sx=_WRAPPED
@@ -83,11 +83,15 @@ class Dialog:
         self.view.open = False
 
     async def _pressed(self, event: Any) -> None:
-        if not self._is_said():  # emptied while the press was on its way
+        if self._doing or not self._is_said():  # a double click; emptied while it was on its way
             return
-        done = self._do(event)
-        if inspect.isawaitable(done):
-            await done
+        self._doing = True
+        try:
+            done = self._do(event)
+            if inspect.isawaitable(done):
+                await done
+        finally:
+            self._doing = False
 
     def _is_said(self) -> bool:
         return all(map(typed, self._needs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -57,6 +58,7 @@ class Checkpoints(OfRun):
     def parts(self) -> pn.viewable.Viewable:
         """See `OfRun`."""
         self._known: _Known | None = None
+        self._compared_of: Hashable = None
         self._graph = html(states.loading("the branches", 48))
         self._list, self._aliases = html(), Aliases(self)
         self._where = html(styles={"flex": "1 1 160px"})
@@ -152,7 +154,8 @@ class Checkpoints(OfRun):
             self._difference.object = ""
             return
         self._difference.object = states.loading("the comparison", 160)
-        chosen = self.at, self.against
+        chosen, self._compared_of = (self.at, self.against), self._comparison()
+        asked = self._compared_of
 
         def work() -> Difference | FLBaseError:
             at, against = (which_of(one) for one in chosen)
@@ -163,11 +166,19 @@ class Checkpoints(OfRun):
                 return error
 
         pn.state.execute(
-            self.later(work, lambda found: self._compared(chosen, found), pool=QUESTIONS)
+            self.later(work, lambda found: self._compared(asked, found), pool=QUESTIONS)
         )
 
-    def _compared(self, chosen: tuple[str, str], found: Difference | FLBaseError) -> None:
-        if chosen != (self.at, self.against):
+    def _comparison(self) -> Hashable:
+        """What a comparison is of: two names mean others when the head moves, or in another run."""
+        view = self.view
+        lasting = self.run_id, view and view.generation, self.at, self.against
+        if not f"{self.at}{self.against}".count("@"):
+            return lasting
+        return *lasting, view and view.round, str(self._known and self._known.aliases)
+
+    def _compared(self, asked: Hashable, found: Difference | FLBaseError) -> None:
+        if asked != self._comparison():
             return  # others were chosen meanwhile, and are asked for
         if isinstance(found, FLBaseError):
             self._difference.object = refusal(found)
@@ -210,7 +221,7 @@ class Checkpoints(OfRun):
         self._facts.object = (
             refusal(known.chosen) if isinstance(known.chosen, FLBaseError) else _facts(known.chosen)
         )
-        if self.against and not self._difference.object:
+        if self.against and self._compared_of != self._comparison():
             self._compare()
         self._weigh()
         self._rolling.offer(known.undo)
@@ -222,7 +233,8 @@ class Checkpoints(OfRun):
         self._branch.disabled = self._name.disabled = bool(why) or not there
         protected = self.at == "@head"
         self._back.disabled = bool(why) or not there or protected
-        self._exporting.fill(found if isinstance(found, Checkpoint) else None, why)
+        shown = found if isinstance(found, Checkpoint) else None
+        self._exporting.fill(shown, which_of(self.at), why)
         said = why or ("The head is where the branch is already." if protected else "")
         self._why.object = f'<span class="quiet">{said}</span>' if said else ""
 

@@ -31,6 +31,8 @@ _WORDS = {
     "bytes_up": "Bytes uploaded",
 }
 _AGAIN_S = 2.0
+_BOLDER = '"bolder", at=30, strategy=run.plan.strategy.replace(server_lr=0.3)'
+"""How a branch is made that differs; `plan` is the run's own."""
 
 
 class Compare(Page):
@@ -124,7 +126,7 @@ class Compare(Page):
         if len(self.now.views) < 2:
             return states.empty(
                 "Two runs or branches can be compared here. Make a branch:",
-                'run.branch("bolder", at=30, **{"strategy.local.lr": 0.03})',
+                f"run.branch({_BOLDER})",
             )
         return states.empty("Choose two runs or more.")
 

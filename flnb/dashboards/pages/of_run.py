@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -30,7 +31,7 @@ class OfRun(Page):
         """See `Page`."""
         self._absent = html()
         self._asked: Hashable = None
-        self._asked_s = 0.0
+        self._asked_s, self._asked_of, self._number = 0.0, "", 0
         self._asking = False
         self._parts = self.parts()
         return pn.Column(self._absent, self._parts, sizing_mode="stretch_width", margin=0)
@@ -62,14 +63,18 @@ class OfRun(Page):
             return
         super().fill()
         old = SYSTEM_CLOCK.monotonic_s() - self._asked_s >= _AGAIN_S
-        if not self._asking and (old or self.stamp != self._asked):
+        other = self._asked_of != self.run
+        if other or (not self._asking and (old or self.stamp != self._asked)):
             self.ask_again()
 
     def ask_again(self) -> None:
         """Ask now, whether or not the head moved."""
-        self._asked, self._asking = self.stamp, True
+        self._asked, self._asking, self._number = self.stamp, True, self._number + 1
+        self._asked_of = self.run
         self._asked_s = SYSTEM_CLOCK.monotonic_s()
-        pn.state.execute(self.later(self.ask, self._heard, also=self._done, pool=QUESTIONS))
+        # The answer to a choice of before may come after that to the present one.
+        heard, done = partial(self._heard, self._number), partial(self._done, self._number)
+        pn.state.execute(self.later(self.ask, heard, also=done, pool=QUESTIONS))
 
     @property
     def stamp(self) -> Hashable:
@@ -109,12 +114,14 @@ class OfRun(Page):
         """The address of a page about this run."""
         return f"{path}?{urlencode({'run': self.run} | state)}"
 
-    def _heard(self, found: Any) -> None:
-        self.told(found)
-        super().fill()
+    def _heard(self, number: int, found: Any) -> None:
+        if number == self._number and self._asked_of == self.run:
+            self.told(found)
+            super().fill()
 
-    def _done(self) -> None:
-        self._asking = False
+    def _done(self, number: int) -> None:
+        if number == self._number:
+            self._asking = False
 
 
 def why_absent(page: Page, promise: str) -> str:

@@ -86,7 +86,7 @@ class RollingBack:
         """Open the dialog for a target; the preview comes from the coordinator."""
         self._preview = None
         self._told.object, self._moved.object = states.loading("the preview", 160), ""
-        self._reason.value = self._name.value = ""
+        self._say_nothing()
         self._name.visible = False
         self._weigh()
         self.dialog.open()
@@ -131,6 +131,10 @@ class RollingBack:
         self._name.visible = len(preview.leaves) > _MANY
         self._weigh()
 
+    def _say_nothing(self) -> None:
+        for box in (self._reason, self._name):
+            box.param.update(value="", value_input="")
+
     def _weigh(self) -> None:
         """The deed can be done when there is a preview that is not blocked, a reason, and the name."""
         preview = self._preview
@@ -163,8 +167,9 @@ class RollingBack:
             self._preview = error.preview
             self._moved.object = (
                 f'<div class="note busy" role="alert">{escape(error.message)}. Nothing was done; '
-                "this is a fresh preview.</div>"
+                "this is a fresh preview: say the reason again if it is still right.</div>"
             )
+            self._say_nothing()  # a second click that was on its way must not take it for read
             self._show(error.preview, None)
             return
         if error is not None:

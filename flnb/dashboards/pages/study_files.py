@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import panel as pn
 import panel_material_ui as pmui
 
-from flnb.core.errors import FLBaseError, NotFoundError
+from flnb.core.errors import AccessRefusedError, FLBaseError, NotFoundError
 from flnb.dashboards.page import in_session
 from flnb.store import labelled, varying
 
@@ -68,6 +68,7 @@ class StudyFiles:
 
         async def write() -> BytesIO:
             try:
+                self._check()
                 return BytesIO(await asyncio.to_thread(make))
             except FLBaseError as error:
                 said = str(error)
@@ -75,6 +76,19 @@ class StudyFiles:
                 raise
 
         return write
+
+    def _check(self) -> None:
+        """See that whoever asks may have it: what is no browser can press a button that is drawn disabled.
+
+        Raises:
+            AccessRefusedError: He is no operator.
+        """
+        person = self._page.person
+        if not person.may("operator"):
+            raise AccessRefusedError(
+                f"{person.name} is {person.role}; reports and notebooks are for operators",
+                hint="an admin of the lab can give that role: flnb token NAME --role operator",
+            )
 
     def _make_report(self) -> bytes:
         from flnb.experiments.report import of_study  # its drawings are made for few

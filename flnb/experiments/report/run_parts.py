@@ -130,7 +130,7 @@ def rounds(facts: RunFacts) -> Html:
             str(row["round"]),
             *(elements.value(float(series.get(row["round"], math.nan))) for series in by_round.values()),
             f"{row['accepted']}/{row['invited']}", row["closed_by"], elements.seconds(row["seconds_s"]),
-            elements.size(row["bytes_up"]), (row["snapshot"] or "–")[:6].lower(),
+            elements.size(row["bytes_up"]), _commit(row["snapshot"]),
         )
         for row in chosen.to_dict("records")
     ]  # fmt: skip
@@ -267,3 +267,8 @@ def _series(metrics: pd.DataFrame, scope: str, name: str) -> pd.Series[float]:
 
 def _pace(rounds: pd.DataFrame) -> str:
     return f"{glance.seconds(float(rounds['seconds_s'].median()))} a round" if len(rounds) else ""
+
+
+def _commit(snapshot: object) -> str:
+    """How a commit is shown; pandas has a number that is none where there is no text."""
+    return snapshot[:6].lower() if isinstance(snapshot, str) else "–"

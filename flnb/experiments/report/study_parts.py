@@ -188,7 +188,7 @@ def cells(facts: StudyFacts) -> Html:
             *(as_text(row[axis]) for axis in axes), as_text(row["seed"]), _outcome(row),
             *((elements.value(row[named]), elements.value(row[f"best_{named}"])) if named else ()),
             elements.count(row["rounds"]), elements.size(row["bytes_up"]), elements.seconds(row["seconds_s"]),
-            _notebook(facts, str(row["key"]), str(row["run"] or "")),
+            _notebook(facts, str(row["key"]), _text(row["run"])),
         )
         for row in facts.cells.to_dict("records")
     ]  # fmt: skip
@@ -266,3 +266,8 @@ def _spread_of(sample: tests.Spread) -> str:
 def _each(cells: pd.DataFrame) -> str:
     done = cells[cells["outcome"] == FINISHED]["seconds_s"]
     return f"{glance.seconds(float(done.median()))} a cell" if len(done) else ""
+
+
+def _text(value: object) -> str:
+    """A text of a column, empty where there is none: pandas has a number that is none there."""
+    return value if isinstance(value, str) else ""

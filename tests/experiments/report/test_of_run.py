@@ -10,6 +10,7 @@ import flnb
 from flnb.coordinator.granting import place_of, written_token
 from flnb.core.errors import StoreError
 from tests.experiments.report.reading import Report
+from tests.ui.coordinating import plan_of, task_of
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +125,13 @@ def test_a_cell_shows_the_whole_report_in_a_frame_that_fetches_and_runs_nothing(
     written = run.report(tmp_path / "run.html", clients=False).read_text()
     footer = re.compile(r"<footer>.*")  # says when
     assert footer.sub("", unescape(within)) == footer.sub("", written)
+
+
+def test_rounds_without_a_commit_of_their_own_are_told_of_too(tmp_path):
+    task, plan = task_of(), plan_of(3).replace(commit_every=2)
+    with flnb.Coordinator(tmp_path / "lab") as coordinator:
+        coordinator.simulate(task, workers=0)
+        run = coordinator.run(plan, task).wait(60)
+        told = Report(run.report(tmp_path / "told.html"))
+    rows = told.table("The rounds that lead to the head of the run")
+    assert [row["Commit"] == "–" for row in rows] == [True, False, False]
