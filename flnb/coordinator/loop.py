@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, Future
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple
 
 from flnb.core.errors import FLBaseError, RoundStateError
 from flnb.processes import share_heaps
@@ -86,12 +86,12 @@ class _Loop(asyncio.SelectorEventLoop):
     """A loop that goes on whatever is raised in the threads beside it."""
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
     ) -> asyncio.Future[T]:
         return super().run_in_executor(executor, _contained, func, *args)
 
 
-def _contained(work: Callable[[Unpack[Ts]], T], *arguments: *Ts) -> T:
+def _contained(work: Callable[[*Ts], T], *arguments: *Ts) -> T:
     """Do work of a thread that may not end more than itself.
 
     asyncio raises SystemExit and KeyboardInterrupt out of the loop, also where a task has waited for
