@@ -111,6 +111,8 @@ class ControlService:
         self._looking = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="flnb-looks")
         self._questions = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="flnb-questions")
         self._turns = Turns(_AT_ONCE, _OF_ONE)
+        self._asked: set[asyncio.Task[Any]] = set()
+        """What is worked on; also for whoever hung up meanwhile."""
         # Whether somebody may still listen is looked up while all others are busy, too.
         self._tokens = ThreadPoolExecutor(1, thread_name_prefix="flnb-tokens")
         look_up = functools.partial(_done, self._tokens)
@@ -130,9 +132,9 @@ class ControlService:
             async for event in self._events.notes(claims, request):
                 yield event
             return
-        threads, turn = self._place(claims, method)
-        async with turn:
-            found = await _done(threads, self._act, claims, method, request)
+        threads = self._threads_for(method)
+        done = self._in_turn if threads is self._questions else _done
+        found: Whole | Iterable[Whole] = await done(threads, self._act, claims, method, request)
         async for part in _parts(threads, found):
             if isinstance(part, Message):
                 yield part
@@ -162,15 +164,25 @@ class ControlService:
         with _for(claims.name):
             return self._answers[method](claims, request)
 
-    def _place(
-        self, claims: Claims, method: str
-    ) -> tuple[ThreadPoolExecutor, contextlib.AbstractAsyncContextManager[Any]]:
-        """Where a call is worked on, and whose turn it must be: nobody alone has all the questions."""
+    def _threads_for(self, method: str) -> ThreadPoolExecutor:
+        """Where a call is worked on."""
         if method in _LOOKS:
-            return self._looking, contextlib.nullcontext()
-        if method not in _QUESTIONS:
-            return self._threads, contextlib.nullcontext()
-        return self._questions, self._turns.turn(claims.name)
+            return self._looking
+        return self._questions if method in _QUESTIONS else self._threads
+
+    async def _in_turn(
+        self, threads: ThreadPoolExecutor, act: Callable[..., Any], claims: Claims, *call: Any
+    ) -> Any:
+        """Work on a question when it is the caller's turn: nobody alone has all the threads.
+
+        No thread can be told to end, so whoever hangs up has its turn until what it asked is done.
+        """
+        async with contextlib.AsyncExitStack() as turn:
+            await turn.enter_async_context(self._turns.turn(claims.name))
+            asked = asyncio.create_task(_keeping(turn.pop_all(), threads, act, claims, *call))
+            self._asked.add(asked)
+            asked.add_done_callback(self._asked.discard)
+        return await asyncio.shield(asked)
 
     def _waiting(self) -> Mapping[str, int]:
         """How much waits for a thread, by what the threads do."""
@@ -198,6 +210,12 @@ async def _done(threads: ThreadPoolExecutor, work: Callable[..., Any], *argument
     except RuntimeError:  # no thread takes work any more
         raise UnreachableError("the coordinator stops") from None
     return await doing
+
+
+async def _keeping(turn: contextlib.AsyncExitStack, *doing: Any) -> Any:
+    """Do something in a thread, then let go of a turn."""
+    async with turn:
+        return await _done(*doing)
 
 
 async def _parts(

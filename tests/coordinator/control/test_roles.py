@@ -126,6 +126,30 @@ def test_questions_keep_nobody_from_acting(coord, person, until, method):
             go_on.set()
 
 
+def test_whoever_hangs_up_has_its_turns_until_what_it_asked_is_worked_out(coord, person, until):
+    here, other = person("viewer")._wire, person("viewer", "dr-kim")._wire
+    asked, go_on = [], threading.Event()
+
+    def think(claims, _request):
+        asked.append(claims.name)
+        go_on.wait(20)
+        return b""
+
+    service = coord._desk.server._controls
+    service._answers["Sql"] = think
+    try:
+        for number in range(6):
+            asking = here.thread.submit(here._link.whole("Sql", pb.SqlRequest()))
+            until(lambda n=number: len(asked) + service._turns.n_waiting == min(n + 1, 4))
+            asking.cancel()
+            until(lambda: service._turns.n_waiting == 0)
+        other.thread.submit(other._link.whole("Sql", pb.SqlRequest()))
+        until(lambda: asked == ["dr-lee"] * 3 + ["dr-kim"])
+    finally:
+        go_on.set()
+    until(lambda: not service._asked)
+
+
 def test_a_question_without_an_end_or_a_sensible_limit_is_refused(person, finished):
     viewer = person("viewer")
     endless = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b"
