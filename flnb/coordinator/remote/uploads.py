@@ -19,6 +19,8 @@ from flnb.tensors import Spool, SpoolFile
 from flnb.transport import CHUNK_BYTES, Manifest
 from flnb.transport.v1 import federation_pb2 as pb
 
+_LOOK_S = 0.1
+"""Between two looks at what could make room."""
 _SPARES_S = 600.0
 """For how long the files of a run that is over are kept to be written over by the next one: an update of
 64 MB into a new file costs twice the processor time, and a third more of the disk's."""
@@ -45,6 +47,7 @@ class Uploads:
         """Updates that counted, until their round is in a commit; None where no file is kept."""
         self._abandoning: set[asyncio.Task[None]] = set()
         self._hands = Hands()
+        self._next_look_s = -math.inf
 
     def __contains__(self, key: Key) -> bool:
         """Whether an update counted and is kept."""
@@ -174,6 +177,10 @@ class Uploads:
         That is what was received for later rounds of a run that went back, by runs that rest, and what
         was added up and waits for a commit, which the round that lacks room may keep from coming.
         """
+        now_s = asyncio.get_running_loop().time()
+        if now_s < self._next_look_s:  # whoever waits asks again; they may be a thousand
+            return
+        self._next_look_s = now_s + _LOOK_S
         kept, unread = {_update_id(key): key for key in self._kept}, self._unread()
         later, others = list[str](), list[str]()
         for file in self._spool.files:

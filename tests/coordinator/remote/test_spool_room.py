@@ -6,7 +6,7 @@ import threading
 import time
 
 from flnb.core.errors import StorageFullError
-from flnb.tensors import Spool, staging
+from flnb.tensors import Spool, Update, staging
 from tests.coordinator.remote.test_participants import CLIENT, LARGE, crowd, received, until
 
 ROOM = LARGE.n_values * 4 + 4096
@@ -45,6 +45,25 @@ def test_what_a_run_left_that_nobody_carries_on_makes_room_for_another(tmp_path)
         async with crowd(tmp_path, layout=LARGE, spool_bytes=ROOM) as people:
             await people.upload(now := await people.begin("new"), 2.0)
             assert await received(people, now) == {2.0}
+
+    asyncio.run(scene())
+
+
+def test_however_many_wait_for_room_it_is_looked_for_ten_times_a_second(tmp_path, monkeypatch):
+    looked, real = [], Spool.files.fget
+    monkeypatch.setattr(Spool, "files", property(lambda self: looked.append(1) or real(self)))
+
+    async def scene():
+        async with crowd(tmp_path, layout=LARGE, spool_bytes=ROOM) as people:
+            people.spool.stage("other/1", Update(LARGE, people.base.values, people.base.integers))
+            people.remote._uploads._unread = lambda: {"other/1"}
+            work = await people.begin("run")
+            looked.clear()
+            offers = [asyncio.create_task(people.offer(work, 1.0)) for _ in range(50)]
+            await asyncio.wait(offers, timeout=0.5)
+            assert 2 <= len(looked) <= 6
+            for one in offers:
+                one.cancel()
 
     asyncio.run(scene())
 
