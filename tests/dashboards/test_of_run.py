@@ -14,7 +14,7 @@ from panel.io.document import MockSessionContext
 from panel.io.state import set_curdoc
 
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import RoundStateError, UnreachableError
+from flnb.core.errors import HeadMovedError, RoundStateError, UnreachableError
 from flnb.core.view import Status
 from flnb.dashboards import plots, queries
 from flnb.dashboards.access import Person
@@ -23,7 +23,7 @@ from flnb.dashboards.commits import Undo
 from flnb.dashboards.feed import Sight
 from flnb.dashboards.orders import Orders
 from flnb.dashboards.page import in_session
-from flnb.dashboards.pages import of_run
+from flnb.dashboards.pages import of_run, rolling_back
 from flnb.dashboards.pages.checkpoints import Checkpoints
 from flnb.dashboards.standing import Snapshot, Standing
 
@@ -180,3 +180,27 @@ def test_a_comparison_of_before_the_head_moved_is_made_anew(page, monkeypatch):
     page.now.views[page.run_id] = replace(page.view, generation=2)
     page._fill_detail()
     assert len(asked) == 1
+
+
+def test_a_preview_that_comes_late_is_not_shown_for_another_target(page, lab, monkeypatch):
+    asked = []
+    monkeypatch.setattr(rolling_back.pn.state, "execute", asked.append)
+    page.orders.give = lambda person, order: order(lab)
+    page._rolling.ask(1)
+    page._rolling.ask(2)
+    for one in reversed(asked):
+        asyncio.run(one())
+    assert page._rolling._preview.target == 2
+    assert page._rolling.dialog.deed.label.endswith("to round 2")
+
+
+def test_a_fresh_preview_is_applied_only_by_whoever_says_the_reason_again(page, lab):
+    rolling, preview = page._rolling, lab.run("finished").rollback(1)
+    rolling._reason.param.update(value="too bold", value_input="too bold")
+    moved = HeadMovedError("finished", (1, 5), (1, 6))
+    moved.preview = preview
+    rolling._applied(preview, moved)
+    assert rolling._preview is preview
+    assert rolling.dialog.deed.disabled
+    rolling._reason.value_input = "still too bold"
+    assert not rolling.dialog.deed.disabled

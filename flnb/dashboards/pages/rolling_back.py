@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
@@ -39,7 +40,7 @@ class RollingBack:
     def __init__(self, page: OfRun) -> None:
         self._page = page
         self._preview: Preview | None = None
-        self._undo_to = ""
+        self._undo_to, self._number = "", 0
         self._told, self._moved = html(), html()
         self._reason = pmui.TextInput(
             label="Reason, kept in the log", sizing_mode="stretch_width", margin=(8, 0)
@@ -90,7 +91,9 @@ class RollingBack:
         self._name.visible = False
         self._weigh()
         self.dialog.open()
-        pn.state.execute(self._page.later(lambda: self._look(to), self._show_or_say))
+        self._number += 1
+        show = partial(self._show_or_say, self._number)
+        pn.state.execute(self._page.later(lambda: self._look(to), show))
 
     def _look(self, to: int | str) -> tuple[Preview, Difference | None] | FLBaseError:
         page = self._page
@@ -113,7 +116,11 @@ class RollingBack:
         except FLBaseError:
             return None
 
-    def _show_or_say(self, found: tuple[Preview, Difference | None] | FLBaseError) -> None:
+    def _show_or_say(
+        self, number: int, found: tuple[Preview, Difference | None] | FLBaseError
+    ) -> None:
+        if number != self._number:
+            return  # it is of a target that was asked for before
         if isinstance(found, FLBaseError):
             self._told.object = refusal(found)
             return
