@@ -49,7 +49,8 @@ async def only_offer(client, assignment, value, **changes):
     base = Manifest.from_message(assignment.base).digest
     envelope = envelope_of(assignment.id, base, manifest.to_message())
     for name, wrong in changes.items():
-        setattr(envelope, name, wrong)
+        envelope.ClearField(name)
+        envelope.MergeFrom(pb.Envelope(**{name: wrong}))
     signed = envelope.SerializeToString()
     signature = client.identity.sign("flnb-update", signed)
     note = pb.Offer(envelope=signed, signature=signature, inline=data)
@@ -92,6 +93,7 @@ def start_of(learning):
     ("changes", "said"),
     [
         ({"base_digest": b"x" * 32}, "another version"),
+        ({"update": pb.Manifest(n_bytes=10**10, hashes=bytes(32))}, "it has 10,000,000,000 bytes"),
         ({"loss": float("inf")}, "its loss is inf"),
         pytest.param({"n_examples": 0}, "0 examples", marks=pytest.mark.long),
         pytest.param({"train_s": float("nan")}, "not finite", marks=pytest.mark.long),
