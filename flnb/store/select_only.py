@@ -59,6 +59,8 @@ _UNBOUNDED = {
 """Functions that can fill the memory in one call or hide a query, and what to use instead."""
 _STREAMED = {"generate_series", "range"}
 """Of those, the ones that are harmless as a table in FROM."""
+_NOT_IN_ARROW = {"bignum", "bit", "time with time zone", "uhugeint", "union"}
+"""Types whose values Arrow would carry as others, or as bytes of DuckDB's own: they become text."""
 
 
 def locked_down(path: str) -> duckdb.DuckDBPyConnection:
@@ -89,7 +91,7 @@ def select(cursor: duckdb.DuckDBPyConnection, sql: str, *, rows: int, timeout_s:
     with _limited(cursor, sql, timeout_s):
         _check(cursor, sql)
         cursor.execute("BEGIN TRANSACTION READ ONLY")
-        table = cursor.sql(_bare(sql)).limit(rows + 1).to_arrow_table()
+        table = _answer(cursor, sql).limit(rows + 1).to_arrow_table()
     if table.num_rows > rows:
         raise QueryRefusedError(
             f"the answer has more than {rows:,} rows",
@@ -120,7 +122,7 @@ def stream(
         _check(cursor, sql)
         cursor.execute("BEGIN TRANSACTION READ ONLY")
         try:
-            return take(cursor.sql(_bare(sql)).to_arrow_reader(BATCH_ROWS))
+            return take(_answer(cursor, sql).to_arrow_reader(BATCH_ROWS))
         except OSError as error:  # of Arrow, in whose hands the query goes on
             if "INTERRUPT Error" not in str(error):
                 raise
@@ -150,6 +152,29 @@ def _check(cursor: duckdb.DuckDBPyConnection, sql: str) -> None:
             f"{name}() cannot be used here: no limit would hold for it",
             hint=_UNBOUNDED[name],
         )
+
+
+def _answer(cursor: duckdb.DuckDBPyConnection, sql: str) -> duckdb.DuckDBPyRelation:
+    """What a query answers, once somebody takes it, with text for what Arrow has no type for."""
+    answer = cursor.sql(_bare(sql))
+    as_text = [_is_not_in_arrow(kind) for kind in answer.types]
+    if not any(as_text):
+        return answer
+    columns = [
+        f'CAST(#{place} AS VARCHAR) AS "{name.replace(chr(34), chr(34) * 2)}"'
+        if text
+        else f"#{place}"
+        for place, (name, text) in enumerate(zip(answer.columns, as_text, strict=True), start=1)
+    ]  # by place: names may be there twice
+    return answer.project(", ".join(columns))
+
+
+def _is_not_in_arrow(kind: object) -> bool:
+    if not isinstance(kind, duckdb.sqltypes.DuckDBPyType):
+        return False  # the length of an array
+    if kind.id in {"array", "list", "map", "struct"}:
+        return any(_is_not_in_arrow(child) for _, child in kind.children)
+    return kind.id in _NOT_IN_ARROW
 
 
 def _bare(sql: str) -> str:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Self
 import pyarrow as pa
 
 from flnb.core import cards
+from flnb.core.errors import QueryRefusedError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN_ROWS = 8
 _SHOWN_CHARACTERS = 40
+_BEYOND_PYTHON = OverflowError, ValueError, NotImplementedError
+"""How the year 200000, infinity and 24:00 end, all of which DuckDB has."""
 
 
 class Table:
@@ -66,8 +69,15 @@ class Table:
         return self._arrow
 
     def df(self) -> pd.DataFrame:
-        """As a pandas DataFrame; times keep their zone."""
-        frame: pd.DataFrame = self._arrow.to_pandas()
+        """As a pandas DataFrame; times keep their zone.
+
+        Raises:
+            QueryRefusedError: A column has a date or a time that Python has no value for.
+        """
+        try:
+            frame: pd.DataFrame = self._arrow.to_pandas()
+        except _BEYOND_PYTHON as error:
+            raise _cast(str(error)) from error
         return frame
 
     def __len__(self) -> int:
@@ -75,7 +85,11 @@ class Table:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self._arrow.to_batches():
-            yield from batch.to_pylist()
+            try:
+                rows = batch.to_pylist()
+            except _BEYOND_PYTHON as error:
+                raise _cast(str(error)) from error
+            yield from rows
 
     def __repr__(self) -> str:
         """Its first rows, or its last ones, and a count."""
@@ -91,13 +105,27 @@ class Table:
     def _shown_rows(self) -> list[list[str]]:
         first = max(0, len(self) - _SHOWN_ROWS) if self._from_end else 0
         rows = self._arrow.slice(first, _SHOWN_ROWS)
-        columns = [[_shown(value) for value in column.to_pylist()] for column in rows.columns]
+        columns = [[_shown(_value(cell)) for cell in column] for column in rows.columns]
         return [list(row) for row in zip(*columns, strict=True)]
 
     def _count(self) -> str:
         count = f"{len(self):,} row{'' if len(self) == 1 else 's'}"
         which = "last" if self._from_end else "first"
         return f"{count}, the {which} {_SHOWN_ROWS} shown" if len(self) > _SHOWN_ROWS else count
+
+
+def _cast(error: str) -> QueryRefusedError:
+    return QueryRefusedError(
+        f"Python has no value for what a column holds: {error}",
+        hint="CAST(column AS VARCHAR) gives it as text",
+    )
+
+
+def _value(cell: pa.Scalar) -> Any:
+    try:
+        return cell.as_py()
+    except _BEYOND_PYTHON:
+        return "(beyond Python's dates)"
 
 
 def _shown(value: Any) -> str:

@@ -185,6 +185,24 @@ def test_questions_of_all_kinds_are_answered(lab, query):
     assert len(lab.metrics.query(query)) > 0
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("340282366920938463463374607431768211455::UHUGEINT", str(2**128 - 1)),
+        ("12345678901234567890123::BIGNUM", "12345678901234567890123"),
+        ("'101'::BIT", "101"),
+        ("TIMETZ '12:00:00+05'", "12:00:00+05"),
+        ("[union_value(a := 1)]", "[1]"),
+        ("{'n': MAP{'m': 7::UHUGEINT}}", "{'n': {m=7}}"),
+    ],
+)
+def test_what_arrow_has_no_type_for_is_text_and_no_other_value(lab, value, text):
+    rows = list(lab.metrics.query(f'SELECT 1 AS "a""b", {value} AS "a""b", [2] AS c'))
+    table = lab.metrics.query(f"SELECT {value} AS v, 2 AS n")
+    assert list(table) == [{"v": text, "n": 2}]
+    assert rows[0]["c"] == [2]
+
+
 def test_times_are_in_utc_wherever_the_machine_is(lab):
     (row,) = lab.metrics.query("SELECT opened_at::VARCHAR AS text, opened_at FROM rounds")
     assert row["text"].endswith("+00")

@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime
 
+import pyarrow as pa
+import pytest
+
+from flnb.core.errors import QueryRefusedError
 from flnb.store import Table
 
 
@@ -47,3 +51,26 @@ def test_rows_are_dictionaries():
     assert list(table) == [{"round": 1, "loss": 0.5}, {"round": 2, "loss": None}]
     assert (len(table), table.columns) == (2, ["round", "loss"])
     assert table.arrow().num_rows == 2
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([1, 2**31 - 1], pa.date32()),
+        pa.array([[2**31 - 1]], pa.list_(pa.date32())),
+        pa.array([86_400_000_000], pa.time64("us")),
+    ],
+)
+def test_a_date_that_python_has_not_is_refused_with_what_to_ask_for_and_still_shown(column):
+    table = Table.of({"n": range(len(column)), "day": column})
+    with pytest.raises(QueryRefusedError, match="CAST"):
+        table.df()
+    assert "day" in repr(table)
+    assert len(repr(table).splitlines()) == 2 + len(column)
+
+
+def test_rows_with_an_infinite_date_are_refused_in_words():
+    table = Table.of({"day": pa.array([2**31 - 1], pa.date32())})
+    with pytest.raises(QueryRefusedError, match="CAST"):
+        list(table)
+    assert "beyond Python's dates" in repr(table)

@@ -187,6 +187,7 @@ def test_numbers_on_the_page_are_those_of_the_run(visit, past):
     [
         ("DROP TABLE rounds", "SELECT"),
         ("SELECT * FROM read_text('/etc/passwd')", "Not answered"),
+        ("SELECT DATE 'infinity' AS day", "CAST"),
         (ENDLESS, "longer than 5 s"),
     ],
 )

@@ -115,29 +115,23 @@ class Sql(Page):
         self._answer.object = states.loading("the answer", 200)
         await self.later(lambda: self._look(query), self._show, also=self._ready, pool=QUESTIONS)()
 
-    def _look(self, query: str) -> tuple[pd.DataFrame, float] | FLBaseError:
+    def _look(self, query: str) -> tuple[pd.DataFrame, str] | FLBaseError:
         begun = time.perf_counter()
         try:
             answer = self.sight.source.ask(query, rows=_ROWS, timeout_s=_SECONDS).df()
+            return answer, _told(answer, time.perf_counter() - begun)
         except FLBaseError as error:
             return error
-        return answer, time.perf_counter() - begun
 
     def _ready(self) -> None:
         self._ask.disabled = False
 
-    def _show(self, found: tuple[pd.DataFrame, float] | FLBaseError) -> None:
+    def _show(self, found: tuple[pd.DataFrame, str] | FLBaseError) -> None:
         if isinstance(found, FLBaseError):
             self._chart.objects = []
             self._answer.object = refusal(found)
             return
-        answer, took_s = found
-        more = f", the first {_SHOWN} are shown" if len(answer) > _SHOWN else ""
-        said = f'<p class="quiet">{len(answer):,} rows in {took_s * 1e3:.0f} ms{more}.</p>'
-        columns = [Column(name, _kind(answer[name])) for name in answer.columns]
-        rows = (map(_cell, row) for row in answer.head(_SHOWN).itertuples(index=False))
-        shown = table("Answer", columns, [list(row) for row in rows])
-        self._answer.object = f'{said}<div class="fit">{shown}</div>'
+        answer, self._answer.object = found
         self._draw(answer)
 
     def _draw(self, answer: pd.DataFrame) -> None:
@@ -161,6 +155,16 @@ def refusal(error: FLBaseError) -> Html:
     )
 
 
+def _told(answer: pd.DataFrame, took_s: float) -> str:
+    """An answer as a table, with how many rows it has."""
+    more = f", the first {_SHOWN} are shown" if len(answer) > _SHOWN else ""
+    said = f'<p class="quiet">{len(answer):,} rows in {took_s * 1e3:.0f} ms{more}.</p>'
+    columns = [Column(name, _kind(answer[name])) for name in answer.columns]
+    rows = (map(_cell, row) for row in answer.head(_SHOWN).itertuples(index=False))
+    shown = table("Answer", columns, [list(row) for row in rows])
+    return f'{said}<div class="fit">{shown}</div>'
+
+
 def _kind(values: pd.Series[Any]) -> str:
     is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     return "n" if is_number else "wrap"
@@ -169,4 +173,7 @@ def _kind(values: pd.Series[Any]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return words.number(value, 6)
-    return "" if value is None or value is pd.NaT else str(value)[:2000]
+    try:
+        return "" if value is None or value is pd.NaT else str(value)[:2000]
+    except NotImplementedError:  # pandas, of a time with a zone beyond the year 9999
+        return "(beyond Python's dates)"
