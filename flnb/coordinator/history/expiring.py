@@ -35,6 +35,7 @@ KEEP = "every 10th, tagged, best"
 """What is kept of old commits, if nobody says otherwise."""
 _EVERY = re.compile(r"every (\d+)(?:st|nd|rd|th)?")
 _RULES = ("every 10th", "tagged", "best")
+_TOO_YOUNG = f"commits younger than {YOUNGEST / timedelta(hours=1):.0f} h are never removed"
 
 
 class ExpiryPreview:
@@ -130,10 +131,7 @@ class LabExpiry(ExpiryPreview):
         self, lab: Lab, trunks: Sequence[str], older_than: timedelta, keep: str = KEEP
     ) -> None:
         if older_than < YOUNGEST:
-            raise PlanError(
-                f"commits younger than {YOUNGEST / timedelta(hours=1):.0f} h are never removed",
-                hint='older_than="30d"',
-            )
+            raise PlanError(_TOO_YOUNG, hint='older_than="30d"')
         super().__init__(trunks, lab.store.clock.now() - older_than)
         self._lab = lab
         victims = set[str]()
@@ -203,10 +201,12 @@ def let_go(
         asked: Who wants it, and why.
 
     Raises:
+        PlanError: One of the commits is too young, whoever asked for it.
         RoundStateError: One of the commits stays by now; or guests are at work in the lab.
         LabLostError: Another process has taken a shared lab over; what was under way ended there.
         StoreError: History is damaged; rows say that commits went, their bytes are still there.
     """
+    _check_old(store, keys)
     with store.without_guests() as check:
         store.state.expire(keys, asked)
         with store.writer.between_commits():
@@ -214,6 +214,14 @@ def let_go(
             # A sweep may take longer than a lease: nothing else stops who lost the lab meanwhile.
             freed = sweep(place, store.state.named_snapshots, before, oldest, check)
         store.state.note_freed(run, asked, *freed)
+
+
+def _check_old(store: LabStore, keys: Sequence[RoundKey]) -> None:
+    asked, oldest = set(keys), store.clock.now() - YOUNGEST
+    rounds = store.state.rounds_of(list({key.run for key in keys}))
+    young = [key for key, snapshot, at in rounds if snapshot and key in asked and at > oldest]
+    if young:
+        raise PlanError(f"round {min(young).round} closed less than a day ago: {_TOO_YOUNG}")
 
 
 def answer_expire(coordinator: Coordinator, run: RunId, arguments: Mapping[str, Any]) -> None:

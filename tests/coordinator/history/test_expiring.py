@@ -192,6 +192,17 @@ with flnb.Coordinator(flnb.Lab(LabStore.open(sys.argv[1], clock=Later()))) as co
 """
 
 
+def test_no_request_takes_the_commit_from_a_round_of_today_whatever_it_says(original, tmp_path):
+    shutil.copytree(original, tmp_path / "lab")
+    lab = flnb.open(tmp_path / "lab")
+    preview = lab.expire("otter")
+    assert preview.goes == []
+    preview.goes.append(lab.run("otter").checkpoint(1).key)
+    with pytest.raises(PlanError, match="round 1 closed less than a day ago"):
+        preview.apply("made by hand")
+    assert lab.run("otter").checkpoint(1).snapshot
+
+
 def test_a_round_that_closes_while_a_preview_looks_is_not_among_those_that_go(lab, monkeypatch):
     reached = StateStore.reached
 
