@@ -113,10 +113,10 @@ def test_a_socket_that_is_refused_is_told_why(guess, url, headers, status, code)
 def refusal(url, headers):
     """What is answered to a socket that is not opened; None of one that is."""
     try:
-        connect(url, additional_headers=headers, proxy=None).close()
+        with connect(url, additional_headers=headers, proxy=None):
+            return None
     except websockets.InvalidStatus as refused:
         return refused.response
-    return None
 
 
 def test_a_socket_too_many_is_told_when_to_come_back():
