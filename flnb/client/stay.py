@@ -141,7 +141,10 @@ class Stay:
         """Find out which key counts, where a change of keys was begun and its end is not known."""
         try:
             await self._rotate(wire)
-        except UnreachableError:
+        except (
+            UnreachableError,
+            TokenExpiredError,
+        ):  # also of a coordinator that began anew just now
             raise
         except FLBaseError as error:  # if the key before counts, that does no harm
             self._tell(ClientEvent("rotated", f"the key could not be changed: {error.message}"))

@@ -86,6 +86,8 @@ class Claims:
     key_id: str
     """Name of the key that signed it."""
     lab: str
+    bound: str = ""
+    """Of a client: for which binding of its name to a key it was given; see `TokenIssuer.issue`."""
 
 
 class TokenIssuer:
@@ -112,13 +114,14 @@ class TokenIssuer:
         self._keys, self._current = dict(keys), current
         self._lab, self._party, self._clock = lab, f"flnb:{lab}", clock
 
-    def issue(self, name: str, role: str, lifetime_s: float) -> str:
+    def issue(self, name: str, role: str, lifetime_s: float, *, bound: str = "") -> str:
         """Make a token.
 
         Args:
             name: Whose it is.
             role: One of `ROLES`.
             lifetime_s: For how long it is good.
+            bound: What it shall be good for alone, in short; what it says is for its reader to compare.
 
         Raises:
             PlanError: No name, no such role, or no lifetime.
@@ -138,7 +141,7 @@ class TokenIssuer:
             "iat": now_s,
             "jti": secrets.token_hex(16),
             "scope": str(role),
-        }
+        } | ({"bound": bound} if bound else {})
         headers = {"kid": self._current}
         return jwt.encode(claims, self._keys[self._current], _ALGORITHM, headers=headers)
 
@@ -199,7 +202,10 @@ class TokenIssuer:
                 f"the token of {name} is {issued_s - now_s:.1f} s from the future: the clock here"
             )
             raise TokenExpiredError(f"{found} was set back", hint=_SIGN_IN_AGAIN)
-        return Claims(name, Role(role), token_id, expires_s, key_id, self._lab)
+        bound = claims.get("bound", "")  # those of people have none, nor had those of before
+        if not isinstance(bound, str):
+            raise _refused("what it is bound to is not text")
+        return Claims(name, Role(role), token_id, expires_s, key_id, self._lab, bound)
 
 
 def check_key(called: str, key: bytes) -> None:

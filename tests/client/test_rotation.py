@@ -6,7 +6,13 @@ import pytest
 
 from flnb.client import rotate_key
 from flnb.client.state import Home
-from flnb.core.errors import AccessRefusedError, FLBaseError, StoreError, UnreachableError
+from flnb.core.errors import (
+    AccessRefusedError,
+    FLBaseError,
+    StoreError,
+    TokenExpiredError,
+    UnreachableError,
+)
 from flnb.transport.identity import Identity
 from flnb.transport.invite import Invite
 from tests.client.coordinators import (
@@ -99,6 +105,18 @@ def test_a_change_of_keys_that_is_refused_leaves_the_key_before(
         coordinator.before_rotation.append(error)
         assert await visit(task, coordinator, home) == before
         assert (home / "next.pem").exists() == stays
+
+    play(scene)
+
+
+def test_a_change_of_keys_whose_challenge_was_of_before_a_restart_is_tried_again(
+    task, coordinator, home
+):
+    async def scene():
+        await visit(task, coordinator, home)
+        coordinator.public = fresh = next_key(home)
+        coordinator.before_rotation.append(TokenExpiredError("not given here"))
+        assert await visit(task, coordinator, home) == coordinator.public == fresh
 
     play(scene)
 

@@ -13,11 +13,12 @@ import secrets
 import struct
 
 from flnb.core.clock import SYSTEM_CLOCK, Clock
-from flnb.core.errors import AccessRefusedError, TokenExpiredError
+from flnb.core.errors import TokenExpiredError
 
 LIFETIME_S = 30.0
 _HEAD = struct.Struct(">16sd")
 _SEAL_BYTES = 32
+_ANEW = "ask for another one"
 
 
 class Challenges:
@@ -42,16 +43,16 @@ class Challenges:
         """Look whether a client may answer a challenge now.
 
         Raises:
-            AccessRefusedError: It was not given to this client, or has been answered.
-            TokenExpiredError: It is too old.
+            TokenExpiredError: It is too old, has been answered, or was not given to this client by this
+                coordinator. It may come from before a restart: that says nothing about its key.
         """
         head, seal = nonce[: _HEAD.size], nonce[_HEAD.size :]
         if len(seal) != _SEAL_BYTES or not hmac.compare_digest(seal, self._seal(client, head)):
-            raise AccessRefusedError("this challenge was not given to this client")
+            raise TokenExpiredError("this challenge was not given to this client here", hint=_ANEW)
         if self._clock.monotonic_s() > _HEAD.unpack(head)[1]:
-            raise TokenExpiredError(f"the challenge is older than {LIFETIME_S:.0f} s")
+            raise TokenExpiredError(f"the challenge is older than {LIFETIME_S:.0f} s", hint=_ANEW)
         if nonce in self._signed:
-            raise AccessRefusedError("this challenge has been answered")
+            raise TokenExpiredError("this challenge has been answered", hint=_ANEW)
 
     def used(self, nonce: bytes) -> None:
         """A challenge was signed by the key that it was for: it opens nothing more."""

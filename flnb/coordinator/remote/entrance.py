@@ -5,13 +5,14 @@ Everything here happens on the coordinator's loop; databases are asked in the la
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from flnb.coordinator.remote.challenges import Challenges
 from flnb.coordinator.remote.spoken import check_name
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import AccessRefusedError
+from flnb.core.errors import AccessRefusedError, TokenExpiredError
 from flnb.core.failpoints import reach
 from flnb.store import ClientRecord, LabStore
 from flnb.transport import Limits
@@ -36,32 +37,40 @@ class Entrance:
     def __init__(self, store: LabStore, issuer: TokenIssuer, limits: Limits, in_io: InIo) -> None:
         self._store, self._issuer, self._limits, self._in_io = store, issuer, limits, in_io
         self._challenges = Challenges()
-        self._void_before: dict[str, float] = {}
-        """Client to when its older tokens were taken back; seconds since 1970."""
+        self._bound: dict[str, str] = {}
+        """Client to the one binding whose tokens are good; empty if none is, all if it is not here."""
 
     def claims(self, token: str) -> Claims:
         """Read a token.
 
         Raises:
             AccessRefusedError: It is not one of ours, or was revoked.
-            TokenExpiredError: It is too old.
+            TokenExpiredError: It is too old, or of another key.
         """
         claims = self._issuer.verify(token)
-        issued_at = claims.expires_at - self._limits.token_lifetime_s
-        if issued_at < self._void_before.get(claims.name, 0.0):
-            raise AccessRefusedError(f"the token of {claims.name} was revoked")
+        if (bound := self._bound.get(claims.name, claims.bound)) != claims.bound:
+            what = f"the token of {claims.name} was revoked"
+            if not bound:
+                raise AccessRefusedError(what)
+            raise TokenExpiredError(f"{what}: another key has the name, or it joined anew")
         return claims
 
-    def void(self, client: str, before_s: float | None = None) -> None:
-        """Take the tokens back that were given to a client up to a moment.
+    def void(self, client: str) -> None:
+        """Take all tokens of a client back; those that it is granted from now on are good."""
+        self._bound[client] = ""
 
-        Args:
-            client: Its name.
-            before_s: Seconds since 1970; None is now.
+    def check_bound(self, record: ClientRecord, claims: Claims) -> None:
+        """Look whether a token was given to the key that has its name now; older ones are void from now on.
+
+        Whoever held the key before may still have one, and a new coordinator knows of no session that it
+        should have ended.
+
+        Raises:
+            TokenExpiredError: To another key, or before it joined anew, or by a flnb of before.
         """
-        now_s = SYSTEM_CLOCK.now().timestamp()
-        before_s = now_s if before_s is None else before_s
-        self._void_before[client] = max(before_s, self._void_before.get(client, 0.0))
+        self._bound[record.name] = _binding(record)
+        if claims.bound != self._bound[record.name]:
+            raise TokenExpiredError(f"{record.name} has another key since this token was given")
 
     async def join(self, request: pb.JoinRequest) -> tuple[ClientRecord, bool]:
         """Bind a key to an invited name.
@@ -137,7 +146,8 @@ class Entrance:
         self._challenges.check(client, nonce)  # again: it may have been used meanwhile
         self._challenges.used(nonce)
         lifetime_s = self._limits.token_lifetime_s
-        token = self._issuer.issue(record.name, record.role, lifetime_s)
+        bound = self._bound[record.name] = _binding(record)
+        token = self._issuer.issue(record.name, record.role, lifetime_s, bound=bound)
         return pb.SignInReply(access_token=token, lifetime_s=lifetime_s)
 
 
@@ -149,6 +159,15 @@ def check_welcome(record: ClientRecord) -> None:
     """
     if record.revoked_at is not None:
         raise AccessRefusedError(f"client {record.name!r} was revoked: {record.reason}")
+
+
+def _binding(record: ClientRecord) -> str:
+    """Which key has the name since when, in short; no clock is asked which of two is newer.
+
+    A clock that was ahead when a client joined, and was set right, would make all its tokens too old.
+    """
+    bound = f"{record.public_key.hex()} {record.key_since.isoformat()}"
+    return hashlib.sha256(bound.encode()).hexdigest()[:32]
 
 
 def _not_signed(client: str) -> AccessRefusedError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 from google.protobuf.message import DecodeError
 
@@ -21,7 +22,7 @@ from flnb.coordinator.remote.spoken import check_hello, story_of
 from flnb.coordinator.remote.uploads import forget_others
 from flnb.coordinator.remote.work import Key
 from flnb.core.clock import SYSTEM_CLOCK
-from flnb.core.errors import AccessRefusedError, NotFoundError, TokenExpiredError
+from flnb.core.errors import AccessRefusedError, NotFoundError
 from flnb.core.ids import ClientId
 from flnb.core.view import Status
 from flnb.store import ClientRecord, LabStore, RunRecord
@@ -156,7 +157,7 @@ class Front:
         session = ClientSession(client, claims.expires_at, send, self._limits)
         self._sessions.begin(session)
         try:
-            await session.serve(notes, self._heard)
+            await session.serve(notes, partial(self._heard, claims))
         finally:
             # One that was replaced leaves nothing: the newest does, even before its own hello.
             if self._sessions.over(session):
@@ -179,13 +180,13 @@ class Front:
 
     # --- within ---------------------------------------------------------------------------------
 
-    async def _heard(self, session: ClientSession, note: pb.ClientNote) -> None:
+    async def _heard(self, claims: Claims, session: ClientSession, note: pb.ClientNote) -> None:
         client, kind = session.client, note.WhichOneof("note")
         if kind == "hello":
             if session.layout_hash:
                 raise AccessRefusedError("a session has one hello")
             check_hello(note.hello)
-            await self._hello(session, note.hello)
+            await self._hello(claims, session, note.hello)
             return
         if kind == "proof":
             reply = await self._entrance.grant(client, note.proof.nonce, note.proof.signature)
@@ -205,16 +206,12 @@ class Front:
         elif kind == "offer":
             await self._offered(session, remote, note.offer)
 
-    async def _hello(self, session: ClientSession, hello: pb.Hello) -> None:
+    async def _hello(self, claims: Claims, session: ClientSession, hello: pb.Hello) -> None:
         about = {"task": hello.task, "version": hello.version, "code": hello.code_digest}
         now, registry = SYSTEM_CLOCK.now(), self._store.state
         record: ClientRecord = await self._in_io(registry.client, session.client)
         check_welcome(record)
-        # Whoever held the key before may still have a token, and a new coordinator knows of no
-        # session that it should have ended.
-        self._entrance.void(session.client, record.key_since.timestamp())
-        if session.token_from < record.key_since.timestamp():
-            raise TokenExpiredError(f"{record.name} has another key since this token was given")
+        self._entrance.check_bound(record, claims)
         if (remote := self._remotes.get(hello.layout_hash)) is not None:
             remote.presence.check_name(session.client)
         session.public_key = record.public_key

@@ -59,11 +59,6 @@ class ClientSession:
         self._over = asyncio.Event()
 
     @property
-    def token_from(self) -> float:
-        """When the token of this session was given; seconds since 1970."""
-        return self._expires_at - self._limits.token_lifetime_s
-
-    @property
     def _renew_at(self) -> float:
         return self._expires_at - (1 - _RENEW_AT) * self._limits.token_lifetime_s
 

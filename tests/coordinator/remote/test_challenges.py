@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from flnb.coordinator.remote.challenges import LIFETIME_S, Challenges
-from flnb.core.errors import AccessRefusedError, TokenExpiredError
+from flnb.core.errors import TokenExpiredError
 
 
 class Clock:
@@ -28,7 +28,7 @@ def test_a_challenge_is_for_one_client_and_one_coordinator(challenges, clock):
     nonce = challenges.give("anna")
     challenges.check("anna", nonce)
     for other, name in ((challenges, "ben"), (Challenges(clock), "anna")):
-        with pytest.raises(AccessRefusedError, match="not given to this client"):
+        with pytest.raises(TokenExpiredError, match="not given to this client"):
             other.check(name, nonce)
 
 
@@ -42,7 +42,7 @@ def test_a_challenge_ends(challenges, clock):
 def test_a_challenge_that_was_signed_opens_nothing_twice(challenges):
     nonce = challenges.give("anna")
     challenges.used(nonce)
-    with pytest.raises(AccessRefusedError, match="has been answered"):
+    with pytest.raises(TokenExpiredError, match="has been answered"):
         challenges.check("anna", nonce)
 
 
@@ -50,9 +50,9 @@ def test_a_challenge_that_was_signed_opens_nothing_twice(challenges):
 def test_no_changed_challenge_is_taken(challenges, change):
     nonce = challenges.give("anna")
     changed = bytes([nonce[0] ^ 1]) + nonce[1:] if change is None else change
-    with pytest.raises(AccessRefusedError):
+    with pytest.raises(TokenExpiredError):
         challenges.check("anna", changed)
-    with pytest.raises(AccessRefusedError):
+    with pytest.raises(TokenExpiredError):
         challenges.check("anna", nonce + b"x")
 
 

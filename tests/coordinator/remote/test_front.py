@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from datetime import timedelta
 
 import pytest
 
 from flnb.coordinator.remote.participants import RemoteClients
-from flnb.core import errors
+from flnb.core import SYSTEM_CLOCK, errors
 from flnb.core.errors import AccessRefusedError, TokenExpiredError
 from flnb.core.ids import ClientId
 from flnb.transport import Identity
@@ -80,11 +81,27 @@ def test_a_token_of_an_earlier_key_is_too_old_for_a_coordinator_that_did_not_see
     tmp_path,
 ):
     async def scene(door):
-        visit = Visit(door, given_s_ago=5)
+        now, fresh = SYSTEM_CLOCK.now(), Identity.create()
+        door.store.state.rotate(NAME, door.identity.public, fresh.public, now)
+        visit = Visit(door)
         visit.hello()
         with pytest.raises(TokenExpiredError, match="has another key since"):
             await visit.over
         assert not door.front.states()
+        door.identity = fresh
+        await door.sign_in()
+        await come(door)
+
+    play(scene, tmp_path)
+
+
+def test_a_clock_that_was_ahead_when_a_client_joined_shuts_it_out_of_nothing(tmp_path):
+    async def scene(door):
+        ahead, fresh = SYSTEM_CLOCK.now() + timedelta(hours=1), Identity.create()
+        door.store.state.rotate(NAME, door.identity.public, fresh.public, ahead)
+        door.identity = fresh
+        await door.sign_in()
+        await come(door)
 
     play(scene, tmp_path)
 

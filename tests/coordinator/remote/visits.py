@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import timedelta
@@ -20,7 +19,6 @@ from flnb.store import InviteRecord, LabStore
 from flnb.tensors import Layout, Model
 from flnb.transport import PROTOCOL, Identity, Limits, Manifest
 from flnb.transport.invite import token_hash
-from flnb.transport.tokens import Claims, Role
 from flnb.transport.v1 import federation_pb2 as pb
 
 LAYOUT = Layout.of([("w", (4,), "float32", "parameter")])
@@ -70,6 +68,13 @@ class Door:
             pb.JoinRequest(token=token, public_key=public, signature=signature), "here"
         )
 
+    async def sign_in(self):
+        """What the token says that the client is given now."""
+        nonce = (await self.front.challenge(pb.ChallengeRequest(client=NAME))).nonce
+        signature = self.identity.sign("flnb-sign-in", self.store.id.encode(), nonce)
+        asked = pb.SignInRequest(client=NAME, nonce=nonce, signature=signature)
+        self.claims = await self.front.claims((await self.front.sign_in(asked)).access_token)
+
     async def close(self):
         await self.front.close()
         self._thread.shutdown()
@@ -82,6 +87,7 @@ async def door(folder):
         opened = Door(store)
         try:
             await opened.join()
+            await opened.sign_in()
             yield opened
         finally:
             await opened.close()
@@ -90,11 +96,11 @@ async def door(folder):
 class Visit:
     """One session of a client, as the transport hands it over."""
 
-    def __init__(self, door, *, reads=True, given_s_ago=0):
+    def __init__(self, door, *, reads=True):
         self._identity, self._reads = door.identity, reads
         self._said, self.heard = asyncio.Queue(), []
-        claims = Claims(NAME, Role.CLIENT, "t", time.time() + 600 - given_s_ago, "k", "lab")
-        self.over = asyncio.create_task(door.front.session(claims, self._notes(), self._send))
+        session = door.front.session(door.claims, self._notes(), self._send)
+        self.over = asyncio.create_task(session)
 
     async def _notes(self):
         while (note := await self._said.get()) is not None:
