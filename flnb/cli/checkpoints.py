@@ -152,4 +152,6 @@ def _check_target(to: Path, *, force: bool) -> None:
 
 def which(text: str) -> int | str:
     """A round's number, or a name."""
-    return int(text) if text.removeprefix("-").isdecimal() else text
+    from flnb.core.ids import which_of  # it loads what `--help` does without
+
+    return which_of(text)

@@ -16,6 +16,8 @@ proud quick quiet rapid sharp shy silent smart snug solid spry steady still sunn
 _ANIMALS = """badger beaver bison crane curlew deer dove eagle egret falcon finch fox gecko gull hare heron
 ibex ibis jay kestrel kiwi lark linnet lynx marten mole moose newt orca otter owl panda perch petrel plover
 puffin quail raven robin seal shrew stoat stork swan swift tapir tern thrush trout vole wagtail whale wren"""
+_DIGITS = 10
+"""No round has so many."""
 
 
 def new_run_id() -> RunId:
@@ -30,3 +32,14 @@ def new_run_name(taken: set[str]) -> str:
         if name not in taken:
             return name
     return f"run-{secrets.token_hex(6)}"
+
+
+def which_of(text: str) -> int | str:
+    """A checkpoint as people write it: the number of a round, or a name.
+
+    Examples:
+        >>> which_of("30"), which_of("@best")
+        (30, '@best')
+    """
+    is_number = text.isascii() and text.removeprefix("-").isdecimal() and len(text) < _DIGITS
+    return int(text) if is_number else text

@@ -13,8 +13,6 @@ import pandas as pd
 from flnb.coordinator.history.walk import KnownRound, Walk
 
 _MOST = 200
-_DIGITS = 10
-"""No round has so many."""
 _COLUMNS = ["round", "branch", "generation", "on_line", "commit", "names", "which"]
 
 
@@ -83,16 +81,6 @@ def choices(walk: Walk, *also: str) -> list[str]:
     line = [str(key.round) for key in reversed(walk.commits())][:_MOST]
     named = ["@head", "@best", *(f"@{name}" for name in dict.fromkeys(names))]
     return [*dict.fromkeys(one for one in (*named, *line, *also) if one)]
-
-
-def which_of(text: str) -> int | str:
-    """A choice as history takes it: a number, or a name.
-
-    Examples:
-        >>> which_of("30"), which_of("@best")
-        (30, '@best')
-    """
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < _DIGITS else text
 
 
 def _which(one: KnownRound) -> str:

@@ -33,6 +33,7 @@ def names_of(connection: Connection, trunk: str) -> list[Named]:
             row.actor,
             row.reason,
             row.at,
+            row.parameters_sha256,
         )
         for row in connection.execute(query)
     ]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from flnb.core import Clock, RunId
 from flnb.core.errors import NameTakenError
-from flnb.store import log
+from flnb.store import closing_rows, log
 from flnb.store.database import Database
 from flnb.store.generations import Request
 from flnb.store.lineage import RoundKey
@@ -52,7 +52,9 @@ class Names:
                         f"{name!r} names a head that was left behind, and stays",
                         hint="choose another name",
                     )
-            given = Named(name, key, ALIAS, request.actor, request.reason, self._clock.now())
+            now, closing = self._clock.now(), closing_rows.find(connection, key)
+            digest = None if closing is None else closing.parameters_sha256
+            given = Named(name, key, ALIAS, request.actor, request.reason, now, digest)
             write(connection, record, given)
             operation = Operation(given.at, request.actor, "alias", key.run, request.reason)
             log.append(connection, replace(operation, details={"name": name, "key": list(key)}))

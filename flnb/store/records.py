@@ -216,6 +216,8 @@ class Named:
     actor: str
     reason: str
     at: datetime
+    parameters_sha256: str | None = None
+    """Of the model that an alias was given to; None of a head that was left, or by a flnb of before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,7 @@ names = Table(
     *map(_count, ("generation", "round")),
     *map(_text, ("kind", "actor", "reason")),
     _moment("at"),
+    Column("parameters_sha256", Words),
     Index("names_of_trunk", "trunk", "name"),
 )
 """Names of rounds, never changed: the newest row of a name counts."""

@@ -163,7 +163,7 @@ class StateStore(
 
         It writes the closing, moves the head and forgets the journal of the round. A round that
         is closed already stays as it is, but for a snapshot that it did not have: after a crash
-        the rounds since the last commit are done again, with the same result; see `Again`.
+        the rounds since the last commit are done again, by other clients perhaps; see `Again`.
 
         Returns:
             The closing with its position.

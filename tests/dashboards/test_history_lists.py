@@ -6,8 +6,9 @@ import pytest
 
 import flnb
 from flnb.core.errors import PlanError
+from flnb.core.ids import which_of
 from flnb.dashboards import queries
-from flnb.dashboards.commits import choices, commits, undo_of, which_of
+from flnb.dashboards.commits import choices, commits, undo_of
 from flnb.dashboards.page import Text
 from flnb.dashboards.pages.branching import settings_in
 from flnb.dashboards.seeds import over_seeds

@@ -204,3 +204,19 @@ def test_a_fresh_preview_is_applied_only_by_whoever_says_the_reason_again(page, 
     assert rolling.dialog.deed.disabled
     rolling._reason.value_input = "still too bold"
     assert not rolling.dialog.deed.disabled
+
+
+def test_a_comparison_is_shown_though_rounds_close_while_it_is_made(page, monkeypatch):
+    asked = []
+    monkeypatch.setattr(of_run.pn.state, "execute", asked.append)
+    page.told(page.ask())
+    page.against = "1"
+    for _ in range(3):
+        page.now.views[page.run_id] = replace(page.view, round=page.view.round + 1)
+        page._fill_detail()
+        (one,) = asked  # one at a time
+        asked.clear()
+        asyncio.run(one())
+        assert "<table" in page._difference.object
+        page._fill_detail()
+        assert "<table" in page._difference.object, "until there is a newer one"

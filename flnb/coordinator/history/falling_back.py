@@ -38,7 +38,7 @@ def fall_back(store: LabStore, record: RunRecord, head: Head, damage: DamagedErr
     """Give the last commit of a branch up, so that the one before is the last; never silently.
 
     The operations log keeps it, `run.history.df()` shows it, and whoever resumes the run is warned. The
-    rounds since the commit before are run again, with the same result.
+    rounds since the commit before are run again, with the same result if the same clients take part.
 
     Args:
         store: The lab's store; this process holds the lab.

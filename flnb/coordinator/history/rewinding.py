@@ -123,7 +123,7 @@ class Rewinding:
         Args:
             name: Such as `serving` or `candidate`.
             at: Which checkpoint; see `checkpoint`.
-            if_: Only if a central metric of that round is so.
+            if_: Only if a metric of that very round is so.
             reason: Why; kept in the operations log.
             dry_run: Only see whether it could be given.
 

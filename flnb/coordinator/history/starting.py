@@ -14,6 +14,7 @@ from jaxtyping import Float32
 from flnb.coordinator.closer import Version, commit_facts
 from flnb.coordinator.history.checkpoint import Checkpoint
 from flnb.core.errors import DamagedError, DataError, NotFoundError, PlanError, TaskError
+from flnb.core.ids import which_of
 from flnb.core.plan import Plan
 from flnb.store import Closing, LabStore, RunRecord
 from flnb.tensors import Layout, Model, aligned
@@ -123,7 +124,7 @@ def located(lab: Lab, start: str | Path | Checkpoint) -> Path | Checkpoint:
         return start
     if isinstance(start, str) and not Path(start).exists() and "@" in start:
         name, _, which = start.rpartition("@")
-        return lab.run(name).checkpoint(int(which) if which.isdecimal() else which)
+        return lab.run(name).checkpoint(which_of(which))
     if not Path(start).is_file():
         raise NotFoundError("file of tensors, or RUN@CKPT,", start)
     return Path(start)

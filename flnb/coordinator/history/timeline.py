@@ -11,6 +11,7 @@ from flnb.coordinator.history.starting import as_closing, in_words
 from flnb.coordinator.history.walk import KnownRound, Walk
 from flnb.core import RunId
 from flnb.core.errors import NotFoundError, RoundStateError
+from flnb.core.ids import which_of
 from flnb.store import (
     DAMAGED,
     EXPIRED,
@@ -94,7 +95,7 @@ class Timeline(Walk):
         branch, at, rest = which.rpartition("@")
         if branch and at:
             there = Timeline(self._store, self._branch(branch))
-            return there.key(int(rest) if rest.isdecimal() else rest)
+            return there.key(which_of(rest))
         name = which.removeprefix("@")
         if name == HEAD:
             if (found := self._store.state.head(self._record.id).closing) is None:
@@ -230,23 +231,33 @@ def named_commit(store: LabStore, named: Named) -> RoundKey:
     """
     key = named.key
     commit = store.state.commit_at(key)
-    if named.kind == KEPT and commit is None:
+    if named.kind == KEPT:
+        if commit is not None:
+            return commit
         error = NotFoundError(
             f"commit up to round {key.round} of the head that goes by", named.name
         )
         error.hint = "run.history.df() shows the others, and what became of those"
         raise error
-    if commit is None or (named.kind != KEPT and commit != key):
-        closing = store.state.closing_of(key)
-        # Without a note where the round is run again, or was and got no commit.
-        note = closing.expired if closing is not None and closing.expired else {"why": ""}
-        words = {DAMAGED: "was damaged and given up", EXPIRED: "has expired"}
-        became = words.get(note["why"], "is gone")
+    closing = store.state.closing_of(key)
+    if (became := _became(named, commit, closing)) or commit is None:
         raise RoundStateError(
             f"the commit of round {key.round}, which @{named.name} names, {became}",
             hint=f"run.alias({named.name!r}, …) moves it; run.history.df() shows the others",
         )
     return commit
+
+
+def _became(named: Named, commit: RoundKey | None, closing: Closing | None) -> str:
+    """What became of the commit that an alias was given to; empty if it is there."""
+    if commit == named.key:
+        now = closing.parameters_sha256 if closing is not None else None
+        same = named.parameters_sha256 in (None, now)
+        return "" if same else "was made again and came out otherwise"
+    # Without a note where the round is run again, or was and got no commit.
+    note = closing.expired if closing is not None and closing.expired else {"why": ""}
+    words = {DAMAGED: "was damaged and given up", EXPIRED: "has expired"}
+    return words.get(note["why"], "is gone")
 
 
 def score(closing: Closing) -> float:

@@ -16,8 +16,9 @@ from flnb.coordinator.history.walk import Walk
 from flnb.core import glance
 from flnb.core.cards import Html, escape
 from flnb.core.errors import FLBaseError
+from flnb.core.ids import which_of
 from flnb.dashboards import queries, words
-from flnb.dashboards.commits import Undo, choices, commits, undo_of, which_of
+from flnb.dashboards.commits import Undo, choices, commits, undo_of
 from flnb.dashboards.components import listing, states
 from flnb.dashboards.components.panes import html
 from flnb.dashboards.components.tables import Column, facts, table
@@ -58,7 +59,8 @@ class Checkpoints(OfRun):
     def parts(self) -> pn.viewable.Viewable:
         """See `OfRun`."""
         self._known: _Known | None = None
-        self._compared_of: Hashable = None
+        self._compared_of: tuple[Hashable, Hashable] | None = None
+        self._comparing: Hashable = None
         self._graph = html(states.loading("the branches", 48))
         self._list, self._aliases = html(), Aliases(self)
         self._where = html(styles={"flex": "1 1 160px"})
@@ -151,11 +153,15 @@ class Checkpoints(OfRun):
 
     def _compare(self) -> None:
         if not self.against:
-            self._difference.object = ""
+            self._difference.object, self._compared_of = "", None
             return
-        self._difference.object = states.loading("the comparison", 160)
-        chosen, self._compared_of = (self.at, self.against), self._comparison()
-        asked = self._compared_of
+        chosen, asked = (self.at, self.against), self._comparison()
+        lasting, _ = asked
+        if self._compared_of is None or self._compared_of[0] != lasting:
+            self._difference.object = states.loading("the comparison", 160)
+        elif self._comparing == lasting:
+            return  # to read two commits may take longer than a round: the next look asks anew
+        self._compared_of, self._comparing = asked, lasting
 
         def work() -> Difference | FLBaseError:
             at, against = (which_of(one) for one in chosen)
@@ -165,20 +171,26 @@ class Checkpoints(OfRun):
             except FLBaseError as error:
                 return error
 
+        def done() -> None:
+            if self._comparing == lasting:
+                self._comparing = None
+
         pn.state.execute(
-            self.later(work, lambda found: self._compared(asked, found), pool=QUESTIONS)
+            self.later(
+                work, lambda found: self._compared(lasting, found), also=done, pool=QUESTIONS
+            )
         )
 
-    def _comparison(self) -> Hashable:
-        """What a comparison is of: two names mean others when the head moves, or in another run."""
+    def _comparison(self) -> tuple[Hashable, Hashable]:
+        """What a comparison is of, and what two names mean: others when the head moves."""
         view = self.view
         lasting = self.run_id, view and view.generation, self.at, self.against
         if not f"{self.at}{self.against}".count("@"):
-            return lasting
-        return *lasting, view and view.round, str(self._known and self._known.aliases)
+            return lasting, ()
+        return lasting, (view and view.round, str(self._known and self._known.aliases))
 
-    def _compared(self, asked: Hashable, found: Difference | FLBaseError) -> None:
-        if asked != self._comparison():
+    def _compared(self, lasting: Hashable, found: Difference | FLBaseError) -> None:
+        if lasting != self._comparison()[0]:
             return  # others were chosen meanwhile, and are asked for
         if isinstance(found, FLBaseError):
             self._difference.object = refusal(found)

@@ -198,3 +198,16 @@ def test_a_lab_in_a_newer_format_is_left_as_it_is(lab):
         connection.execute("UPDATE lab SET format = 99")
     with pytest.raises(LabVersionError, match="format 99, this flnb reads up to"):
         flnb.open(lab.path)
+
+
+def test_an_alias_means_no_other_model_that_was_made_in_the_place_of_its_own(lab):
+    run = lab.run("otter")
+    given = run.alias("serving", 6)
+    give_up(lab, given.key)
+    with flnb.Coordinator(lab) as coord:
+        coord.simulate(TASK, workers=0)
+        coord.quarantine(str(run.round(6).clients.df()["client"][0]), "odd losses")
+        run = run.resume(rounds=8).wait(60)
+        assert run.checkpoint(6).sha256 != given.sha256
+        with pytest.raises(RoundStateError, match="@serving names, was made again and came out"):
+            run.checkpoint("@serving")
