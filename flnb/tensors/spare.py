@@ -83,7 +83,10 @@ class SpareFiles:
                     break
             else:
                 return False
-        spare[0].rename(path)
+        try:
+            spare[0].rename(path)
+        except FileNotFoundError:  # whoever tidied the disk took it for a file of nobody
+            return False
         if cut and spare[1] != n_bytes:
             os.truncate(path, n_bytes)
         return True

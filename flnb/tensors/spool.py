@@ -113,7 +113,11 @@ class Spool:
             self._reserved_bytes += file.n_bytes
             # Of its own, because the same update may be on its way twice.
             partial = file.path.with_suffix(f".{next(self._numbers)}{_PARTIAL}")
-        spare = self._spares.take(file.n_bytes, partial)
+        try:
+            spare = self._spares.take(file.n_bytes, partial)
+        except BaseException:  # what ends a `Staging` gives the room back itself
+            self._release(file)
+            raise
         try:
             return Staging(partial, head, file, spare=spare, keep=self._keep, release=self._release)
         except StorageFullError:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flnb.core.errors import IntegrityError, NotFoundError, StorageFullError, StoreError
-from flnb.tensors import CohortSum, Layout, Spool, Update, aligned
+from flnb.tensors import CohortSum, Layout, SpareFiles, Spool, Update, aligned
 
 LAYOUT = Layout.of([("w", (1000,), "float32", "parameter"), ("n", (), "int64", "buffer")])
 FILE_BYTES = 8192
@@ -137,3 +137,32 @@ def test_files_of_several_rounds_that_are_deleted_at_once_are_written_over(tmp_p
     for name in "efgh":
         spool.stage(name, one)
     assert not list(tmp_path.glob("*.spare"))
+
+
+def used_spool(folder):
+    """One that has room for one update, and a spare file."""
+    layout = Layout.of([("w", (2 * 1024 * 1024,), "float32", "parameter")])
+    update = Update(layout, np.zeros(layout.n_values, np.float32), np.zeros(0, np.int64))
+    spool = Spool(folder, 4 * layout.n_values + 4096)
+    spool.stage("a", update)
+    spool.delete("a")
+    return spool, layout
+
+
+def test_a_spare_file_that_somebody_tidied_away_is_not_missed(tmp_path):
+    spool, layout = used_spool(tmp_path)
+    next(tmp_path.glob("*.spare")).unlink()
+    spool.receive("b", layout).abandon()
+    assert spool.fits(layout)
+
+
+def test_room_is_given_back_where_a_spare_file_cannot_be_had(tmp_path, monkeypatch):
+    spool, layout = used_spool(tmp_path)
+
+    def broken(*_):
+        raise OSError(errno.EIO, "a disk that fails")
+
+    monkeypatch.setattr(SpareFiles, "take", broken)
+    with pytest.raises(OSError, match="a disk that fails"):
+        spool.receive("b", layout)
+    assert spool.fits(layout)

@@ -53,6 +53,7 @@ class Intake:
         update_id: str,
         layout: Layout,
         note: Mapping[str, Any],
+        *,
         manifest: Manifest,
         hands: Hands,
         complete: Callable[[Intake, SpoolFile], None],

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from flnb.coordinator.remote.hands import Hands
 from flnb.coordinator.remote.intake import Intake
 from flnb.coordinator.remote.work import Facts, Key, OpenWork, Received, payload_bytes, read_update
-from flnb.core.errors import IntegrityError, StorageFullError
+from flnb.core.errors import IntegrityError, NotFoundError, StorageFullError
 from flnb.tensors import Spool, SpoolFile
 from flnb.transport import CHUNK_BYTES, Manifest
 from flnb.transport.v1 import federation_pb2 as pb
@@ -119,8 +120,9 @@ class Uploads:
 
             note = {"envelope": envelope.SerializeToString().hex()}
             made = await Intake.open(
-                self._spool, _update_id(key), work.layout, note, manifest, self._hands, complete,
-                lambda: self._make_room(work),
+                self._spool, _update_id(key), work.layout, note, manifest=manifest,
+                hands=self._hands, complete=complete,
+                make_room=lambda: self._make_room(work, key, note),
             )  # fmt: skip
             if (counted := self._kept.get(key)) is not None:  # while this one waited for room
                 self._give_up(made)
@@ -171,7 +173,7 @@ class Uploads:
             map(_update_id, self._intakes)
         )
 
-    def _make_room(self, work: OpenWork) -> None:
+    def _make_room(self, work: OpenWork, key: Key, note: Mapping[str, Any]) -> None:
         """Give up what nobody reads any more: it is kept for a crash, and can be asked for again.
 
         That is what was received for later rounds of a run that went back, by runs that rest, and what
@@ -188,10 +190,11 @@ class Uploads:
             again = own and work.precedes(Key.of(_envelope_of(file).assignment))
             (later if again else others).append(file.update_id)
         for update_id in later + others:
-            if self._spool.fits(work.layout):
+            if self._spool.fits(work.layout, update_id=_update_id(key), note=note):
                 return
             if update_id not in unread:
-                self._spool.delete(update_id)
+                with contextlib.suppress(NotFoundError):  # a thread was before: its round is saved
+                    self._spool.delete(update_id)
                 if update_id in kept:
                     self._kept[kept[update_id]] = None
 

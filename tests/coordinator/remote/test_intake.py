@@ -32,7 +32,9 @@ def with_intake(folder, scene):
         with closing(Hands()) as hands:
             whole, spool = [], Spool(folder, 2**30)
             done = lambda _intake, file: whole.append(file)  # noqa: E731
-            intake = await Intake.open(spool, "u", LAYOUT, {}, MANIFEST, hands, done)
+            intake = await Intake.open(
+                spool, "u", LAYOUT, {}, manifest=MANIFEST, hands=hands, complete=done
+            )
             await scene(intake, whole)
             await intake.abandon()
 
@@ -156,7 +158,9 @@ def test_no_more_messages_are_handed_to_the_threads_than_they_can_write(tmp_path
 def test_a_transfer_is_refused_in_words_while_the_coordinator_stops(tmp_path):
     async def scene():
         hands, spool = Hands(), Spool(tmp_path, 2**30)
-        intake = await Intake.open(spool, "u", LAYOUT, {}, MANIFEST, hands, print)
+        intake = await Intake.open(
+            spool, "u", LAYOUT, {}, manifest=MANIFEST, hands=hands, complete=print
+        )
         transfer = intake.transfer()
         await sent(transfer, range(N_CHUNKS - 1))
         hands.close()

@@ -6,7 +6,7 @@ import threading
 import time
 
 from flnb.core.errors import StorageFullError
-from flnb.tensors import Spool, Update, staging
+from flnb.tensors import Layout, Spool, Update, staging
 from tests.coordinator.remote.test_participants import CLIENT, LARGE, crowd, received, until
 
 ROOM = LARGE.n_values * 4 + 4096
@@ -32,7 +32,8 @@ def test_an_update_that_nobody_has_read_makes_no_room(tmp_path):
     async def scene():
         async with crowd(tmp_path, layout=LARGE, spool_bytes=ROOM) as people:
             await people.upload(work := await people.begin("run", 1), 1.0)
-            people.remote._uploads._make_room(work)
+            uploads = people.remote._uploads
+            uploads._make_room(work, work.rows[0].key, {})
             assert await received(people, work) == {1.0}
 
     asyncio.run(scene())
@@ -165,5 +166,44 @@ def test_room_of_a_second_offer_is_given_back_though_its_client_goes(tmp_path):
             go.set()
             people.remote.ended("run")
             await until(lambda: not people.spool._reserved_bytes)
+
+    asyncio.run(scene())
+
+
+def test_room_is_made_where_what_is_kept_with_an_update_is_all_that_lacks_it(tmp_path):
+    async def scene():
+        async with crowd(tmp_path / "one", layout=LARGE) as people:
+            await people.upload(await people.begin("run", 1), 1.0)
+            n_bytes = people.spool.used_bytes
+        async with crowd(tmp_path / "two", layout=LARGE, spool_bytes=2 * n_bytes - 64) as people:
+            await people.upload(first := await people.begin("run", 1), 1.0)
+            await people.collect(first)
+            second = await people.begin("run", 2)
+            async with asyncio.timeout(5):
+                await people.upload(second, 2.0)
+            assert await received(people, second) == {2.0}
+
+    asyncio.run(scene())
+
+
+def test_a_file_that_goes_while_room_is_made_ends_no_offer(tmp_path, monkeypatch):
+    half = Layout.of([("w", (LARGE.n_values // 2,), "float32", "parameter")])
+    real = Spool.files.fget
+
+    def files(self):
+        found = real(self)
+        if "other/1" in self._files:
+            self.delete("other/1")  # as a thread does after a commit, between two steps of the loop
+        return found
+
+    async def scene():
+        async with crowd(tmp_path, layout=LARGE, spool_bytes=ROOM) as people:
+            values = people.base.values[: half.n_values]
+            for name in ("other/1", "other/2"):
+                people.spool.stage(name, Update(half, values, people.base.integers))
+            work = await people.begin("run")
+            monkeypatch.setattr(Spool, "files", property(files))
+            await people.upload(work, 2.0)
+            assert await received(people, work) == {2.0}
 
     asyncio.run(scene())
