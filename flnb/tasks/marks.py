@@ -61,8 +61,11 @@ def _marks(module: str, function: str, steps: int) -> bool:
 
 def _is_mark(node: ast.AST) -> bool:
     match node:
-        case ast.Name(id=word) | ast.Attribute(attr=word) | ast.alias(name=word):
+        case ast.Attribute(attr=word) | ast.alias(name=word):
             return word == _WORD
+        case ast.FunctionDef(decorator_list=marks):  # a variable may be called so anywhere
+            inner = (name for mark in marks for name in ast.walk(mark))
+            return any(isinstance(name, ast.Name) and name.id == _WORD for name in inner)
     return False
 
 

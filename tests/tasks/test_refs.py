@@ -104,6 +104,7 @@ def test_a_module_whose_source_marks_tasks_is_imported_for_others(modules, use, 
         "1 / 0",
         "from flnb.tasks import digits as make; 1 / 0",
         "# importable\nmake = print('importable'); 1 / 0",
+        "importable = 'a variable'; 1 / 0",
         "def make(:",
     ],
 )

@@ -48,10 +48,10 @@ class Entrance:
             TokenExpiredError: It is too old, or of another key.
         """
         claims = self._issuer.verify(token)
-        if (bound := self._bound.get(claims.name, claims.bound)) != claims.bound:
-            what = f"the token of {claims.name} was revoked"
-            if not bound:
-                raise AccessRefusedError(what)
+        bound, what = self._bound.get(claims.name), f"the token of {claims.name} was revoked"
+        if bound == "":  # also of those that a flnb of before gave, which are bound to nothing
+            raise AccessRefusedError(what)
+        if bound not in (None, claims.bound):
             raise TokenExpiredError(f"{what}: another key has the name, or it joined anew")
         return claims
 

@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from flnb.coordinator.listening import issuer_of
 from flnb.coordinator.remote.participants import RemoteClients
 from flnb.core import SYSTEM_CLOCK, errors
 from flnb.core.errors import AccessRefusedError, TokenExpiredError
 from flnb.core.ids import ClientId
 from flnb.transport import Identity
+from flnb.transport.tokens import Role
 from flnb.transport.v1 import federation_pb2 as pb
 from tests.coordinator.remote.visits import BASE, LAYOUT, NAME, Visit, door, until, work
 
@@ -230,5 +232,15 @@ def test_a_name_that_nobody_can_have_costs_nothing(tmp_path):
             await door.front.challenge(pb.ChallengeRequest(client=client))
         with pytest.raises(AccessRefusedError, match="at most 64 characters, this one 65"):
             await door.front.sign_in(pb.SignInRequest(client=client, nonce=b"", signature=b""))
+
+    play(scene, tmp_path)
+
+
+def test_a_token_that_is_bound_to_nothing_is_void_once_its_client_is_shut_out(tmp_path):
+    async def scene(door):
+        of_before = issuer_of(door.store).issue(NAME, Role.CLIENT, 600)
+        door.front.expel(ClientId(NAME), "it was revoked")
+        with pytest.raises(AccessRefusedError, match="was revoked"):
+            await door.front.claims(of_before)
 
     play(scene, tmp_path)
