@@ -35,6 +35,7 @@ def rotate_key(
         PlanError: The invite cannot be read.
         StoreError: The client runs, or has not joined yet; or a file cannot be used.
         AccessRefusedError: Its key does not speak for it any more, or it was revoked.
+        TokenExpiredError: The coordinator began anew in the middle of it: ask again.
         UnreachableError: Nobody answers. The key may have changed all the same: ask again, or let
             the client run, which finds out.
     """
@@ -69,6 +70,7 @@ async def rotate(home: Home, wire: CoordinatorLink) -> None:
 
     Raises:
         AccessRefusedError: Its key does not speak for it any more, or it was revoked.
+        TokenExpiredError: The coordinator began anew in the middle of it; the next key is kept.
         UnreachableError: Nobody answers; nobody knows then which key it is until it is asked again.
     """
     assert home.joined is not None, "it has joined"

@@ -141,10 +141,8 @@ class Stay:
         """Find out which key counts, where a change of keys was begun and its end is not known."""
         try:
             await self._rotate(wire)
-        except (
-            UnreachableError,
-            TokenExpiredError,
-        ):  # also of a coordinator that began anew just now
+        # The second also of a coordinator that began anew just now.
+        except (UnreachableError, TokenExpiredError):
             raise
         except FLBaseError as error:  # if the key before counts, that does no harm
             self._tell(ClientEvent("rotated", f"the key could not be changed: {error.message}"))

@@ -16,7 +16,6 @@ from flnb.store.select_only import locked_down, select
 from flnb.store.table import Table
 from flnb.store.viewed import HIDDEN, plan_viewed, row_without_places
 
-"""In the place of words that may quote a client."""
 _COPIES = {
     "runs": f"SELECT * REPLACE (if(error = '', '', '{HIDDEN}') AS error) FROM runs",  # noqa: S608  # our own words
     # Where a recipe and notebooks lie on a disk is no aggregate, and notebooks show what they drew.

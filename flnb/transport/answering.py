@@ -112,7 +112,7 @@ class Answering:
         self._open.add(task)
         try:
             await answer(call)
-            await call.begun()
+            await call.first_is_out()
         except asyncio.CancelledError:
             if task.cancelling():
                 raise

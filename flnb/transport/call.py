@@ -102,10 +102,10 @@ class Call:
 
     async def refuse(self, why: Refusal) -> None:
         """End the call; raises what gRPC wants to see raised."""
-        await self.begun()
+        await self.first_is_out()
         await self.context.abort(*why)
 
-    async def begun(self) -> None:
+    async def first_is_out(self) -> None:
         """Wait until gRPC has passed on what was said first, if anything was.
 
         Before that it cannot end a call: it would send the headers again, fail at it, and leave the
@@ -119,7 +119,7 @@ class Call:
             self._first = asyncio.ensure_future(how(what))
             await asyncio.shield(self._first)
         else:
-            await self.begun()
+            await self.first_is_out()
             await how(what)
 
 

@@ -64,12 +64,11 @@ class Looks:
         self.asked[run.id] = None
         if len(self.asked) > _MOST_ASKED:
             del self.asked[next(iter(self.asked))]
+        plan = run.source.plan_yaml
         return pb.RunReply(
             id=run.id,
             name=run.name,
-            plan=run.source.plan_yaml
-            if sees_clients(claims)
-            else plan_viewed(run.source.plan_yaml),
+            plan=plan if sees_clients(claims) else plan_viewed(plan),
             view=view_to_json(shown_to(claims, run.view)),
             parameters_sha256=run.parameters_sha256,
             error=self.error(claims, run.id),

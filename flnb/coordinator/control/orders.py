@@ -84,10 +84,8 @@ class Orders:
                 task = load(TaskRef(name.use, arguments), marked_only=True)
             except FLBaseError:
                 raise
-            except (
-                Exception,
-                SystemExit,
-            ) as error:  # whatever their function raises is theirs to see
+            # Whatever their function raises is theirs to see.
+            except (Exception, SystemExit) as error:
                 raise TaskError(
                     f"{name.use} failed here: {type(error).__name__}: {error}"
                 ) from error

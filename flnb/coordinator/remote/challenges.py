@@ -18,7 +18,7 @@ from flnb.core.errors import TokenExpiredError
 LIFETIME_S = 30.0
 _HEAD = struct.Struct(">16sd")
 _SEAL_BYTES = 32
-_ANEW = "ask for another one"
+_ANEW = "try again"
 
 
 class Challenges:
