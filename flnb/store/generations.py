@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from flnb.core import RunId, Status, failpoints
 from flnb.core.errors import HeadMovedError, NameTakenError, PlanError, RoundStateError
-from flnb.store import attempt_rows, log, name_rows, schema
+from flnb.store import attempt_rows, closing_rows, log, name_rows, schema
 from flnb.store.guest_rows import check_not_driven, taken_by
 from flnb.store.lineage import Generation, RoundKey
 from flnb.store.lines import Lines, blocking, check_there, record_of
@@ -177,6 +177,7 @@ class Generations(Lines):
         replays: RoundKey | None = None,
     ) -> Generation:
         actor, reason = _who(request)
+        stands_on = closing_rows.find(connection, base) if base else None
         row = Generation(
             run=run,
             generation=generation,
@@ -186,6 +187,7 @@ class Generations(Lines):
             reason=reason,
             at=self._clock.now(),
             replays=replays,
+            base_sha256=stands_on.parameters_sha256 if stands_on else None,
         )
         keys = {"base": base, "replay": replays}
         key_columns = {
@@ -195,7 +197,7 @@ class Generations(Lines):
         }
         values = {
             name: getattr(row, name)
-            for name in ("run", "generation", "request", "actor", "reason", "at")
+            for name in ("run", "generation", "request", "actor", "reason", "at", "base_sha256")
         }
         connection.execute(insert(_generations), values | key_columns)
         return row

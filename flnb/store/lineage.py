@@ -41,6 +41,8 @@ class Generation:
     replays: RoundKey | None = None
     """Rounds of the line of this one, up to it, are not trained but added up again from kept
     updates."""
+    base_sha256: str | None = None
+    """Of the model that it stands on; None is the first version, or was not written by a flnb of before."""
 
     @classmethod
     def of(cls, row: Any) -> Self:
@@ -50,7 +52,7 @@ class Generation:
             base = RoundKey(row.base_run, row.base_generation, row.base_round)
         if row.replay_run is not None:
             replays = RoundKey(row.replay_run, row.replay_generation, row.replay_round)
-        names = ("run", "generation", "request", "actor", "reason", "at")
+        names = ("run", "generation", "request", "actor", "reason", "at", "base_sha256")
         return cls(base=base, replays=replays, **{name: getattr(row, name) for name in names})
 
     @property

@@ -154,6 +154,7 @@ generations = Table(
     Column("replay_run", Words),
     Column("replay_generation", Count),
     Column("replay_round", Count),
+    Column("base_sha256", Words),
     Column("request", Words, nullable=False, unique=True),
     *map(_text, ("actor", "reason")),
     _moment("at"),

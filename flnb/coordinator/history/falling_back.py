@@ -6,27 +6,37 @@ import logging
 import warnings
 
 from flnb.coordinator.acting import request
-from flnb.core.errors import DamagedError
+from flnb.core.errors import DamagedError, RoundStateError
 from flnb.store import Head, LabStore, RunRecord
 
 log = logging.getLogger(__name__)
 
 
 def check_base(store: LabStore, record: RunRecord, head: Head) -> None:
-    """Refuse to go on from before the round that a branch stands on, whose commit was given up.
+    """Refuse to go on where the commit that a branch stands on was given up, or made again otherwise.
 
     Raises:
         DamagedError: It was; says how to go on.
+        RoundStateError: It is another model now; says how to go on.
     """
     after = store.state.line(record.id).newest.after
-    if (head.closing.round if head.closing else 0) >= after:
-        return
+    closing, round_number = head.closing, head.closing.round if head.closing else 0
+    if round_number > after or not after:
+        return  # it goes on from a commit of its own, or from the first version
     (row,) = (
         one for one in store.state.generations(record.id) if one.generation == record.generation
     )
     base = row.base
     assert base is not None, "a generation after a round stands on it"
     owner = store.state.run(base.run).name
+    if closing is not None and round_number == after:
+        if row.base_sha256 in (None, closing.parameters_sha256):
+            return
+        raise RoundStateError(
+            f"{record.name} stands on round {base.round} of {owner}, which was made again since and came "
+            "out otherwise",
+            hint=f"lab.run({record.name!r}).rollback(to='@head') takes it as it is now",
+        )
     raise DamagedError(
         f"{record.name} stands on round {base.round} of {owner}, whose commit was given up",
         hint=f"lab.resume({owner!r}) may make it again; lab.run({record.name!r}).rollback"

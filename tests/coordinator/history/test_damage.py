@@ -200,6 +200,21 @@ def test_a_lab_in_a_newer_format_is_left_as_it_is(lab):
         flnb.open(lab.path)
 
 
+def test_a_branch_goes_on_from_no_other_model_that_was_made_in_the_place_of_its_base(lab):
+    run, branch = lab.run("otter"), lab.run("otter/lr")
+    before = run.checkpoint(4).sha256
+    give_up(lab, run.checkpoint(6).key, run.checkpoint(4).key)
+    with flnb.Coordinator(lab) as coord:
+        coord.simulate(TASK, workers=0)
+        coord.quarantine(str(run.round(4).clients.df()["client"][0]), "odd losses")
+        run.resume().wait(60)
+        assert run.checkpoint(4).sha256 != before
+        with pytest.raises(RoundStateError, match="stands on round 4 of otter, which was made"):
+            branch.resume()
+        branch.rollback(to="@head").apply("the new one will do")
+        assert branch.resume().wait(60).view.round == 6
+
+
 def test_an_alias_means_no_other_model_that_was_made_in_the_place_of_its_own(lab):
     run = lab.run("otter")
     given = run.alias("serving", 6)
