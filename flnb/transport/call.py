@@ -117,10 +117,17 @@ class Call:
     async def _say(self, how: Callable[[Any], Coroutine[Any, Any, None]], what: Any) -> None:
         if self._first is None:  # goes on when whoever says it is cancelled, as it does within gRPC
             self._first = asyncio.ensure_future(how(what))
+            self._first.add_done_callback(_noticed)
             await asyncio.shield(self._first)
         else:
             await self.first_is_out()
             await how(what)
+
+
+def _noticed(said: asyncio.Future[None]) -> None:
+    """Take note of how it ended: whoever waited for it may be gone, and asyncio would complain."""
+    if not said.cancelled():
+        said.exception()
 
 
 class Notes:

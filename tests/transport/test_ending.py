@@ -1,10 +1,14 @@
 """How calls end at the coordinator while something is still being said to whoever called."""
 
 import asyncio
+import gc
 
 import pytest
+from grpc import aio
 
 from flnb.core.errors import FLBaseError, IntegrityError
+from flnb.transport.call import Call
+from flnb.transport.limits import Limits
 from flnb.transport.v1 import federation_pb2 as pb
 
 NOTE = pb.CoordinatorNote(verdict=pb.Verdict(reason="so far"))
@@ -50,3 +54,23 @@ async def test_a_session_that_ends_while_a_first_note_is_on_its_way_is_over(wire
     async with wire() as it:
         it.hub.session = breaking_off(None)
         assert await heard(it.link, it.hub.token(), hello) in ([], [NOTE])
+
+
+class Gone:
+    """What gRPC hands over of a caller who leaves while something is said to it."""
+
+    async def write(self, _raw):
+        await asyncio.sleep(0.01)
+        raise aio.UsageError("the call is over")
+
+
+async def test_that_nobody_waits_for_a_first_note_that_failed_is_no_complaint(caplog):
+    saying = asyncio.create_task(Call(Gone(), Limits()).write_raw(b"x"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    saying.cancel()
+    await asyncio.wait([saying])
+    del saying
+    await asyncio.sleep(0.05)
+    gc.collect()
+    assert caplog.records == []
