@@ -32,15 +32,15 @@ def sql(
         raise typer.BadParameter("choose --csv or --json, not both")
     text = sys.stdin.read() if query == "-" else query
     with labs.reached(lab, at) as asked:
-        answer = asked.sql(text, rows=rows, timeout_s=timeout_s).arrow()
+        answer = asked.sql(text, rows=rows, timeout_s=timeout_s)
     if as_json:
-        output.data(answer.to_pylist())
+        output.data(list(answer))
         return
-    cells = list(zip(*(column.to_pylist() for column in answer.columns), strict=True))
+    cells = answer.rows()
     if as_csv:
-        output.csv_rows(answer.column_names, cells)
+        output.csv_rows(answer.columns, cells)
     else:
-        output.table(answer.column_names, cells, left=_text_columns(cells))
+        output.table(answer.columns, cells, left=_text_columns(cells))
 
 
 def _text_columns(cells: list[tuple[object, ...]]) -> int:

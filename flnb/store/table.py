@@ -80,6 +80,17 @@ class Table:
             raise _cast(str(error)) from error
         return frame
 
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The rows without the columns' names, which may be there twice.
+
+        Raises:
+            QueryRefusedError: As `df`.
+        """
+        try:
+            return list(zip(*(column.to_pylist() for column in self._arrow.columns), strict=True))
+        except _BEYOND_PYTHON as error:
+            raise _cast(str(error)) from error
+
     def __len__(self) -> int:
         return int(self._arrow.num_rows)
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
-import pandas as pd
 import pyarrow as pa
 
 from flnb.core.errors import NotFoundError
 from flnb.core.view import Phase, RoundRow, RunView, Status
+from flnb.store import Table
 
 ROWS = tuple(
     RoundRow(
@@ -90,4 +90,4 @@ class FakeLab:
 
     def sql(self, query, *, rows, timeout_s):
         self.asked.append((query, rows, timeout_s))
-        return SimpleNamespace(arrow=lambda: self.answer, df=pd.DataFrame)
+        return Table(self.answer)

@@ -73,4 +73,6 @@ def test_rows_with_an_infinite_date_are_refused_in_words():
     table = Table.of({"day": pa.array([2**31 - 1], pa.date32())})
     with pytest.raises(QueryRefusedError, match="CAST"):
         list(table)
+    with pytest.raises(QueryRefusedError, match="CAST"):
+        table.rows()
     assert "beyond Python's dates" in repr(table)
