@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -74,10 +75,8 @@ class Table:
         Raises:
             QueryRefusedError: A column has a date or a time that Python has no value for.
         """
-        try:
+        with _in_words():
             frame: pd.DataFrame = self._arrow.to_pandas()
-        except _BEYOND_PYTHON as error:
-            raise _cast(str(error)) from error
         return frame
 
     def rows(self) -> list[tuple[Any, ...]]:
@@ -86,20 +85,16 @@ class Table:
         Raises:
             QueryRefusedError: As `df`.
         """
-        try:
+        with _in_words():
             return list(zip(*(column.to_pylist() for column in self._arrow.columns), strict=True))
-        except _BEYOND_PYTHON as error:
-            raise _cast(str(error)) from error
 
     def __len__(self) -> int:
         return int(self._arrow.num_rows)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self._arrow.to_batches():
-            try:
+            with _in_words():
                 rows = batch.to_pylist()
-            except _BEYOND_PYTHON as error:
-                raise _cast(str(error)) from error
             yield from rows
 
     def __repr__(self) -> str:
@@ -125,11 +120,15 @@ class Table:
         return f"{count}, the {which} {_SHOWN_ROWS} shown" if len(self) > _SHOWN_ROWS else count
 
 
-def _cast(error: str) -> QueryRefusedError:
-    return QueryRefusedError(
-        f"Python has no value for what a column holds: {error}",
-        hint="CAST(column AS VARCHAR) gives it as text",
-    )
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except _BEYOND_PYTHON as error:
+        raise QueryRefusedError(
+            f"Python has no value for what a column holds: {error}",
+            hint="CAST(column AS VARCHAR) gives it as text",
+        ) from error
 
 
 def _value(cell: pa.Scalar) -> Any:

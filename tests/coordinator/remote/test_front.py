@@ -83,14 +83,12 @@ def test_a_token_of_an_earlier_key_is_too_old_for_a_coordinator_that_did_not_see
     tmp_path,
 ):
     async def scene(door):
-        now, fresh = SYSTEM_CLOCK.now(), Identity.create()
-        door.store.state.rotate(NAME, door.identity.public, fresh.public, now)
+        door.rotate(SYSTEM_CLOCK.now())
         visit = Visit(door)
         visit.hello()
         with pytest.raises(TokenExpiredError, match="has another key since"):
             await visit.over
         assert not door.front.states()
-        door.identity = fresh
         await door.sign_in()
         await come(door)
 
@@ -99,9 +97,7 @@ def test_a_token_of_an_earlier_key_is_too_old_for_a_coordinator_that_did_not_see
 
 def test_a_clock_that_was_ahead_when_a_client_joined_shuts_it_out_of_nothing(tmp_path):
     async def scene(door):
-        ahead, fresh = SYSTEM_CLOCK.now() + timedelta(hours=1), Identity.create()
-        door.store.state.rotate(NAME, door.identity.public, fresh.public, ahead)
-        door.identity = fresh
+        door.rotate(SYSTEM_CLOCK.now() + timedelta(hours=1))
         await door.sign_in()
         await come(door)
 
